@@ -1,0 +1,44 @@
+//! Histories, models and checkers: is what clients saw explicable, and was anything acknowledged lost?
+//!
+//! What it is: a library that takes what was *observed* (a [`History`] of client operations, a final scan, an applied
+//! log, probes of a Raft node) and gives a [`Verdict`]: `Pass`, `Fail` with [`Evidence`], or `Unknown` with the limit
+//! that was met. `Unknown` is never counted as `Pass`.
+//!
+//! What it is not: it knows nothing of simulation, reads no clock, starts no thread and draws nothing at random. The
+//! same input gives the same verdict, the same evidence and the same count of steps, everywhere.
+//!
+//! ```
+//! use stormglass_check::{History, linearizable, model::{Kv, KvOp, KvRet}};
+//!
+//! let mut history = History::new();
+//! let put = history.invoke(0, 10, KvOp::put("x", "1"));
+//! history.ok(put, 20, KvRet::done())?;
+//! let get = history.invoke(1, 30, KvOp::get("x"));
+//! history.ok(get, 40, KvRet::absent())?;
+//! let verdict = linearizable(&Kv::default(), &history);
+//! assert!(verdict.is_fail(), "the read came after the write was acknowledged: {verdict}");
+//! # Ok::<(), stormglass_check::HistoryError>(())
+//! ```
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod durability;
+mod exactly_once;
+pub mod format;
+mod history;
+mod invariant;
+mod linear;
+pub mod model;
+mod verdict;
+
+pub use durability::{ACKNOWLEDGED_IDS, DURABILITY, acknowledged_ids_survive, durable, durable_within};
+pub use exactly_once::{EXACTLY_ONCE, Effects};
+pub use format::{FormatError, check_file};
+pub use history::{Clock, History, HistoryError, OpId, Operation, Outcome, Process};
+pub use invariant::{Invariant, MONOTONIC, Monotonic};
+pub use invariant::{NodeId, Probe, RaftOracle, raft_oracles};
+pub use linear::{
+    Budget, Certificate, CertificateError, LINEARIZABILITY, Linearizability, linearizability, linearizable,
+    linearizable_within, replay,
+};
+pub use verdict::{Evidence, EvidenceOperation, Limit, Undecided, Verdict};

@@ -1,0 +1,195 @@
+//! What the search remembers: states by number, and the configurations that lead nowhere.
+//!
+//! A configuration is the set of operations done so far, the state, and the optional operations used. The set is
+//! stored as its first undone operation and a few words of bits from there on, so an entry is small however long the
+//! history; its hash is kept up to date by the search, one exclusive-or per move (Zobrist 1970), so that a look-up
+//! does not grow with the history either. Equal hashes are compared in full: the verdict rests on no probability.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+/// A hasher with no random state: searches must repeat step by step, and nobody attacks a checker's tables.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FixedState;
+
+/// Multiply and rotate, a word at a time.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FixedHasher(u64);
+
+impl BuildHasher for FixedState {
+    type Hasher = FixedHasher;
+
+    fn build_hasher(&self) -> FixedHasher {
+        FixedHasher(0)
+    }
+}
+
+impl Hasher for FixedHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.write_u64(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            let mut last = [0u8; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.write_u64(u64::from_le_bytes(last) ^ (rest.len() as u64) << 56);
+        }
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        scatter(self.0)
+    }
+}
+
+/// The finaliser of splitmix64 (Steele, Lea and Flood 2014): every input bit reaches every output bit.
+pub(super) fn scatter(value: u64) -> u64 {
+    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// States by number, in order of first appearance.
+pub(super) struct States<S> {
+    list: Vec<S>,
+    first: HashMap<u64, u32, FixedState>,
+    /// The next state with the same hash; `NONE` at the end.
+    next: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl<S: Eq + Hash> States<S> {
+    pub(super) fn new() -> Self {
+        States { list: Vec::new(), first: HashMap::default(), next: Vec::new() }
+    }
+
+    pub(super) fn get(&self, id: u32) -> &S {
+        &self.list[id as usize]
+    }
+
+    pub(super) fn intern(&mut self, state: S) -> u32 {
+        let head = self.first.entry(FixedState.hash_one(&state)).or_insert(NONE);
+        let mut at = *head;
+        while at != NONE {
+            if self.list[at as usize] == state {
+                return at;
+            }
+            at = self.next[at as usize];
+        }
+        let id = u32::try_from(self.list.len()).unwrap_or(NONE - 1);
+        self.next.push(*head);
+        *head = id;
+        self.list.push(state);
+        id
+    }
+
+    /// Bytes held: the table, and for each state a small allocation of its own.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.list.len() * (size_of::<S>() + 64) + self.first.capacity() * 16) as u64
+    }
+}
+
+/// Configurations from which every continuation was tried, or is being tried.
+pub(super) struct Memo {
+    first: HashMap<u64, u32, FixedState>,
+    entries: Vec<Remembered>,
+    /// The bits of all entries: first those of the done set, then those of the used optional operations.
+    words: Vec<u64>,
+}
+
+struct Remembered {
+    next: u32,
+    state: u32,
+    /// The first word of the done set that is stored; those before it are all ones.
+    start: u32,
+    /// How many words of the done set are stored.
+    length: u32,
+    at: usize,
+}
+
+impl Memo {
+    pub(super) fn new() -> Self {
+        Memo { first: HashMap::default(), entries: Vec::new(), words: Vec::new() }
+    }
+
+    /// True if this configuration need not be tried: one with the same done set and state and no optional operation
+    /// beyond those of `used` was seen before, and whatever can follow this one can follow that one too. Otherwise it
+    /// is remembered.
+    pub(super) fn covers(&mut self, hash: u64, state: u32, start: usize, done: &[u64], used: &[u64]) -> bool {
+        let head = self.first.entry(hash).or_insert(NONE);
+        let mut at = *head;
+        while at != NONE {
+            let entry = &self.entries[at as usize];
+            let bits = &self.words[entry.at..][..entry.length as usize + used.len()];
+            let (known_done, known_used) = bits.split_at(entry.length as usize);
+            if entry.state == state
+                && entry.start as usize == start
+                && known_done == done
+                && known_used.iter().zip(used).all(|(known, now)| known & !now == 0)
+            {
+                return true;
+            }
+            at = entry.next;
+        }
+        let id = u32::try_from(self.entries.len()).unwrap_or(NONE - 1);
+        self.entries.push(Remembered {
+            next: *head,
+            state,
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            length: u32::try_from(done.len()).unwrap_or(u32::MAX),
+            at: self.words.len(),
+        });
+        self.words.extend_from_slice(done);
+        self.words.extend_from_slice(used);
+        *head = id;
+        false
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        (self.first.capacity() * 17 + self.entries.capacity() * size_of::<Remembered>() + self.words.capacity() * 8)
+            as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_covered_by_one_that_used_no_more() {
+        let mut memo = Memo::new();
+        assert!(!memo.covers(7, 0, 2, &[0b101], &[0b011]));
+        assert!(memo.covers(7, 0, 2, &[0b101], &[0b011]), "the same again");
+        assert!(memo.covers(7, 0, 2, &[0b101], &[0b111]), "it used more");
+        assert!(!memo.covers(7, 0, 2, &[0b101], &[0b001]), "it used less");
+        assert!(!memo.covers(7, 0, 2, &[0b100], &[0b011]), "another done set with the same hash");
+        assert!(!memo.covers(7, 1, 2, &[0b101], &[0b011]), "another state with the same hash");
+        assert!(!memo.covers(7, 0, 3, &[0b101], &[0b011]), "another window with the same hash");
+        assert!(!memo.covers(7, 0, 2, &[0b101, 0], &[0b011]), "a longer window with the same hash");
+    }
+
+    #[test]
+    fn equal_states_have_one_number() {
+        let mut states = States::new();
+        assert_eq!(states.intern("a".to_owned()), 0);
+        assert_eq!(states.intern("b".to_owned()), 1);
+        assert_eq!(states.intern("a".to_owned()), 0);
+        assert_eq!(states.get(1), "b");
+    }
+}

@@ -1,0 +1,97 @@
+//! Splitting a history into parts that can be judged alone. Operations that share a key are in one part, and so are
+//! those that a multi-key operation ties together.
+
+use crate::history::Operation;
+use crate::model::Model;
+use std::collections::BTreeMap;
+
+/// A part of a history: the keys of its operations, and their ids in ascending order.
+pub(super) struct Component<K> {
+    pub(super) keys: Vec<K>,
+    pub(super) ops: Vec<u32>,
+}
+
+impl<K> Component<K> {
+    /// The part in words.
+    pub(super) fn describe<M: Model<Key = K>>(&self, model: &M) -> String {
+        const SHOWN: usize = 3;
+        if self.keys.is_empty() {
+            return "the whole history".to_owned();
+        }
+        let mut text: Vec<String> = self.keys.iter().take(SHOWN).map(|key| model.describe_key(key)).collect();
+        if self.keys.len() > SHOWN {
+            text.push(format!("{} more", self.keys.len() - SHOWN));
+        }
+        text.join(", ")
+    }
+}
+
+/// The parts, ordered by their first operation.
+pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Vec<Component<M::Key>> {
+    let mut keys = Keys { ids: BTreeMap::new(), parent: Vec::new() };
+    let mut home: Vec<Option<u32>> = Vec::with_capacity(ops.len());
+    for operation in ops {
+        let mut first: Option<u32> = None;
+        model.each_key(&operation.op, &mut |key| {
+            let id = keys.id(key);
+            match first {
+                None => first = Some(id),
+                Some(first) => keys.unite(first, id),
+            }
+        });
+        home.push(first);
+    }
+    if home.iter().any(Option::is_none) {
+        let all = u32::try_from(ops.len()).unwrap_or(u32::MAX);
+        return vec![Component { keys: Vec::new(), ops: (0..all).collect() }];
+    }
+    let mut slots: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut parts: Vec<Component<M::Key>> = Vec::new();
+    for (id, first) in (0u32..).zip(home) {
+        let root = keys.root(first.unwrap_or(0));
+        let slot = *slots.entry(root).or_insert_with(|| {
+            parts.push(Component { keys: Vec::new(), ops: Vec::new() });
+            parts.len() - 1
+        });
+        parts[slot].ops.push(id);
+    }
+    let known: Vec<(M::Key, u32)> = std::mem::take(&mut keys.ids).into_iter().collect();
+    for (key, id) in known {
+        if let Some(slot) = slots.get(&keys.root(id)) {
+            parts[*slot].keys.push(key);
+        }
+    }
+    parts
+}
+
+/// Keys by number, and a union-find over them.
+struct Keys<K> {
+    ids: BTreeMap<K, u32>,
+    parent: Vec<u32>,
+}
+
+impl<K: Ord + Clone> Keys<K> {
+    fn id(&mut self, key: &K) -> u32 {
+        if let Some(id) = self.ids.get(key) {
+            return *id;
+        }
+        let id = u32::try_from(self.parent.len()).unwrap_or(u32::MAX);
+        self.parent.push(id);
+        self.ids.insert(key.clone(), id);
+        id
+    }
+
+    fn root(&mut self, mut id: u32) -> u32 {
+        while self.parent[id as usize] != id {
+            let above = self.parent[self.parent[id as usize] as usize];
+            self.parent[id as usize] = above;
+            id = above;
+        }
+        id
+    }
+
+    fn unite(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.parent[a.max(b) as usize] = a.min(b);
+    }
+}

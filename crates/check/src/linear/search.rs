@@ -1,0 +1,283 @@
+//! The search for an order: depth first, after Wing and Gong (1993) and Lowe (2017).
+//!
+//! What it adds to them: an operation that changes nothing and fits is done at once, without a branch (in any order it
+//! could be moved here); of equal open operations only the one due first is tried (they could change places); the
+//! memo stores a window instead of the whole set, and compares optional operations by inclusion (see `memo`).
+
+use super::memo::{Memo, States, scatter};
+use super::prepare::{Entry, Problem};
+use crate::model::{Model, Step};
+
+/// What a search may still spend. It is left with what was not spent.
+pub(super) struct Quota {
+    pub(super) steps: u64,
+    pub(super) bytes: u64,
+}
+
+/// Which quota ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exhausted {
+    Steps,
+    Bytes,
+}
+
+/// What a search found. Operations are given by their ids in the history.
+pub(super) enum Found {
+    /// An order of all required operations, with the optional ones it needs.
+    Order(Vec<u32>),
+    /// There is none; `deepest` is the longest beginning of one.
+    Impossible { deepest: Vec<u32> },
+    Exhausted(Exhausted),
+}
+
+/// One configuration on the path, with the moves that are left to try from it.
+struct Frame {
+    state: u32,
+    /// Every required operation before this index is done.
+    base: usize,
+    /// Length of `order` before the move that led here.
+    order_before: usize,
+    /// This frame's own moves are `moves[first_move..]` while it is on top; the next to try is `next_move`.
+    first_move: usize,
+    next_move: usize,
+}
+
+/// A move: the index of a required operation, or of an optional one with the top bit set.
+type Move = u32;
+const OPTIONAL: Move = 1 << 31;
+
+struct Search<'a, 'p, M: Model> {
+    problem: &'p Problem<'a, M>,
+    states: States<M::State>,
+    memo: Memo,
+    /// Required operations that are done, one bit each, and how many.
+    done: Vec<u64>,
+    done_count: usize,
+    /// Optional operations that are used, one bit each.
+    used: Vec<u64>,
+    /// Exclusive-or of a fixed random word per done required operation.
+    hash: u64,
+    order: Vec<Move>,
+    frames: Vec<Frame>,
+    moves: Vec<Move>,
+    /// Per class, the last configuration that had a move of it.
+    class_seen: Vec<u64>,
+    configurations: u64,
+    deepest: Vec<Move>,
+    deepest_count: usize,
+}
+
+enum Arrival {
+    /// Everything required is done.
+    Finished,
+    /// A new configuration, now on the path.
+    Entered,
+    /// A configuration that leads nowhere.
+    Covered,
+    OutOf(Exhausted),
+}
+
+/// Looks for an order.
+pub(super) fn search<M: Model>(problem: &Problem<'_, M>, quota: &mut Quota) -> Found {
+    let mut search = Search {
+        problem,
+        states: States::new(),
+        memo: Memo::new(),
+        done: vec![0; problem.required.len() / 64 + 1],
+        done_count: 0,
+        used: vec![0; problem.optional.len().div_ceil(64)],
+        hash: 0,
+        order: Vec::new(),
+        frames: Vec::new(),
+        moves: Vec::new(),
+        class_seen: vec![0; problem.classes as usize],
+        configurations: 0,
+        deepest: Vec::new(),
+        deepest_count: 0,
+    };
+    let initial = search.states.intern(problem.model.initial());
+    search.run(initial, quota)
+}
+
+impl<M: Model> Search<'_, '_, M> {
+    fn run(&mut self, initial: u32, quota: &mut Quota) -> Found {
+        let mut arrival = self.arrive(initial, 0, 0, quota);
+        loop {
+            match arrival {
+                Arrival::Finished => return Found::Order(self.ids(&self.order)),
+                Arrival::OutOf(exhausted) => return Found::Exhausted(exhausted),
+                Arrival::Entered | Arrival::Covered => {}
+            }
+            let Some(frame) = self.frames.last_mut() else {
+                return Found::Impossible { deepest: self.ids(&self.deepest) };
+            };
+            let Some(&next) = self.moves.get(frame.next_move) else {
+                let (first_move, order_before) = (frame.first_move, frame.order_before);
+                self.frames.pop();
+                self.moves.truncate(first_move);
+                self.undo_to(order_before);
+                arrival = Arrival::Covered;
+                continue;
+            };
+            frame.next_move += 1;
+            let (state, base) = (frame.state, frame.base);
+            if quota.steps == 0 {
+                return Found::Exhausted(Exhausted::Steps);
+            }
+            quota.steps -= 1;
+            let optional = next & OPTIONAL != 0;
+            let to = match self.problem.step(self.states.get(state), self.entry(next)) {
+                Step::Refused => continue,
+                // An optional operation without effect explains nothing.
+                Step::Same if optional => continue,
+                Step::Same => state,
+                Step::Next(to) => self.states.intern(to),
+            };
+            let order_before = self.order.len();
+            self.make(next);
+            arrival = self.arrive(to, base, order_before, quota);
+        }
+    }
+
+    fn entry(&self, of: Move) -> &Entry {
+        if of & OPTIONAL == 0 {
+            &self.problem.required[of as usize]
+        } else {
+            &self.problem.optional[(of & !OPTIONAL) as usize]
+        }
+    }
+
+    fn ids(&self, order: &[Move]) -> Vec<u32> {
+        order.iter().map(|made| self.entry(*made).id).collect()
+    }
+
+    fn make(&mut self, made: Move) {
+        self.order.push(made);
+        self.flip(made);
+    }
+
+    fn flip(&mut self, made: Move) {
+        let index = (made & !OPTIONAL) as usize;
+        if made & OPTIONAL == 0 {
+            self.done[index / 64] ^= 1 << (index % 64);
+            self.hash ^= scatter(index as u64);
+            if self.is_done(index) { self.done_count += 1 } else { self.done_count -= 1 }
+        } else {
+            self.used[index / 64] ^= 1 << (index % 64);
+        }
+    }
+
+    fn undo_to(&mut self, length: usize) {
+        while self.order.len() > length
+            && let Some(made) = self.order.pop()
+        {
+            self.flip(made);
+        }
+    }
+
+    fn is_done(&self, index: usize) -> bool {
+        self.done[index / 64] >> (index % 64) & 1 == 1
+    }
+
+    /// Settles into a configuration: does what fits without choice, and lists the choices that are left.
+    fn arrive(&mut self, state: u32, base: usize, order_before: usize, quota: &mut Quota) -> Arrival {
+        self.configurations += 1;
+        let first_move = self.moves.len();
+        let required = &self.problem.required;
+        let mut base = base;
+        // The earliest deadline among operations not done yet: whatever was called later must wait.
+        let mut due = u64::MAX;
+        let mut index = base;
+        while let Some(entry) = required.get(index)
+            && entry.call <= due
+        {
+            if self.done[index / 64] == u64::MAX && index.is_multiple_of(64) {
+                index += 64;
+                continue;
+            }
+            if !self.is_done(index) {
+                let mut choice = !entry.pure;
+                if entry.pure {
+                    if quota.steps == 0 {
+                        return Arrival::OutOf(Exhausted::Steps);
+                    }
+                    quota.steps -= 1;
+                    match self.problem.step(self.states.get(state), entry) {
+                        Step::Same => {
+                            self.make(index as Move);
+                            index += 1;
+                            continue;
+                        }
+                        Step::Refused => {}
+                        Step::Next(_) => choice = true,
+                    }
+                }
+                due = due.min(entry.deadline);
+                if choice {
+                    self.moves.push(index as Move);
+                }
+            }
+            index += 1;
+        }
+        if self.done_count > self.deepest_count || self.deepest.is_empty() {
+            self.deepest_count = self.done_count;
+            self.deepest.clear();
+            self.deepest.extend_from_slice(&self.order);
+        }
+        if self.done_count == required.len() {
+            return Arrival::Finished;
+        }
+        let end = index.min(required.len());
+        while self.is_done(base) {
+            base += 1;
+        }
+        let start = base / 64;
+        let window = &self.done[start..=(end - 1) / 64];
+        let hash = self.hash ^ scatter(u64::from(state) | 1 << 63);
+        if self.memo.covers(hash, state, start, window, &self.used) {
+            self.moves.truncate(first_move);
+            self.undo_to(order_before);
+            return Arrival::Covered;
+        }
+        if self.bytes() > quota.bytes {
+            return Arrival::OutOf(Exhausted::Bytes);
+        }
+        self.list_moves(first_move, due);
+        self.frames.push(Frame { state, base, order_before, first_move, next_move: first_move });
+        Arrival::Entered
+    }
+
+    /// Puts the required moves in order of deadline, keeps the first of equals, and appends the optional ones: what has
+    /// to happen anyway is tried before what need not.
+    fn list_moves(&mut self, first_move: usize, due: u64) {
+        let problem = self.problem;
+        self.moves[first_move..].sort_by_key(|made| (problem.required[*made as usize].deadline, *made));
+        let stamp = self.configurations;
+        let mut kept = first_move;
+        for at in first_move..self.moves.len() {
+            let class = problem.required[self.moves[at] as usize].class as usize;
+            if self.class_seen[class] != stamp {
+                self.class_seen[class] = stamp;
+                self.moves[kept] = self.moves[at];
+                kept += 1;
+            }
+        }
+        self.moves.truncate(kept);
+        for (index, entry) in problem.optional.iter().enumerate() {
+            if entry.call > due {
+                break;
+            }
+            let fresh = self.used[index / 64] >> (index % 64) & 1 == 0;
+            if fresh && self.class_seen[entry.class as usize] != stamp {
+                self.class_seen[entry.class as usize] = stamp;
+                self.moves.push(index as Move | OPTIONAL);
+            }
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let path = self.frames.capacity() * size_of::<Frame>()
+            + (self.moves.capacity() + self.order.capacity() + self.deepest.capacity()) * size_of::<Move>();
+        self.memo.bytes() + self.states.bytes() + path as u64
+    }
+}

@@ -1,0 +1,111 @@
+//! Models: what a correct object would answer. A model is deterministic and sequential; the checkers supply the
+//! concurrency. One file per object.
+
+mod bytes;
+mod kv;
+mod kv_step;
+mod register;
+
+pub use bytes::Bytes;
+pub use kv::{Compare, Expect, Kv, KvOp, KvRet};
+pub use kv_step::KvState;
+pub use register::{CasRegister, RegisterOp, RegisterRet};
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// What a state says to an operation and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<S> {
+    /// A correct object in this state would not give that answer.
+    Refused,
+    /// It would, and its state stays as it is.
+    Same,
+    /// It would, and goes to this state.
+    Next(S),
+}
+
+/// What an operation does to a single cell, for models whose keys are cells that hold one value. It is a promise, on
+/// which histories are simplified before the search: where in doubt, say [`Flow::Opaque`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flow<V> {
+    /// It saw this value and changed nothing.
+    Read(V),
+    /// It set this value, whatever was there.
+    Write(V),
+    /// It saw `from` and set `to`, in one step.
+    Swap {
+        /// The value seen.
+        from: V,
+        /// The value left behind.
+        to: V,
+    },
+    /// It saw any value but this one, and changed nothing.
+    NotEqual(V),
+    /// It put this at the end of whatever value was there.
+    Append(V),
+    /// It neither saw nor changed anything.
+    Nothing,
+    /// Anything else.
+    Opaque,
+}
+
+/// A sequential specification.
+///
+/// A state may stand for a *set* of concrete states (a revision known only to be above 7, say) as long as [`Model::step`]
+/// admits whatever one of them would; a step that learns more narrows the set.
+pub trait Model {
+    /// The model's name on the command line and in history files.
+    const NAME: &'static str;
+    /// What clients ask.
+    type Op: Clone + Eq + Hash + Debug;
+    /// What they are told.
+    type Ret: Clone + Eq + Hash + Debug;
+    /// The object's state, or the part of it that one partition of the keys needs.
+    type State: Clone + Eq + Hash;
+    /// What histories are split by.
+    type Key: Clone + Ord;
+    /// What cells hold, for [`Model::flow`].
+    type Value: Clone + Ord;
+
+    /// Shows every key that `op` may touch, whichever way it goes. Operations on disjoint keys must be independent: that
+    /// is what makes a split sound (locality, Herlihy and Wing 1990; P-compositionality, Horn and Kroening 2015). An
+    /// operation that shows no key touches everything, and the history is not split at all.
+    fn each_key(&self, op: &Self::Op, visit: &mut dyn FnMut(&Self::Key));
+
+    /// The state before any operation.
+    fn initial(&self) -> Self::State;
+
+    /// Whether `state` admits `op` with the answer `ret`, and what it becomes. Without an answer (the client never had
+    /// one) the operation takes effect if it can; the checkers also try leaving it out, so a model need not.
+    fn step(&self, state: &Self::State, op: &Self::Op, ret: Option<&Self::Ret>) -> Step<Self::State>;
+
+    /// True if `op`, with this answer, changes no concrete state whatsoever: a read, or a refused compare-and-swap.
+    fn observes_only(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> bool;
+
+    /// What the operation does to the one cell it touches. The default promises nothing.
+    fn flow(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> Flow<Self::Value> {
+        let _ = (op, ret);
+        Flow::Opaque
+    }
+
+    /// What every cell holds at first. `None` promises nothing, and then no simplification is made.
+    fn initial_value(&self) -> Option<Self::Value> {
+        None
+    }
+
+    /// Whether `whole` could have come about with `part` written or appended into it. The default is the safe answer.
+    fn may_contain(&self, whole: &Self::Value, part: &Self::Value) -> bool {
+        let _ = (whole, part);
+        true
+    }
+
+    /// The operation and its answer in words, such as `get "x" -> "1"`.
+    fn describe(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> String;
+
+    /// The part of `state` that `op` looks at, in words, such as `"x" is "1"`.
+    fn describe_state(&self, state: &Self::State, op: &Self::Op) -> String;
+
+    /// A key in words, such as `key "x"`.
+    fn describe_key(&self, key: &Self::Key) -> String;
+}

@@ -1,0 +1,2 @@
+//! The `cargo stormglass` binary.
+fn main() {}

@@ -1,0 +1,105 @@
+//! Draws network faults. The ranges suit a Raft cluster with election timeouts of 150–600 ms: the shortest faults end
+//! before anyone notices, the longest outlast several elections.
+
+use std::time::Duration;
+
+use super::profile::{micros, millis};
+use crate::{
+    Action, Direction, Fault, Kind, Links, NodeName, Probability, Protocol, Stream, bridge, flap, isolate, majority_ring,
+    one_way, partition,
+};
+
+/// Draws one fault of a network kind, without its place in time but with its duration.
+pub(super) fn draw(kind: Kind, stream: &mut Stream, nodes: &[NodeName], ports: &[(Protocol, u16)]) -> Option<Fault> {
+    let cut = millis(300, 10_000);
+    let fault = match kind {
+        Kind::PartitionHalves => {
+            let (left, right) = split(stream, nodes);
+            partition(left, right).lasting(stream.log_duration(cut))
+        }
+        Kind::IsolateOne => {
+            let node = stream.pick(nodes)?.clone();
+            isolate(node, nodes).lasting(stream.log_duration(cut))
+        }
+        Kind::MajorityRing => {
+            let mut ring = nodes.to_vec();
+            stream.shuffle(&mut ring);
+            majority_ring(ring).lasting(stream.log_duration(cut))
+        }
+        Kind::Bridge => {
+            let mut order = nodes.to_vec();
+            stream.shuffle(&mut order);
+            let (node, others) = order.split_first()?;
+            let (left, right) = others.split_at(others.len() / 2);
+            bridge(node, left, right).lasting(stream.log_duration(cut))
+        }
+        Kind::OneWay => {
+            let (small, large) = split(stream, nodes);
+            let muted = stream.below(2) == 0;
+            let fault = if muted { one_way(small, large) } else { one_way(large, small) };
+            fault.lasting(stream.log_duration(cut))
+        }
+        Kind::Flap => {
+            let (left, right) = split(stream, nodes);
+            let (on, off) = (stream.log_duration(millis(100, 1_000)), stream.log_duration(millis(100, 1_000)));
+            flap(left, right, on, off).lasting(stream.log_duration(millis(1_000, 6_000)))
+        }
+        Kind::LatencySpike => {
+            let links = links(stream, nodes);
+            let extra = stream.log_duration(millis(10, 500));
+            let jitter = stream.duration(Duration::ZERO..=extra);
+            Fault::new(Action::LatencySpike { links, extra, jitter }).lasting(stream.log_duration(millis(300, 8_000)))
+        }
+        Kind::Loss => {
+            let links = links(stream, nodes);
+            // One to thirty percent, in tenths of a percent.
+            let ppm = stream.log_range(10..=300) as u32 * 1_000;
+            let probability = Probability::from_ppm(ppm).ok()?;
+            Fault::new(Action::Loss { links, probability }).lasting(stream.log_duration(millis(500, 10_000)))
+        }
+        Kind::PortBlock => {
+            let node = stream.pick(nodes)?.clone();
+            let (protocol, port) = *stream.pick(ports)?;
+            let direction = if stream.below(2) == 0 { Direction::In } else { Direction::Out };
+            Fault::new(Action::PortBlock { node, port, protocol, direction })
+                .lasting(stream.log_duration(millis(300, 8_000)))
+        }
+        _ => return None,
+    };
+    Some(fault)
+}
+
+/// How many nodes a kind needs to mean anything.
+pub(super) fn nodes_min(kind: Kind) -> usize {
+    match kind {
+        Kind::MajorityRing => 4,
+        Kind::Bridge => 3,
+        Kind::PortBlock => 1,
+        _ if kind.family() == crate::Family::Network => 2,
+        _ => 1,
+    }
+}
+
+/// A random split in two; the first part is a minority, or a half of an even number.
+pub(super) fn split(stream: &mut Stream, nodes: &[NodeName]) -> (Vec<NodeName>, Vec<NodeName>) {
+    let small = stream.range(1..=(nodes.len() as u64 / 2).max(1)) as usize;
+    let left = stream.subset(nodes, small);
+    let right = nodes.iter().filter(|node| !left.contains(node)).cloned().collect();
+    (left, right)
+}
+
+/// All links, those of one node, or one of them in one direction.
+fn links(stream: &mut Stream, nodes: &[NodeName]) -> Links {
+    let mut order = nodes.to_vec();
+    stream.shuffle(&mut order);
+    match (stream.weighted(&[(2, 'a'), (2, 'n'), (1, 'l')]), order.split_first()) {
+        (Some('n'), Some((node, others))) => Links::between(node, others),
+        (Some('l'), Some((node, others))) => Links::one_way(node, others.get(..1).unwrap_or_default()),
+        _ => Links::among(nodes),
+    }
+}
+
+/// A short while between faults that belong together.
+pub(super) fn moment(stream: &mut Stream) -> Duration {
+    stream.log_duration(micros(200, 200_000))
+}

@@ -1,0 +1,290 @@
+//! Reads one line of a plan.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::lexer::{Token, is_bare, syntax, tokens};
+use super::{TextError, duration};
+use crate::{Action, Direction, Fault, FaultId, Kind, Links, NodeName, Protocol};
+
+/// A fault with what the line says about it.
+pub(super) struct Line {
+    pub(super) id: Option<FaultId>,
+    /// Where the id is, or would be.
+    pub(super) id_column: usize,
+    pub(super) kind_column: usize,
+    pub(super) fault: Fault,
+}
+
+/// Reads a line; `None` if it is blank or a comment.
+pub(super) fn line(text: &str, number: usize) -> Result<Option<Line>, TextError> {
+    let tokens = tokens(text, number)?;
+    if tokens.is_empty() {
+        return Ok(None);
+    }
+    Reader { line: number, end: text.chars().count() + 1, tokens, at: 0 }.fault().map(Some)
+}
+
+/// What follows a fault's targets: `key=value` pairs and flags, each with its column.
+type Options = BTreeMap<String, (usize, Option<Token>)>;
+
+struct Reader {
+    line: usize,
+    end: usize,
+    tokens: Vec<(usize, Token)>,
+    at: usize,
+}
+
+impl Reader {
+    fn fault(mut self) -> Result<Line, TextError> {
+        let id_column = self.column();
+        let id = self.id()?;
+        let start = self.word("a start such as `12.400s`", duration::read)?;
+        let lasts = self.word("a duration such as `+3.2s`, or `+calm`", |word| match word.strip_prefix('+')? {
+            "calm" => Some(None),
+            length => duration::read(length).filter(|length| !length.is_zero()).map(Some),
+        })?;
+        let kind_column = self.column();
+        let kind = self.word(&format!("a kind of fault: {}", Kind::ALL.map(Kind::name).join(", ")), Kind::named)?;
+        let positional = self.targets(kind)?;
+        let mut options = self.options()?;
+        let action = self.action(positional, &mut options)?;
+        let mut fault = Fault::new(action).at(start);
+        if let Some(length) = lasts {
+            fault = fault.lasting(length);
+        }
+        match options.remove("must-hit") {
+            Some((_, None)) => fault = fault.must_hit(),
+            Some((column, Some(value))) => {
+                return Err(syntax(self.line, column, "`must-hit` without a value", &value.shown()));
+            }
+            None => {}
+        }
+        match options.remove("label") {
+            Some((_, Some(Token::Quoted(label)))) => fault = fault.labelled(label),
+            Some((column, _)) => return Err(syntax(self.line, column, "label=\"…\", in quotes", "`label`")),
+            None => {}
+        }
+        match options.first_key_value() {
+            Some((key, (column, _))) => {
+                let expected = format!("an option of `{kind}`, must-hit or label=\"…\"");
+                Err(syntax(self.line, *column, &expected, &format!("`{key}`")))
+            }
+            None => Ok(Line { id, id_column, kind_column, fault }),
+        }
+    }
+
+    fn id(&mut self) -> Result<Option<FaultId>, TextError> {
+        let Some((column, Token::Word(word))) = self.tokens.first() else { return Ok(None) };
+        let Some(digits) = word.strip_prefix('f') else { return Ok(None) };
+        let id = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let id = id.ok_or_else(|| {
+            syntax(self.line, *column, "an id such as `f7`, or a start such as `12.400s`", &format!("`{word}`"))
+        })?;
+        self.at += 1;
+        Ok(Some(FaultId(id)))
+    }
+
+    /// The targets, with the parameters still missing: those are options.
+    fn targets(&mut self, kind: Kind) -> Result<Targets, TextError> {
+        Ok(match kind {
+            Kind::PartitionHalves | Kind::Flap => {
+                let left = self.group()?;
+                self.sign("|")?;
+                Targets::Sides(kind, left, self.group()?)
+            }
+            Kind::IsolateOne => {
+                let node = self.node()?;
+                self.sign("|")?;
+                Targets::Isolate(node, self.group()?)
+            }
+            Kind::Bridge => {
+                let node = self.node()?;
+                self.sign("|")?;
+                let left = self.group()?;
+                self.sign("|")?;
+                Targets::Bridge(node, left, self.group()?)
+            }
+            Kind::OneWay => {
+                let from = self.group()?;
+                self.sign(">")?;
+                Targets::OneWay(from, self.group()?)
+            }
+            Kind::LatencySpike | Kind::Loss => {
+                let from = self.group()?;
+                let both_ways = match self.peek() {
+                    Some(Token::Sign("<>")) => true,
+                    Some(Token::Sign(">")) => false,
+                    _ => return Err(self.unexpected("`<>` (both ways) or `>` (one way)")),
+                };
+                self.at += 1;
+                Targets::Links(kind, Links { from, to: self.group()?, both_ways })
+            }
+            Kind::PortBlock => {
+                let node = self.node()?;
+                let (protocol, port) = self.word("a port such as `tcp/2380`", |word| {
+                    let (protocol, port) = word.split_once('/')?;
+                    let protocol = match protocol {
+                        "tcp" => Protocol::Tcp,
+                        "udp" => Protocol::Udp,
+                        _ => return None,
+                    };
+                    Some((protocol, port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))?))
+                })?;
+                let direction = self.word("`in` or `out`", |word| match word {
+                    "in" => Some(Direction::In),
+                    "out" => Some(Direction::Out),
+                    _ => None,
+                })?;
+                Targets::Port(Action::PortBlock { node, port, protocol, direction })
+            }
+            Kind::MajorityRing
+            | Kind::Crash
+            | Kind::PowerLoss
+            | Kind::Restart
+            | Kind::GracefulStop
+            | Kind::Pause
+            | Kind::Slow => Targets::Nodes(kind, self.group()?),
+        })
+    }
+
+    fn action(&self, targets: Targets, options: &mut Options) -> Result<Action, TextError> {
+        Ok(match targets {
+            Targets::Sides(Kind::Flap, left, right) => {
+                let cut = self.required(options, "cut", "a duration such as `200ms`", duration::read)?;
+                let healed = self.required(options, "healed", "a duration such as `300ms`", duration::read)?;
+                Action::Flap { left, right, cut, healed }
+            }
+            Targets::Sides(_, left, right) => Action::PartitionHalves { left, right },
+            Targets::Isolate(node, others) => Action::IsolateOne { node, others },
+            Targets::Bridge(node, left, right) => Action::Bridge { node, left, right },
+            Targets::OneWay(from, to) => Action::OneWay { from, to },
+            Targets::Links(Kind::Loss, links) => {
+                let read = |word: &str| word.parse().ok();
+                let probability = self.required(options, "probability", "a probability such as `5%`", read)?;
+                Action::Loss { links, probability }
+            }
+            Targets::Links(_, links) => {
+                let extra = self.required(options, "extra", "a duration such as `100ms`", duration::read)?;
+                let jitter = match options.contains_key("jitter") {
+                    true => self.required(options, "jitter", "a duration such as `10ms`", duration::read)?,
+                    false => Duration::ZERO,
+                };
+                Action::LatencySpike { links, extra, jitter }
+            }
+            Targets::Port(action) => action,
+            Targets::Nodes(kind, nodes) => match kind {
+                Kind::MajorityRing => Action::MajorityRing { ring: nodes },
+                Kind::PowerLoss => Action::PowerLoss { nodes },
+                Kind::Restart => Action::Restart { nodes },
+                Kind::GracefulStop => Action::GracefulStop { nodes },
+                Kind::Pause => Action::Pause { nodes },
+                Kind::Slow => {
+                    let factor = self.required(options, "factor", "a number such as `10`", |word| word.parse().ok())?;
+                    Action::Slow { nodes, factor }
+                }
+                _ => Action::Crash { nodes },
+            },
+        })
+    }
+
+    fn options(&mut self) -> Result<Options, TextError> {
+        let mut options = Options::new();
+        while self.at < self.tokens.len() {
+            let column = self.column();
+            let key = self.word("an option such as must-hit or label=\"…\"", |word| Some(word.to_owned()))?;
+            let value = match self.peek() {
+                Some(Token::Sign("=")) => {
+                    self.at += 1;
+                    let value = self.peek().filter(|token| !matches!(token, Token::Sign(_))).cloned();
+                    let value = value.ok_or_else(|| self.unexpected(&format!("a value of `{key}`")))?;
+                    self.at += 1;
+                    Some(value)
+                }
+                _ => None,
+            };
+            if options.insert(key.clone(), (column, value)).is_some() {
+                return Err(syntax(self.line, column, "each option once", &format!("`{key}` again")));
+            }
+        }
+        Ok(options)
+    }
+
+    fn required<T>(
+        &self,
+        options: &mut Options,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, TextError> {
+        let wanted = format!("{key}= with {expected}");
+        match options.remove(key) {
+            Some((column, Some(Token::Word(word)))) => {
+                read(&word).ok_or_else(|| syntax(self.line, column, &wanted, &format!("`{key}={word}`")))
+            }
+            Some((column, _)) => Err(syntax(self.line, column, &wanted, &format!("`{key}`"))),
+            None => Err(syntax(self.line, self.end, &wanted, "the end of the line")),
+        }
+    }
+
+    fn group(&mut self) -> Result<Vec<NodeName>, TextError> {
+        let mut nodes = vec![self.node()?];
+        while self.peek() == Some(&Token::Sign(",")) {
+            self.at += 1;
+            nodes.push(self.node()?);
+        }
+        Ok(nodes)
+    }
+
+    fn node(&mut self) -> Result<NodeName, TextError> {
+        let name = match self.peek() {
+            Some(Token::Word(word)) if is_bare(word) => NodeName::from(word.as_str()),
+            Some(Token::Quoted(text)) => NodeName::from(text.as_str()),
+            _ => return Err(self.unexpected("a node's name, in quotes if it has signs")),
+        };
+        self.at += 1;
+        Ok(name)
+    }
+
+    fn word<T>(&mut self, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, TextError> {
+        let value = match self.peek() {
+            Some(Token::Word(word)) => read(word),
+            _ => None,
+        };
+        let value = value.ok_or_else(|| self.unexpected(expected))?;
+        self.at += 1;
+        Ok(value)
+    }
+
+    fn sign(&mut self, sign: &'static str) -> Result<(), TextError> {
+        if self.peek() != Some(&Token::Sign(sign)) {
+            return Err(self.unexpected(&format!("`{sign}`")));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.at).map(|(_, token)| token)
+    }
+
+    fn column(&self) -> usize {
+        self.tokens.get(self.at).map_or(self.end, |(column, _)| *column)
+    }
+
+    fn unexpected(&self, expected: &str) -> TextError {
+        let found = self.peek().map_or_else(|| "the end of the line".to_owned(), Token::shown);
+        syntax(self.line, self.column(), expected, &found)
+    }
+}
+
+/// A fault's targets, before its parameters are known.
+enum Targets {
+    Sides(Kind, Vec<NodeName>, Vec<NodeName>),
+    Isolate(NodeName, Vec<NodeName>),
+    Bridge(NodeName, Vec<NodeName>, Vec<NodeName>),
+    OneWay(Vec<NodeName>, Vec<NodeName>),
+    Links(Kind, Links),
+    Port(Action),
+    Nodes(Kind, Vec<NodeName>),
+}

@@ -1,0 +1,156 @@
+//! Which faults make sense. A plan holds no other, so that nothing downstream needs to ask again.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::{Action, Fault, Kind, NodeName, Probability};
+
+/// Why a fault makes no sense, whatever the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// A group, or a list of targets, has no node.
+    #[error("`{kind}` needs at least one node in each of its groups")]
+    NoNodes {
+        /// The fault's kind.
+        kind: Kind,
+    },
+    /// A node comes twice where it may come once.
+    #[error("`{kind}` names node `{node}` twice")]
+    Twice {
+        /// The fault's kind.
+        kind: Kind,
+        /// The node.
+        node: NodeName,
+    },
+    /// The links are those of a node with itself.
+    #[error("`{kind}` is on no link: its only node is on both sides")]
+    NoLinks {
+        /// The fault's kind.
+        kind: Kind,
+    },
+    /// A ring of three or fewer nodes cuts nothing.
+    #[error("a majority ring needs at least 4 nodes and has {nodes}: on a smaller one, all nodes are neighbours")]
+    SmallRing {
+        /// How many there are.
+        nodes: usize,
+    },
+    /// A parameter with which the fault would do nothing.
+    #[error("`{kind}` with {parameter} {given} does nothing: {expected}")]
+    NoEffect {
+        /// The fault's kind.
+        kind: Kind,
+        /// The parameter's name.
+        parameter: &'static str,
+        /// Its value.
+        given: String,
+        /// What would do something.
+        expected: &'static str,
+    },
+    /// A flap with more cycles than anyone can want, most likely a wrong unit.
+    #[error("`flap` would cut and heal {cycles} times; at most {} do", Fault::FLAPS_MAX)]
+    TooManyFlaps {
+        /// How many.
+        cycles: u128,
+    },
+    /// It would end beyond what a duration can hold.
+    #[error("`{kind}` ends later than any virtual time: its start plus its duration does not fit")]
+    TooLate {
+        /// The fault's kind.
+        kind: Kind,
+    },
+    /// A flap has no end of its own.
+    #[error("`flap` needs a duration: until calm it would have no last cycle")]
+    EndlessFlap,
+}
+
+impl Fault {
+    /// The most cycles of one flap.
+    pub const FLAPS_MAX: u128 = 10_000;
+
+    /// Whether the fault makes sense on its own; which nodes exist is asked before a run.
+    ///
+    /// # Errors
+    /// [`FaultError`] names what is wrong.
+    pub fn check(&self) -> Result<(), FaultError> {
+        let kind = self.kind();
+        let no_effect = |parameter, given: String, expected| Err(FaultError::NoEffect { kind, parameter, given, expected });
+        if self.start().checked_add(self.duration().unwrap_or_default()).is_none() {
+            return Err(FaultError::TooLate { kind });
+        }
+        match self.action() {
+            Action::LatencySpike { links, extra, jitter } => {
+                on_some_link(kind, links)?;
+                if extra.is_zero() && jitter.is_zero() {
+                    return no_effect("extra", "0s".into(), "extra or jitter must be more than zero");
+                }
+            }
+            Action::Loss { links, probability } => {
+                on_some_link(kind, links)?;
+                if *probability == Probability::ZERO {
+                    return no_effect("probability", probability.to_string(), "it must be more than 0%");
+                }
+            }
+            Action::Flap { left, right, cut, healed } => {
+                groups(kind, &[left, right])?;
+                self.check_flap(*cut, *healed)?;
+            }
+            Action::PartitionHalves { left, right } => groups(kind, &[left, right])?,
+            Action::OneWay { from, to } => groups(kind, &[from, to])?,
+            Action::IsolateOne { node, others } => groups(kind, &[std::slice::from_ref(node), others])?,
+            Action::Bridge { node, left, right } => groups(kind, &[std::slice::from_ref(node), left, right])?,
+            Action::MajorityRing { ring } => {
+                groups(kind, &[ring])?;
+                if ring.len() < 4 {
+                    return Err(FaultError::SmallRing { nodes: ring.len() });
+                }
+            }
+            Action::PortBlock { .. } => {}
+            Action::Slow { nodes, factor } => {
+                groups(kind, &[nodes])?;
+                if *factor < 2 {
+                    return no_effect("factor", factor.to_string(), "it must be at least 2");
+                }
+            }
+            Action::Crash { nodes }
+            | Action::PowerLoss { nodes }
+            | Action::Restart { nodes }
+            | Action::GracefulStop { nodes }
+            | Action::Pause { nodes } => groups(kind, &[nodes])?,
+        }
+        Ok(())
+    }
+
+    fn check_flap(&self, cut: Duration, healed: Duration) -> Result<(), FaultError> {
+        for (parameter, value) in [("cut", cut), ("healed", healed)] {
+            if value.is_zero() {
+                let (kind, given) = (Kind::Flap, "0s".to_owned());
+                return Err(FaultError::NoEffect { kind, parameter, given, expected: "it must be more than zero" });
+            }
+        }
+        let duration = self.duration().ok_or(FaultError::EndlessFlap)?;
+        let cycles = duration.as_nanos() / (cut.as_nanos() + healed.as_nanos());
+        if cycles > Fault::FLAPS_MAX { Err(FaultError::TooManyFlaps { cycles }) } else { Ok(()) }
+    }
+}
+
+/// Each group has a node and no node comes twice, in one or in two of them.
+fn groups(kind: Kind, groups: &[&[NodeName]]) -> Result<(), FaultError> {
+    if groups.iter().any(|group| group.is_empty()) {
+        return Err(FaultError::NoNodes { kind });
+    }
+    let mut names: Vec<&NodeName> = groups.iter().copied().flatten().collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(FaultError::Twice { kind, node: pair[0].clone() }),
+        None => Ok(()),
+    }
+}
+
+/// A group may face itself, but some link must remain.
+fn on_some_link(kind: Kind, links: &crate::Links) -> Result<(), FaultError> {
+    groups(kind, &[&links.from])?;
+    groups(kind, &[&links.to])?;
+    if links.pairs().is_empty() { Err(FaultError::NoLinks { kind }) } else { Ok(()) }
+}

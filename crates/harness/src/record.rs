@@ -1,0 +1,138 @@
+//! What a run found: its verdict with the evidence, its digest, its counters and its faults. A record is what a
+//! scenario's runner hands back, and all that a campaign, a report or a replay ever knows of a run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Seed;
+
+/// The three verdicts. Unknown is never counted as Pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every oracle held.
+    Pass,
+    /// An oracle was violated.
+    Fail,
+    /// A budget ran out before the oracles could decide.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word printed for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// One run, as its runner saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed that ran.
+    pub seed: Seed,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The oracle that failed, or the limit that ran out: a short stable name. Empty on a pass.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub oracle: String,
+    /// What the oracle saw, line by line. Two failures with the same oracle and the same first line are one failure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// The rolling digest of the trace, in hex. Equal requests to one binary have equal digests.
+    pub digest: String,
+    /// Virtual time at the end of the run, in nanoseconds.
+    pub virtual_ns: u64,
+    /// Events, polls, packets and whatever else was counted, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<String, u64>,
+    /// The fault plan as text, in the form that `--plan` takes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
+    /// The faults of the plan and what they hit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultRecord>,
+    /// The fault families that this seed switched on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<String>,
+    /// The workload features that this seed switched on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// The `sometimes!` and `reachable!` properties of the product, and whether this run met each of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sometimes: BTreeMap<String, bool>,
+    /// At the end of a stuck run: who waits for what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<String>,
+    /// CPU time of the run in nanoseconds, as the runner measured it; 0 lets the harness fill in the child's.
+    #[serde(default)]
+    pub cpu_ns: u64,
+}
+
+impl RunRecord {
+    /// A passing record with nothing counted: what a runner starts from.
+    pub fn new(scenario: impl Into<String>, seed: Seed) -> Self {
+        RunRecord {
+            scenario: scenario.into(),
+            seed,
+            verdict: Verdict::Pass,
+            oracle: String::new(),
+            evidence: Vec::new(),
+            digest: String::new(),
+            virtual_ns: 0,
+            counters: BTreeMap::new(),
+            plan: String::new(),
+            faults: Vec::new(),
+            families: Vec::new(),
+            features: Vec::new(),
+            sometimes: BTreeMap::new(),
+            waiting: Vec::new(),
+            cpu_ns: 0,
+        }
+    }
+}
+
+/// One fault of a run's plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultRecord {
+    /// The id that `--drop` takes.
+    pub id: String,
+    /// The fault as a line of the plan.
+    pub text: String,
+    /// The family it belongs to, such as `network` or `process`.
+    pub family: String,
+    /// Its kind, such as `partition`; empty where the family says it all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// How many things it really hit: packets dropped, tasks stopped, sectors torn.
+    pub hits: u64,
+    /// Whether it was due and yet hit nothing.
+    pub vacuous: bool,
+}
+
+impl FaultRecord {
+    /// The name under which hits are summed up over a campaign.
+    pub fn tally_name(&self) -> &str {
+        if self.kind.is_empty() { &self.family } else { &self.kind }
+    }
+}
+
+/// A request that the scenario cannot honour: an override of no known decision, a plan that does not parse, a planted
+/// bug this build does not contain. It is an error of the request, never a verdict on the code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}")]
+pub struct Refusal {
+    /// What was refused, and why.
+    pub what: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}

@@ -1,0 +1,183 @@
+//! Spawning tasks and waiting for them.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use crate::exec::{self, TaskError};
+use crate::ids::{TaskKey, TaskRef};
+use crate::task::{TaskState, Wait};
+use crate::universe::{self, Universe};
+
+/// Waits for a task's output. Dropping it detaches the task.
+pub struct JoinHandle<T> {
+    handle: AbortHandle,
+    /// As `Send` and `Sync` as the output's mutex would be: the rule of tokio's own handle.
+    output: PhantomData<Mutex<T>>,
+}
+
+/// Aborts a task, or asks about it, without waiting for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortHandle {
+    generation: u32,
+    task: TaskRef,
+    key: TaskKey,
+}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("task", &self.handle.key).finish()
+    }
+}
+
+impl<T> JoinHandle<T> {
+    /// The handle without the output.
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.handle
+    }
+}
+
+impl AbortHandle {
+    /// The task's stable key.
+    #[must_use]
+    pub fn key(&self) -> TaskKey {
+        self.key
+    }
+
+    pub(crate) fn task(&self) -> TaskRef {
+        self.task
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Universe, TaskRef) -> R) -> Option<R> {
+        universe::try_with(|u| (u.generation() == self.generation).then(|| f(u, self.task))).flatten()
+    }
+
+    /// Cancels the task at its next turn. Does nothing when it has ended.
+    pub fn abort(&self) {
+        self.with(|u, task| {
+            if let Some(record) = u.kernel.tasks.get_mut(task)
+                && record.state == TaskState::Live
+            {
+                record.cancelled = true;
+                u.kernel.make_ready(task);
+            }
+        });
+    }
+
+    /// Whether the task has ended, or its simulation has.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.with(|u, task| u.kernel.tasks.get(task).is_none_or(|t| t.state == TaskState::Done)).unwrap_or(true)
+    }
+}
+
+/// Spawns a task on the current node. On a node that is going down the future is dropped, and the handle says cancelled.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let location = Location::caller();
+    if exec::is_home() {
+        return spawn_here(future, location);
+    }
+    // A thread of a node: the future travels to the simulation's own thread when the baton does.
+    let (handle, dropped) = universe::with(|u| {
+        let task = u.kernel.create_task(location);
+        let handle = handle_of(u, task);
+        let body = exec::send_body(future);
+        match task {
+            Some(task) => u.incoming.push((task, body)),
+            None => return (handle, Some(body)),
+        }
+        (handle, None)
+    });
+    drop(dropped);
+    handle
+}
+
+/// Spawns a task that need not be `Send` on the current node. Only the simulation's own thread can.
+///
+/// # Panics
+/// On a thread of a node, or outside a simulation.
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    assert!(exec::is_home(), "spawn_local from a thread of a node: its futures must be Send; use spawn");
+    spawn_here(future, Location::caller())
+}
+
+fn spawn_here<F>(future: F, location: &'static Location<'static>) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let (task, handle, shared) = universe::with(|u| {
+        let task = u.kernel.create_task(location);
+        (task, handle_of(u, task), Arc::clone(&u.shared))
+    });
+    if let Some(task) = task {
+        exec::place(task, exec::body(future), &shared);
+    }
+    handle
+}
+
+fn handle_of<T>(universe: &Universe, task: Option<TaskRef>) -> JoinHandle<T> {
+    let key = task.and_then(|t| universe.kernel.tasks.get(t)).map_or(TaskKey(0), |t| t.key);
+    let handle = AbortHandle { generation: universe.generation(), task: task.unwrap_or(TaskRef::NONE), key };
+    JoinHandle { handle, output: PhantomData }
+}
+
+impl<T: 'static> Future for JoinHandle<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let home = exec::is_home();
+        let done = self.handle.with(|u, task| {
+            let Some(record) = u.kernel.tasks.get_mut(task) else { return true };
+            if record.state == TaskState::Done {
+                return true;
+            }
+            let old = match &record.joiner {
+                Some(joiner) if joiner.will_wake(cx.waker()) => None,
+                _ => record.joiner.replace(cx.waker().clone()),
+            };
+            u.kernel.chores.discards.extend(old);
+            u.kernel.note_wait(Wait::Program);
+            false
+        });
+        if done == Some(false) {
+            return Poll::Pending;
+        }
+        // Ended, never started, or of a simulation that is over: the output is here, or there will be none.
+        let output = if home { exec::take_output(self.handle.task) } else { None };
+        Poll::Ready(output.unwrap_or(Err(TaskError::Cancelled)))
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let forget = self.handle.with(|u, task| {
+            let Some(record) = u.kernel.tasks.get_mut(task) else { return false };
+            record.handle_alive = false;
+            let done = record.state == TaskState::Done;
+            let joiner = if done { u.kernel.tasks.remove(task) } else { record.joiner.take() };
+            u.kernel.chores.discards.extend(joiner);
+            done
+        });
+        if forget == Some(true) {
+            exec::forget(self.handle.task);
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! The kernel's state and what worlds and handles may ask of it. The loop that drives it is in `run.rs`.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::decide::{Decisions, Domain, Point, Site};
+use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
+use crate::limits::{Failure, Limits};
+use crate::node::{Down, Node, NodeState};
+use crate::policy::{Policy, Wake};
+use crate::prf::mix;
+use crate::queue::{Event, NODES_MAX, Queue, What};
+use crate::subsystem::{Effect, WorldEvent, WorldId};
+use crate::task::{TaskState, Tasks, Wait};
+use crate::time::VirtualTime;
+use crate::trace::{Kind, Record, Trace};
+
+/// What a poll costs its node: ordinal = the task's poll number, value in nanoseconds.
+pub const POLL_COST: Point = Point::new(Domain::Cpu, "poll");
+/// Entropy that a program asked for: site = the task, ordinal = its draw.
+pub const ENTROPY: Point = Point::new(Domain::App, "entropy");
+
+const POLL_COST_MIN_NS: u64 = 50;
+const POLL_COST_MAX_NS: u64 = 100;
+const CLOCK_READ_NS: u64 = 20;
+
+/// On whose behalf code runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Current {
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) task: TaskRef,
+    /// What this poll has used of its node so far, beyond its own cost.
+    pub(crate) elapsed_ns: u64,
+    /// False while a crashed node's futures are dropped: nothing they do has an effect.
+    pub(crate) effective: bool,
+}
+
+/// What the loop must do while nothing is borrowed.
+#[derive(Debug, Default)]
+pub(crate) struct Chores {
+    pub(crate) wakes: Vec<Waker>,
+    pub(crate) discards: Vec<Waker>,
+    pub(crate) dropped: Vec<(NodeId, Vec<TaskRef>)>,
+    pub(crate) boots: Vec<NodeId>,
+    pub(crate) calls: Vec<Call>,
+}
+
+pub(crate) struct Call(pub(crate) NodeId, pub(crate) Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Call").field(&self.0).finish_non_exhaustive()
+    }
+}
+
+/// Nodes, tasks, time, decisions and trace of one simulation.
+pub struct Kernel {
+    pub(crate) now: VirtualTime,
+    pub(crate) queue: Queue,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) tasks: Tasks,
+    pub(crate) current: Option<Current>,
+    /// The node on whose behalf an event of a world is handled.
+    pub(crate) actor: NodeId,
+    pub(crate) outbox: Vec<Effect>,
+    pub(crate) decisions: Decisions,
+    pub(crate) policy: Box<dyn Policy>,
+    pub(crate) trace: Trace,
+    pub(crate) chores: Chores,
+    /// Nodes that went down (and how) or booted, in order, for the worlds to be told.
+    pub(crate) transitions: Vec<(NodeId, Option<Down>)>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) limits: Limits,
+    pub(crate) events: u64,
+    pub(crate) polls: u64,
+    pub(crate) internal_entropy: u64,
+    /// Polls at the last event that was not a poll.
+    pub(crate) polls_at_progress: u64,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("now", &self.now).field("nodes", &self.nodes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    // ---- time ---------------------------------------------------------------------------------------------------
+
+    /// The instant at which what is happening happens: within a poll, the poll's start plus what it has used.
+    #[must_use]
+    pub fn now(&self) -> VirtualTime {
+        match &self.current {
+            Some(current) => self.now.after_nanos(current.elapsed_ns),
+            None => self.now,
+        }
+    }
+
+    /// What the current node's monotonic clock shows, in nanoseconds. Reading it costs the node a little time, so that
+    /// a loop which waits for the clock to move ends.
+    pub fn read_monotonic_ns(&mut self) -> u64 {
+        self.charge_ns(CLOCK_READ_NS);
+        self.node(self.current_node()).monotonic.read_ns(self.now())
+    }
+
+    /// What the current node's wall clock shows, in nanoseconds since the Unix epoch. Costs as
+    /// [`Kernel::read_monotonic_ns`] does.
+    pub fn read_wall_ns(&mut self) -> u64 {
+        self.charge_ns(CLOCK_READ_NS);
+        self.node(self.current_node()).wall.read_ns(self.now())
+    }
+
+    /// What `node`'s monotonic clock shows now, at no cost.
+    #[must_use]
+    pub fn peek_monotonic_ns(&self, node: NodeId) -> u64 {
+        self.node(node).monotonic.read_ns(self.now())
+    }
+
+    /// Makes the current poll use `ns` more nanoseconds of its node, times the node's slowness.
+    pub fn charge_ns(&mut self, ns: u64) {
+        if let Some(current) = &mut self.current {
+            let slowness = self.nodes[current.node.index()].slowness;
+            current.elapsed_ns = current.elapsed_ns.saturating_add(ns * slowness / 1000);
+        }
+    }
+
+    // ---- who ----------------------------------------------------------------------------------------------------
+
+    /// The node on whose behalf code runs: of the current task, or of the event being handled.
+    #[must_use]
+    pub fn current_node(&self) -> NodeId {
+        self.current.as_ref().map_or(self.actor, |c| c.node)
+    }
+
+    /// Whether what the current code does has an effect. False while a crashed node's futures are dropped.
+    #[must_use]
+    pub fn is_effective(&self) -> bool {
+        self.current.as_ref().is_none_or(|c| c.effective)
+    }
+
+    /// How many polls there have been: tells one poll from another.
+    #[must_use]
+    pub fn poll_number(&self) -> u64 {
+        self.polls
+    }
+
+    /// Whether a task is being polled (or a boot closure or a call runs for a node).
+    #[must_use]
+    pub fn in_task(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The stable key of the current task; the node's own key outside a task.
+    #[must_use]
+    pub fn current_task_key(&self) -> TaskKey {
+        let task = self.current.as_ref().and_then(|c| self.tasks.get(c.task));
+        task.map_or(TaskKey(self.node(self.current_node()).site.as_u64()), |t| t.key)
+    }
+
+    /// A node's record.
+    ///
+    /// # Panics
+    /// When there is no such node; ids come from [`Kernel::add_node`].
+    #[must_use]
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.index()]
+    }
+
+    /// Every node in the order in which they were added, the driver first.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node called `name`.
+    #[must_use]
+    pub fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().find(|n| &*n.name == name).map(|n| n.id)
+    }
+
+    /// Adds a node, which does not run before it is booted. Gives `None` when a node of that name exists or
+    /// [`NODES_MAX`] is reached.
+    pub fn add_node(&mut self, name: &str) -> Option<NodeId> {
+        if self.nodes.len() >= NODES_MAX || self.find_node(name).is_some() {
+            return None;
+        }
+        let id = NodeId(self.nodes.len() as u16);
+        self.nodes.push(Node::new(id, Arc::from(name)));
+        Some(id)
+    }
+
+    // ---- decisions and trace ------------------------------------------------------------------------------------
+
+    /// The decisions of this run.
+    #[must_use]
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    /// Adds an event to the trace, on the current node, now.
+    #[inline]
+    pub fn trace(&mut self, kind: Kind, a: u64, b: u64) {
+        let node = self.current_node();
+        self.trace_on(node, kind, a, b);
+    }
+
+    /// Adds an event to the trace, on `node`, now.
+    #[inline]
+    pub fn trace_on(&mut self, node: NodeId, kind: Kind, a: u64, b: u64) {
+        let at = self.now();
+        self.trace.push(Record { at, node, kind, a, b });
+    }
+
+    /// The trace so far.
+    #[must_use]
+    pub fn trace_so_far(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Fills `buffer` with entropy for the program under test: by task, so that one node's appetite does not change
+    /// what another gets.
+    pub fn fill_entropy(&mut self, buffer: &mut [u8]) {
+        let key = self.current_task_key();
+        let task = self.current.as_ref().map_or(TaskRef::NONE, |c| c.task);
+        let internal = &mut self.internal_entropy;
+        let draw = self.tasks.get_mut(task).map_or(internal, |t| &mut t.entropy);
+        let first = *draw;
+        *draw += buffer.len().div_ceil(8) as u64;
+        for (i, chunk) in buffer.chunks_mut(8).enumerate() {
+            let bits = self.decisions.bits(ENTROPY, Site::from_key(key.0), first + i as u64);
+            chunk.copy_from_slice(&bits.to_le_bytes()[..chunk.len()]);
+        }
+        self.trace(Kind::ENTROPY, key.0, first);
+    }
+
+    // ---- events -------------------------------------------------------------------------------------------------
+
+    /// Schedules `event` to be handled at `at` on behalf of `node`. An instant in the past means now.
+    pub fn schedule(&mut self, at: VirtualTime, node: NodeId, event: WorldEvent) {
+        self.push(at, node, What::World(event));
+    }
+
+    pub(crate) fn push(&mut self, at: VirtualTime, node: NodeId, what: What) {
+        let source = self.current_node();
+        let sequence = &mut self.nodes[source.index()].sequence;
+        *sequence += 1;
+        let event = Event::new(at.max(self.now), node, source, *sequence, what);
+        self.queue.push(event);
+    }
+
+    /// Does `event` when the current poll ends, or at once outside a poll. A crash before the end of the poll voids it.
+    pub fn effect(&mut self, world: WorldId, kind: u8, a: u64, b: u64) {
+        if self.is_effective() {
+            self.outbox.push(Effect::World(WorldEvent { world, kind, a, b }));
+        }
+    }
+
+    /// Runs `call` when the current poll ends, while nothing is borrowed. A crash before the end of the poll voids it.
+    pub fn effect_call(&mut self, call: Box<dyn FnOnce() + Send>) {
+        if self.is_effective() {
+            self.outbox.push(Effect::Call(call));
+        }
+    }
+
+    /// Wakes `waker` once nothing is borrowed.
+    pub fn wake(&mut self, waker: Waker) {
+        self.chores.wakes.push(waker);
+    }
+
+    /// Drops `waker` once nothing is borrowed: dropping it may run user code.
+    pub fn discard(&mut self, waker: Waker) {
+        self.chores.discards.push(waker);
+    }
+
+    /// Remembers `waker` in `place`, unless an equal one is there.
+    pub fn park(&mut self, place: &mut Option<Waker>, waker: &Waker) {
+        match place {
+            Some(old) if old.will_wake(waker) => {}
+            _ => {
+                if let Some(old) = place.replace(waker.clone()) {
+                    self.discard(old);
+                }
+            }
+        }
+    }
+
+    /// Notes what the current task waits for, for the list of a stuck run.
+    pub fn note_wait(&mut self, wait: Wait) {
+        if let Some(task) = self.current.as_ref().map(|c| c.task)
+            && let Some(task) = self.tasks.get_mut(task)
+        {
+            task.wait = wait;
+        }
+    }
+
+    /// Ends the run with a failure. The first one counts.
+    pub fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    // ---- tasks --------------------------------------------------------------------------------------------------
+
+    pub(crate) fn create_task(&mut self, location: &'static Location<'static>) -> Option<TaskRef> {
+        if !self.is_effective() {
+            return None;
+        }
+        let node_id = self.current_node();
+        if self.nodes[node_id.index()].state != NodeState::Running {
+            return None;
+        }
+        let parent = self.current.as_ref().map_or(TaskRef::NONE, |c| c.task);
+        let node = &mut self.nodes[node_id.index()];
+        let (parent_key, ordinal) = match self.tasks.get_mut(parent) {
+            Some(parent) => {
+                parent.children += 1;
+                (parent.key.0, parent.children)
+            }
+            None => {
+                node.roots += 1;
+                (mix(node.site.as_u64(), u64::from(node.incarnation.0)), node.roots)
+            }
+        };
+        node.born += 1;
+        let key = TaskKey(mix(parent_key, ordinal));
+        let task = self.tasks.insert(key, node_id, node.incarnation, node.born, location);
+        self.trace(Kind::SPAWN, key.0, parent_key);
+        self.make_ready(task);
+        Some(task)
+    }
+
+    /// Puts a live task among its node's ready ones and sees to it that the node runs.
+    pub(crate) fn make_ready(&mut self, task_ref: TaskRef) {
+        let from = self.current_node();
+        let Some(task) = self.tasks.get_mut(task_ref) else { return };
+        if task.queued || task.state != TaskState::Live {
+            return;
+        }
+        let node = &mut self.nodes[task.node.index()];
+        if node.incarnation != task.incarnation || !node.is_up() {
+            return;
+        }
+        task.queued = true;
+        let wake = Wake { task: task.key, ordinal: task.wakes, node_ordinal: node.wakes };
+        task.wakes += 1;
+        node.wakes += 1;
+        let priority = self.policy.priority(&self.decisions, wake);
+        node.ready.push(std::cmp::Reverse((priority, task_ref.slot, task_ref.generation)));
+        let (id, key) = (node.id, task.key);
+        if from != id {
+            self.trace_on(id, Kind::EDGE, key.0, u64::from(from.0));
+        }
+        self.see_to_run(id);
+    }
+
+    /// Schedules a run of `node` if something is ready and none is scheduled.
+    pub(crate) fn see_to_run(&mut self, id: NodeId) {
+        let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
+        let now = self.now();
+        let node = &mut self.nodes[id.index()];
+        if polling || node.run_at.is_some() || node.state != NodeState::Running {
+            return;
+        }
+        if node.ready.is_empty() && node.outbox.is_empty() {
+            return;
+        }
+        let at = now.max(node.busy_until);
+        node.run_at = Some(at);
+        let what = What::Run(node.incarnation);
+        self.push(at, id, what);
+    }
+
+    pub(crate) fn poll_cost_ns(&self, key: TaskKey, ordinal: u64) -> u64 {
+        self.decisions.range(POLL_COST, Site::from_key(key.0), ordinal, POLL_COST_MIN_NS, POLL_COST_MAX_NS)
+    }
+
+    // ---- timers -------------------------------------------------------------------------------------------------
+
+    /// A timer that fires when the current node's monotonic clock shows `deadline_ns`.
+    pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
+        let id = self.current_node();
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
+        self.arm(id);
+        TimerId { node: id, slot, generation }
+    }
+
+    /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
+    /// fired.
+    pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
+        let (fired, old) = self.nodes[timer.node.index()].timers.poll(timer.slot, timer.generation, waker);
+        self.chores.discards.extend(old);
+        fired
+    }
+
+    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
+    pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
+        let timers = &mut self.nodes[timer.node.index()].timers;
+        let (generation, waker) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
+        self.chores.discards.extend(waker);
+        self.arm(timer.node);
+        Some(TimerId { generation, ..timer })
+    }
+
+    /// Forgets a timer.
+    pub fn cancel_timer(&mut self, timer: TimerId) {
+        let waker = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
+        self.chores.discards.extend(waker);
+    }
+
+    /// Sees to it that an event stands in the queue for the node's earliest timer.
+    pub(crate) fn arm(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        let Some(deadline_ns) = node.timers.next_deadline() else { return };
+        let at = node.monotonic.when_ns(deadline_ns).max(self.now);
+        if node.timer_at.is_none_or(|armed| at < armed) {
+            node.timer_at = Some(at);
+            self.push(at, id, What::Timer);
+        }
+    }
+
+    /// A time on the current node's monotonic clock, `delay` from now.
+    #[must_use]
+    pub fn deadline_after(&self, delay: Duration) -> u64 {
+        let now = self.peek_monotonic_ns(self.current_node());
+        now.saturating_add(crate::time::saturating_nanos(delay))
+    }
+}

@@ -1,0 +1,62 @@
+//! The kernel of Stormglass: virtual time, events, tasks, nodes, decisions and the trace.
+//!
+//! A simulation is a loop over `(virtual time, tie-break)`. Each node is a serial processor with clocks of its own;
+//! each random choice is a keyed decision; whatever happens becomes a record of the trace, whose digest is the run's
+//! identity. Worlds such as the network and the disk stand beside the kernel behind [`Subsystem`].
+//!
+//! It is not a runtime that a service sees (that is `stormglass-tokio`), does no I/O, knows no fault plan, and contains
+//! no unsafe code.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod decide;
+mod exec;
+mod ids;
+mod join;
+mod kernel;
+mod lifecycle;
+mod limits;
+mod node;
+mod panics;
+mod policy;
+mod prf;
+mod queue;
+mod run;
+mod subsystem;
+mod task;
+mod time;
+mod timers;
+mod trace;
+mod universe;
+
+pub use clock::{Clock, DRIFT_PPB_MAX};
+pub use decide::{Decisions, Domain, Override, OverrideError, Point, Site};
+pub use exec::TaskError;
+pub use ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
+pub use join::{AbortHandle, JoinHandle, spawn, spawn_local};
+pub use kernel::{ENTROPY, Kernel, POLL_COST};
+pub use lifecycle::{Clocks, SIGTERM};
+pub use limits::{Failure, Limits, Waiting};
+pub use node::{Down, MONOTONIC_START_NS, Node, NodeState, WALL_CLOCK_START_NS};
+pub use panics::install_hook as install_panic_hook;
+pub use policy::{Fifo, NAMES as POLICY_NAMES, PRIORITY, Policy, Random, Wake, by_name as policy_by_name};
+pub use prf::{hash_bytes, mix};
+pub use queue::NODES_MAX;
+pub use run::{Options, Report, Simulation};
+pub use subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
+pub use task::Wait;
+pub use time::{VirtualTime, saturating_nanos};
+pub use trace::{Digest, Kind, RECORD_BYTES, Record, Trace, TraceSink};
+pub use universe::{Universe, down_name, is_current, is_held, try_with, with};
+
+/// Sets what `node` runs at each boot, from inside the simulation that holds it.
+pub fn set_program(node: NodeId, program: impl Fn() -> futures_like::LocalFuture + 'static) {
+    exec::set_program(node, std::rc::Rc::new(program));
+}
+
+/// The shape of a node's program.
+pub mod futures_like {
+    /// A boxed future that stays on its thread.
+    pub type LocalFuture = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+}

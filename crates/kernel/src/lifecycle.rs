@@ -1,0 +1,186 @@
+//! The life of a node: boot, pause, resume, signals, crash, power loss, exit.
+
+use std::task::Waker;
+
+use crate::ids::NodeId;
+use crate::kernel::Kernel;
+use crate::node::{Down, Node, NodeState};
+use crate::subsystem::Effect;
+use crate::time::VirtualTime;
+use crate::trace::Kind;
+
+/// SIGTERM's number on Linux.
+pub const SIGTERM: u64 = 15;
+
+impl Kernel {
+    /// Boots `node`: its program starts at the loop's next step. Says whether it was down.
+    pub fn boot(&mut self, node: NodeId) -> bool {
+        let record = &mut self.nodes[node.index()];
+        if record.is_up() {
+            return false;
+        }
+        record.state = NodeState::Running;
+        record.incarnation.0 += 1;
+        record.roots = 0;
+        record.busy_until = self.now;
+        record.terminations = 0;
+        record.handles_term = false;
+        let incarnation = record.incarnation.0;
+        self.transitions.push((node, None));
+        self.chores.boots.push(node);
+        self.trace_on(node, Kind::BOOT, 0, u64::from(incarnation));
+        true
+    }
+
+    /// Takes `node` down: every task is dropped in order of age, without any simulated effect. Gives the number of
+    /// tasks that were stopped, or `None` when the node was not up. The driver never goes down.
+    pub fn take_down(&mut self, node: NodeId, how: Down) -> Option<usize> {
+        if node == NodeId::DRIVER || !self.nodes[node.index()].is_up() {
+            return None;
+        }
+        let tasks = self.tasks.of_node(node);
+        for &task in &tasks {
+            if let Some(task) = self.tasks.get_mut(task) {
+                task.cancelled = true;
+            }
+        }
+        let stopped = tasks.len();
+        let record = &mut self.nodes[node.index()];
+        record.state = if how == Down::Exit { NodeState::Exited } else { NodeState::Crashed };
+        record.ready.clear();
+        record.run_at = None;
+        record.timer_at = None;
+        let outbox = std::mem::take(&mut record.outbox);
+        let timers = record.timers.clear();
+        let signals = std::mem::take(&mut record.signal_waiters);
+        let incarnation = record.incarnation.0;
+        self.chores.discards.extend(timers.into_iter().chain(signals));
+        // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
+        // poll: what the program did before it happened.)
+        if how == Down::Exit {
+            self.outbox.splice(0..0, outbox);
+        } else {
+            self.void(outbox);
+            if self.current.as_ref().is_some_and(|c| c.node == node) {
+                let own = std::mem::take(&mut self.outbox);
+                self.void(own);
+            }
+        }
+        self.chores.dropped.push((node, tasks));
+        self.transitions.push((node, Some(how)));
+        self.trace_on(node, Kind::DOWN, how as u64, u64::from(incarnation));
+        Some(stopped)
+    }
+
+    fn void(&mut self, outbox: Vec<Effect>) {
+        // Calls may own user values: dropped with the chores.
+        for effect in outbox {
+            if let Effect::Call(call) = effect {
+                self.chores.calls.push(crate::kernel::Call(NodeId::DRIVER, Box::new(move || drop(call))));
+            }
+        }
+    }
+
+    /// Stops a node's processor, as SIGSTOP does: its timers expire and its machine's network stack goes on, but no
+    /// task runs. Says whether it was running.
+    pub fn pause(&mut self, node: NodeId) -> bool {
+        let record = &mut self.nodes[node.index()];
+        if node == NodeId::DRIVER || record.state != NodeState::Running {
+            return false;
+        }
+        record.state = NodeState::Paused;
+        self.trace_on(node, Kind::PAUSE, 1, 0);
+        true
+    }
+
+    /// Lets a paused node go on. Says whether it was paused.
+    pub fn resume(&mut self, node: NodeId) -> bool {
+        let now = self.now;
+        let record = &mut self.nodes[node.index()];
+        if record.state != NodeState::Paused {
+            return false;
+        }
+        record.state = NodeState::Running;
+        record.busy_until = record.busy_until.max(now);
+        record.run_at = None;
+        self.trace_on(node, Kind::PAUSE, 0, 0);
+        self.see_to_run(node);
+        true
+    }
+
+    /// Sends SIGTERM to a node. Without a handler the program ends at once, as by default. Says whether it was up.
+    pub fn terminate(&mut self, node: NodeId) -> bool {
+        if node == NodeId::DRIVER || !self.nodes[node.index()].is_up() {
+            return false;
+        }
+        self.trace_on(node, Kind::SIGNAL, SIGTERM, 0);
+        let record = &mut self.nodes[node.index()];
+        if record.handles_term {
+            record.terminations += 1;
+            let waiters = std::mem::take(&mut record.signal_waiters);
+            self.chores.wakes.extend(waiters);
+        } else {
+            self.take_down(node, Down::Exit);
+        }
+        true
+    }
+
+    /// Installs a handler for SIGTERM on the current node, if it is to be one. Gives the number of signals before it.
+    pub fn handle_termination_if(&mut self, is_termination: bool) -> Option<u64> {
+        is_termination.then(|| self.handle_termination())
+    }
+
+    fn handle_termination(&mut self) -> u64 {
+        let node = self.current_node();
+        let record = &mut self.nodes[node.index()];
+        record.handles_term = true;
+        record.terminations
+    }
+
+    /// Whether more than `seen` SIGTERMs have reached the current node; if not, `waker` is woken by the next. Gives the
+    /// number so far.
+    pub fn poll_termination(&mut self, seen: u64, waker: &Waker) -> Option<u64> {
+        let node = self.current_node();
+        let record = &mut self.nodes[node.index()];
+        if record.terminations > seen {
+            return Some(record.terminations);
+        }
+        if !record.signal_waiters.iter().any(|w| w.will_wake(waker)) {
+            record.signal_waiters.push(waker.clone());
+        }
+        None
+    }
+
+    /// Makes a node's processor slower: `thousandths` of the normal cost of each poll, at least 1.
+    pub fn set_slowness(&mut self, node: NodeId, thousandths: u64) {
+        if node != NodeId::DRIVER {
+            self.nodes[node.index()].slowness = thousandths.clamp(1, 1_000_000_000);
+        }
+    }
+
+    /// Declares that panics on `node` are expected: they end their task, not the run.
+    pub fn allow_panics(&mut self, node: NodeId) {
+        self.nodes[node.index()].panics_allowed = true;
+    }
+
+    /// Changes a node's clocks through `change` and re-arms its timers. The driver's clocks stay perfect.
+    pub fn adjust_clocks(&mut self, node: NodeId, change: impl FnOnce(VirtualTime, &mut Clocks<'_>)) {
+        if node == NodeId::DRIVER {
+            return;
+        }
+        let now = self.now;
+        let Node { monotonic, wall, timer_at, .. } = &mut self.nodes[node.index()];
+        change(now, &mut Clocks { monotonic, wall });
+        *timer_at = None;
+        self.arm(node);
+    }
+}
+
+/// A node's two clocks.
+#[derive(Debug)]
+pub struct Clocks<'a> {
+    /// Never steps back.
+    pub monotonic: &'a mut crate::clock::Clock,
+    /// May.
+    pub wall: &'a mut crate::clock::Clock,
+}

@@ -1,0 +1,153 @@
+//! Task records: everything the kernel knows of a task but its future, which stays on the thread that polls it.
+
+use std::panic::Location;
+use std::task::Waker;
+
+use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef};
+
+/// What a task waits for, noted by whatever made it pending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Wait {
+    /// Something inside the program: a channel, a lock, another task.
+    #[default]
+    Program,
+    /// Its node's clock to reach this many nanoseconds.
+    Timer {
+        /// Nanoseconds on the node's monotonic clock.
+        deadline_ns: u64,
+    },
+    /// A resource of a simulated world.
+    Resource {
+        /// What is waited for, as in `tcp read`.
+        what: &'static str,
+        /// Which one; its world can describe it.
+        id: u64,
+    },
+    /// A signal to its node.
+    Signal,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) generation: u32,
+    pub(crate) key: TaskKey,
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) queued: bool,
+    pub(crate) cancelled: bool,
+    pub(crate) state: TaskState,
+    pub(crate) handle_alive: bool,
+    pub(crate) wakes: u64,
+    pub(crate) polls: u64,
+    pub(crate) children: u64,
+    pub(crate) entropy: u64,
+    pub(crate) born: u64,
+    pub(crate) wait: Wait,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) joiner: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TaskState {
+    /// The slot is free; the next free slot follows it.
+    Free(u32),
+    Live,
+    /// The future is done; the output may still be waited for.
+    Done,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    slots: Vec<Task>,
+    free: Option<u32>,
+    live: usize,
+}
+
+impl Tasks {
+    pub(crate) fn insert(
+        &mut self,
+        key: TaskKey,
+        node: NodeId,
+        incarnation: Incarnation,
+        born: u64,
+        spawned_at: &'static Location<'static>,
+    ) -> TaskRef {
+        self.live += 1;
+        let (slot, generation) = match self.free {
+            Some(slot) => {
+                let old = &self.slots[slot as usize];
+                if let TaskState::Free(next) = old.state {
+                    self.free = (next != u32::MAX).then_some(next);
+                }
+                (slot, old.generation)
+            }
+            None => (self.slots.len() as u32, 0),
+        };
+        let task = Task {
+            generation,
+            key,
+            node,
+            incarnation,
+            queued: false,
+            cancelled: false,
+            state: TaskState::Live,
+            handle_alive: true,
+            wakes: 0,
+            polls: 0,
+            children: 0,
+            entropy: 0,
+            born,
+            wait: Wait::Program,
+            spawned_at,
+            joiner: None,
+        };
+        if slot as usize == self.slots.len() {
+            self.slots.push(task);
+        } else {
+            self.slots[slot as usize] = task;
+        }
+        TaskRef { slot, generation }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, task: TaskRef) -> Option<&Task> {
+        self.slots.get(task.slot as usize).filter(|t| t.generation == task.generation)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, task: TaskRef) -> Option<&mut Task> {
+        self.slots.get_mut(task.slot as usize).filter(|t| t.generation == task.generation)
+    }
+
+    pub(crate) fn at(&self, slot: u32) -> Option<(TaskRef, &Task)> {
+        let task = self.slots.get(slot as usize)?;
+        Some((TaskRef { slot, generation: task.generation }, task))
+    }
+
+    /// Frees a slot: its references become stale.
+    pub(crate) fn remove(&mut self, task: TaskRef) -> Option<Waker> {
+        let next = self.free.unwrap_or(u32::MAX);
+        let record = self.get_mut(task)?;
+        record.generation = record.generation.wrapping_add(1);
+        record.state = TaskState::Free(next);
+        let joiner = record.joiner.take();
+        self.free = Some(task.slot);
+        self.live -= 1;
+        joiner
+    }
+
+    /// Tasks of `node` that are not done, oldest first.
+    pub(crate) fn of_node(&self, node: NodeId) -> Vec<TaskRef> {
+        let mut tasks: Vec<(u64, TaskRef)> = (0..self.slots.len() as u32)
+            .filter_map(|slot| self.at(slot))
+            .filter(|(_, t)| t.node == node && t.state == TaskState::Live)
+            .map(|(r, t)| (t.born, r))
+            .collect();
+        tasks.sort_unstable_by_key(|&(born, _)| born);
+        tasks.into_iter().map(|(_, r)| r).collect()
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+}

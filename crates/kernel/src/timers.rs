@@ -1,0 +1,226 @@
+//! The timers of one node, on the node's own monotonic clock: exact, cancellable, and gone when dropped.
+//!
+//! A heap entry whose timer was cancelled or moved is stale; when stale entries outnumber live ones the heap is swept,
+//! so memory follows the number of live timers and each operation costs O(log n) amortised.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::task::Waker;
+
+#[derive(Debug)]
+struct Timer {
+    generation: u32,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Free { next: u32 },
+    Armed { waker: Option<Waker> },
+    Fired,
+}
+
+/// Deadline, order of arming, slot, generation: ordered by the first two.
+type Entry = (u64, u32, u32, u32);
+
+const NO_SLOT: u32 = u32::MAX;
+const SWEEP_AT_LEAST: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Timers {
+    slots: Vec<Timer>,
+    free: u32,
+    heap: BinaryHeap<Reverse<Entry>>,
+    stale: usize,
+    armed: u32,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: NO_SLOT, heap: BinaryHeap::new(), stale: 0, armed: 0 }
+    }
+}
+
+impl Timers {
+    /// A new timer at `deadline_ns`. Gives its slot and generation.
+    pub(crate) fn create(&mut self, deadline_ns: u64) -> (u32, u32) {
+        let armed = State::Armed { waker: None };
+        let slot = if self.free == NO_SLOT {
+            self.slots.push(Timer { generation: 0, state: armed });
+            (self.slots.len() - 1) as u32
+        } else {
+            let slot = self.free;
+            let timer = &mut self.slots[slot as usize];
+            if let State::Free { next } = timer.state {
+                self.free = next;
+            }
+            timer.state = armed;
+            slot
+        };
+        let generation = self.slots[slot as usize].generation;
+        self.push(deadline_ns, slot, generation);
+        (slot, generation)
+    }
+
+    fn push(&mut self, deadline_ns: u64, slot: u32, generation: u32) {
+        self.armed = self.armed.wrapping_add(1);
+        self.heap.push(Reverse((deadline_ns, self.armed, slot, generation)));
+    }
+
+    fn get(&mut self, slot: u32, generation: u32) -> Option<&mut Timer> {
+        self.slots.get_mut(slot as usize).filter(|t| t.generation == generation)
+    }
+
+    /// Whether the timer has fired; if not, remembers who to wake and returns the waker that was there before.
+    pub(crate) fn poll(&mut self, slot: u32, generation: u32, waker: &Waker) -> (bool, Option<Waker>) {
+        match self.get(slot, generation).map(|t| &mut t.state) {
+            Some(State::Armed { waker: held, .. }) => match held {
+                Some(old) if old.will_wake(waker) => (false, None),
+                _ => (false, held.replace(waker.clone())),
+            },
+            Some(State::Fired | State::Free { .. }) | None => (true, None),
+        }
+    }
+
+    /// Moves a live timer to another deadline. The slot stays, the generation changes; the waker is handed back.
+    pub(crate) fn reset(&mut self, slot: u32, generation: u32, deadline_ns: u64) -> Option<(u32, Option<Waker>)> {
+        let timer = self.get(slot, generation)?;
+        timer.generation = timer.generation.wrapping_add(1);
+        let generation = timer.generation;
+        let was = std::mem::replace(&mut timer.state, State::Armed { waker: None });
+        let waker = match was {
+            State::Armed { waker, .. } => {
+                self.stale += 1;
+                waker
+            }
+            State::Fired | State::Free { .. } => None,
+        };
+        self.push(deadline_ns, slot, generation);
+        self.sweep();
+        Some((generation, waker))
+    }
+
+    /// Forgets a timer. The waker is handed back so that it is dropped where user code may run.
+    pub(crate) fn cancel(&mut self, slot: u32, generation: u32) -> Option<Waker> {
+        let free = self.free;
+        let timer = self.get(slot, generation)?;
+        timer.generation = timer.generation.wrapping_add(1);
+        let was = std::mem::replace(&mut timer.state, State::Free { next: free });
+        self.free = slot;
+        match was {
+            State::Armed { waker, .. } => {
+                self.stale += 1;
+                self.sweep();
+                waker
+            }
+            State::Fired | State::Free { .. } => None,
+        }
+    }
+
+    fn sweep(&mut self) {
+        if self.stale >= SWEEP_AT_LEAST && self.stale * 2 > self.heap.len() {
+            let slots = &self.slots;
+            self.heap.retain(|&Reverse((_, _, slot, generation))| slots[slot as usize].generation == generation);
+            self.stale = 0;
+        }
+    }
+
+    /// The earliest live deadline.
+    pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        while let Some(&Reverse((deadline, _, slot, generation))) = self.heap.peek() {
+            if self.slots[slot as usize].generation == generation {
+                return Some(deadline);
+            }
+            self.heap.pop();
+            self.stale = self.stale.saturating_sub(1);
+        }
+        None
+    }
+
+    /// Fires the earliest timer if it is due at `now_ns`; gives its deadline, number and waker.
+    pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Option<Waker>)> {
+        let deadline = self.next_deadline()?;
+        if deadline > now_ns {
+            return None;
+        }
+        let Reverse((_, armed, slot, _)) = self.heap.pop()?;
+        match std::mem::replace(&mut self.slots[slot as usize].state, State::Fired) {
+            State::Armed { waker, .. } => Some((deadline, armed, waker)),
+            State::Fired | State::Free { .. } => Some((deadline, armed, None)),
+        }
+    }
+
+    /// Forgets every timer and hands back their wakers. Generations live on, so that stale handles stay stale.
+    pub(crate) fn clear(&mut self) -> Vec<Waker> {
+        self.heap.clear();
+        self.stale = 0;
+        let mut wakers = Vec::new();
+        self.free = NO_SLOT;
+        for (slot, timer) in self.slots.iter_mut().enumerate() {
+            timer.generation = timer.generation.wrapping_add(1);
+            if let State::Armed { waker: Some(waker), .. } =
+                std::mem::replace(&mut timer.state, State::Free { next: self.free })
+            {
+                wakers.push(waker);
+            }
+            self.free = slot as u32;
+        }
+        wakers
+    }
+
+    /// Slots and heap entries in memory.
+    #[cfg(test)]
+    fn footprint(&self) -> (usize, usize) {
+        (self.slots.len(), self.heap.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_fire_in_order_of_deadline_and_then_of_arming() {
+        let mut timers = Timers::default();
+        for deadline in [30, 10, 20, 10] {
+            timers.create(deadline);
+        }
+        let fired: Vec<_> = std::iter::from_fn(|| timers.fire(100)).map(|(d, n, _)| (d, n)).collect();
+        assert_eq!(fired, [(10, 2), (10, 4), (20, 3), (30, 1)]);
+    }
+
+    #[test]
+    fn a_cancelled_timer_never_fires_and_its_slot_is_used_again() {
+        let mut timers = Timers::default();
+        let (slot, generation) = timers.create(10);
+        timers.cancel(slot, generation);
+        assert_eq!(timers.fire(100).map(|f| f.0), None);
+        let (again, next) = timers.create(20);
+        assert_eq!(again, slot);
+        assert_ne!(next, generation);
+        timers.cancel(slot, generation);
+        assert_eq!(timers.fire(100).map(|f| f.0), Some(20), "a stale cancel must not touch the new tenant");
+    }
+
+    #[test]
+    fn a_reset_timer_fires_once_at_its_new_deadline() {
+        let mut timers = Timers::default();
+        let (slot, generation) = timers.create(10);
+        timers.reset(slot, generation, 50).expect("the timer is live");
+        assert!(timers.fire(49).is_none());
+        assert_eq!(timers.fire(50).map(|f| f.0), Some(50));
+        assert!(timers.fire(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn a_million_timers_created_and_dropped_leave_nothing_behind() {
+        let mut timers = Timers::default();
+        for i in 0..1_000_000_u64 {
+            let (slot, generation) = timers.create(1_000_000_000 - i);
+            timers.cancel(slot, generation);
+        }
+        let (slots, entries) = timers.footprint();
+        assert_eq!(slots, 1);
+        assert!(entries <= SWEEP_AT_LEAST, "{entries} heap entries");
+    }
+}

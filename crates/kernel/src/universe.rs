@@ -1,0 +1,238 @@
+//! The simulation that this thread holds: the kernel and the worlds beside it, found through a thread-local.
+//!
+//! Whoever holds the universe holds the *baton*: the simulation's own thread, or one thread of a node, never two.
+//! Nothing of the user's (poll, drop, waker, closure) runs while it is borrowed.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::Wake;
+
+use crate::ids::TaskRef;
+use crate::kernel::Kernel;
+use crate::node::Down;
+use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
+use crate::{ids::NodeId, kernel::Call};
+
+/// The kernel and the worlds of one simulation.
+#[derive(Debug)]
+pub struct Universe {
+    /// Nodes, tasks, time, decisions and trace.
+    pub kernel: Kernel,
+    worlds: Worlds,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
+}
+
+#[derive(Default)]
+struct Worlds([Option<Box<dyn Subsystem>>; WorldId::COUNT]);
+
+impl std::fmt::Debug for Worlds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().flatten().map(|w| w.name())).finish()
+    }
+}
+
+/// What wakers hold of their simulation.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) generation: u32,
+    pub(crate) foreign_wake: AtomicBool,
+    pub(crate) ended: AtomicBool,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Box<Universe>>> = const { RefCell::new(None) };
+    static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Tells simulations of one process apart, so that a stale handle is known as such. It is compared and never ordered,
+/// shown or drawn from.
+static GENERATION: AtomicU32 = AtomicU32::new(1);
+
+impl Universe {
+    pub(crate) fn new(kernel: impl FnOnce() -> Kernel) -> Self {
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
+        let shared =
+            Shared { generation, foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
+        Self {
+            kernel: kernel(),
+            worlds: Worlds::default(),
+            shared: Arc::new(shared),
+            incoming: Vec::new(),
+        }
+    }
+
+    /// Adds a world. One of its type must not be there yet; the earlier one is handed back if it is.
+    pub fn insert<W: Typed>(&mut self, world: W) -> Option<Box<dyn Subsystem>> {
+        self.worlds.0[W::ID.0 as usize].replace(Box::new(world))
+    }
+
+    /// A world and the kernel, when this simulation has the world.
+    #[inline]
+    pub fn get<W: Typed>(&mut self) -> Option<(&mut W, &mut Kernel)> {
+        let world = self.worlds.0[W::ID.0 as usize].as_deref_mut()?;
+        let world = (world as &mut dyn Any).downcast_mut()?;
+        Some((world, &mut self.kernel))
+    }
+
+    /// Which simulation of this process it is.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.shared.generation
+    }
+
+    /// Counters of every world, as `world.counter`.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(String, u64)> {
+        let worlds = self.worlds.0.iter().flatten();
+        worlds.flat_map(|w| w.counters().into_iter().map(|(name, n)| (format!("{}.{name}", w.name()), n))).collect()
+    }
+
+    pub(crate) fn dispatch(&mut self, node: NodeId, event: WorldEvent) {
+        if let Some(world) = self.worlds.0.get_mut(event.world.0 as usize).and_then(Option::as_deref_mut) {
+            self.kernel.actor = node;
+            world.on_event(&mut self.kernel, node, event);
+        }
+    }
+
+    /// Lets effects take place: at `kernel.now`, on behalf of `node`.
+    pub(crate) fn flush(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::World(event) => self.dispatch(node, event),
+                Effect::Call(call) => self.kernel.chores.calls.push(Call(node, call)),
+            }
+        }
+    }
+
+    /// Tells the worlds of boots and ends.
+    pub(crate) fn tell_transitions(&mut self) {
+        while !self.kernel.transitions.is_empty() {
+            for (node, how) in std::mem::take(&mut self.kernel.transitions) {
+                self.kernel.actor = node;
+                for world in self.worlds.0.iter_mut().flatten() {
+                    match how {
+                        Some(how) => world.on_down(&mut self.kernel, node, how),
+                        None => world.on_boot(&mut self.kernel, node),
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn describe(&self, what: &'static str, id: u64) -> String {
+        // The prefix of a resource's name is its world: `tcp read` is described by the network.
+        let worlds = self.worlds.0.iter().flatten();
+        worlds.map(|w| w.describe(what, id)).find(|d| !d.is_empty()).unwrap_or_else(|| format!("{what} {id}"))
+    }
+}
+
+pub(crate) fn install(universe: Box<Universe>) -> Option<Box<Universe>> {
+    CURRENT.with_borrow_mut(|c| c.replace(universe))
+}
+
+pub(crate) fn uninstall() -> Option<Box<Universe>> {
+    CURRENT.with_borrow_mut(Option::take)
+}
+
+/// Whether this thread holds a simulation and may use it now.
+#[must_use]
+#[inline]
+pub fn is_current() -> bool {
+    CURRENT.try_with(|c| c.try_borrow().is_ok_and(|c| c.is_some())).unwrap_or(false)
+}
+
+/// Whether this thread holds a simulation at all, even while Stormglass itself works on it.
+#[must_use]
+pub fn is_held() -> bool {
+    CURRENT.try_with(|c| c.try_borrow().map_or(true, |c| c.is_some())).unwrap_or(false)
+}
+
+/// Runs `f` on the simulation of this thread, then wakes and drops the wakers that it left behind. `None` when this
+/// thread holds no simulation.
+#[inline]
+pub fn try_with<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
+    let (result, wakes, discards) = CURRENT
+        .try_with(|current| {
+            let mut current = current.try_borrow_mut().ok()?;
+            let universe = current.as_deref_mut()?;
+            let result = f(universe);
+            let chores = &mut universe.kernel.chores;
+            if chores.wakes.is_empty() && chores.discards.is_empty() {
+                return Some((result, Vec::new(), Vec::new()));
+            }
+            Some((result, std::mem::take(&mut chores.wakes), std::mem::take(&mut chores.discards)))
+        })
+        .ok()??;
+    wakes.into_iter().for_each(std::task::Waker::wake);
+    drop(discards);
+    Some(result)
+}
+
+/// Runs `f` on the simulation of this thread.
+///
+/// # Panics
+/// When this thread holds none: the caller is code that only makes sense inside a simulation.
+#[inline]
+#[track_caller]
+pub fn with<R>(f: impl FnOnce(&mut Universe) -> R) -> R {
+    match try_with(f) {
+        Some(result) => result,
+        None => panic!("no simulation is current on this thread; call this from a task of a simulated node"),
+    }
+}
+
+/// As [`with`], for the loop itself: leaves wakers among the chores.
+#[inline]
+pub(crate) fn with_loop<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
+    CURRENT.with_borrow_mut(|current| current.as_deref_mut().map(f))
+}
+
+/// Tasks that were woken while the universe was borrowed.
+pub(crate) fn take_deferred() -> Vec<TaskRef> {
+    DEFERRED.take()
+}
+
+/// Wakes one task of one simulation.
+#[derive(Debug)]
+pub(crate) struct TaskWaker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) task: TaskRef,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let woken = CURRENT.try_with(|current| match current.try_borrow_mut() {
+            Ok(mut current) => match current.as_deref_mut() {
+                Some(universe) if universe.shared.generation == self.shared.generation => {
+                    universe.kernel.make_ready(self.task);
+                    true
+                }
+                _ => false,
+            },
+            Err(_) => {
+                DEFERRED.with_borrow_mut(|deferred| deferred.push(self.task));
+                true
+            }
+        });
+        if !woken.unwrap_or(false) && !self.shared.ended.load(Ordering::Acquire) {
+            self.shared.foreign_wake.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// How `how` a node went down, in a word.
+#[must_use]
+pub fn down_name(how: Down) -> &'static str {
+    match how {
+        Down::Exit => "exit",
+        Down::Kill => "kill",
+        Down::PowerLoss => "power loss",
+    }
+}

@@ -1,0 +1,126 @@
+//! Names the place in foreign code that a backtrace leads to.
+//!
+//! `std` offers a backtrace's frames only as text on stable Rust, so the text is what is read: one line
+//! `  N: function` per frame, the number missing for inlined ones, each perhaps followed by `at file:line:column`.
+
+use std::fmt;
+
+/// A place in the code of somebody else than `std` and this crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallSite {
+    /// The function's demangled path.
+    pub function: String,
+    /// `file:line`, where the binary has line tables.
+    pub location: Option<String>,
+}
+
+impl fmt::Display for CallSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.function)?;
+        match &self.location {
+            Some(location) => write!(f, " at {location}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Crates whose frames are the way to a leak and not its cause.
+const NOT_A_CAUSE: [&str; 5] = ["std", "core", "alloc", "libc", "stormglass_sys"];
+
+/// C functions around every Rust program; a backtrace that reaches them has run out of causes.
+const OUTERMOST: [&str; 7] =
+    ["main", "_start", "__libc_start_main", "__libc_start_call_main", "start_thread", "clone", "clone3"];
+
+/// The innermost frame of a printed backtrace which is neither in the standard library nor in this crate.
+pub(crate) fn innermost_foreign(backtrace: &str) -> Option<CallSite> {
+    let mut found: Option<CallSite> = None;
+    for line in backtrace.lines().map(str::trim) {
+        match (&mut found, line.strip_prefix("at ")) {
+            (Some(site), Some(location)) => {
+                site.location = Some(without_column(location).to_owned());
+                break;
+            }
+            (Some(_), None) => break,
+            (None, Some(_)) => {}
+            (None, None) => {
+                let function = without_number(line);
+                if is_foreign(function) {
+                    found = Some(CallSite { function: function.to_owned(), location: None });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn without_number(line: &str) -> &str {
+    match line.split_once(": ") {
+        Some((number, rest)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => rest,
+        _ => line,
+    }
+}
+
+fn without_column(location: &str) -> &str {
+    match location.rsplit_once(':') {
+        Some((rest, column)) if rest.contains(':') && column.bytes().all(|b| b.is_ascii_digit()) => rest,
+        _ => location,
+    }
+}
+
+fn is_foreign(function: &str) -> bool {
+    // `<&mut std::fs::File as std::io::Read>::read` belongs to the crate of the type.
+    let path = function.trim_start_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
+    let path = ["mut ", "dyn ", "const ", "impl "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
+    if function == "<unknown>" {
+        return false;
+    }
+    match path.split_once("::") {
+        // `{impl#3}` and the like do not occur as a first segment; a crate's hash `std[1f2e]` does in the legacy style.
+        Some((root, _)) => !NOT_A_CAUSE.contains(&root.split('[').next().unwrap_or(root)),
+        None => !(path.is_empty() || path.starts_with("__") || path.starts_with("rust_") || OUTERMOST.contains(&path) || is_interposed(path)),
+    }
+}
+
+#[cfg(sealed_tier)]
+fn is_interposed(function: &str) -> bool {
+    super::symbols::table::names().any(|name| name == function)
+}
+
+#[cfg(not(sealed_tier))]
+fn is_interposed(_function: &str) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::innermost_foreign;
+
+    #[test]
+    fn skips_std_and_the_interposer_and_finds_the_line() {
+        let text = "   0: std::backtrace::Backtrace::force_capture\n   1: stormglass_sys::seal::leak::record\n             \
+                    at ./crates/sys/src/seal/leak.rs:60:9\n   2: <std::fs::File>::open::<&str>\n      std::fs::File::open\n   3: \
+                    raft::log::open\n             at ./raft/src/log.rs:41:17\n   4: main\n";
+        let site = innermost_foreign(text).expect("a foreign frame");
+        assert_eq!(site.to_string(), "raft::log::open at ./raft/src/log.rs:41");
+    }
+
+    #[test]
+    fn a_trait_method_belongs_to_the_crate_of_its_type() {
+        let text = "   0: <&mut alloc::vec::Vec<raft::Entry> as core::iter::Iterator>::next\n   1: <raft::Log as std::io::Write>::write\n   2: \
+                    kv::main\n";
+        assert_eq!(innermost_foreign(text).expect("a frame").function, "<raft::Log as std::io::Write>::write");
+    }
+
+    #[test]
+    fn c_code_is_a_cause_too() {
+        let text = "   0: stormglass_sys::seal::leak::record\n   1: sqlite3_open_v2\n   2: kv::open\n";
+        assert_eq!(innermost_foreign(text).expect("a frame").function, "sqlite3_open_v2");
+    }
+
+    #[test]
+    fn nothing_but_the_runtime_is_nobody() {
+        assert_eq!(innermost_foreign("   0: std::rt::lang_start\n   1: main\n   2: _start\n"), None);
+        assert_eq!(innermost_foreign(""), None);
+        assert_eq!(innermost_foreign("   0: <unknown>\n").map(|site| site.function), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! What the seal asks of the simulated world. The kernel implements [`Hooks`]; this crate only calls it.
+
+/// What became of a blocking sleep on a simulated thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleep {
+    /// No world is current: sleep for real.
+    Real,
+    /// The world has accounted for it (say, by keeping the node's processor busy); the call returns as though it had slept.
+    Slept,
+    /// The world will not have it. A leak is recorded and the call returns at once *as though it had slept*: `std` asserts
+    /// that a sleep fails with nothing but `EINTR`, and the assertion would bury the leak's name.
+    Refused,
+}
+
+/// A `futex` system call made on a simulated thread.
+///
+/// This is the seam through which locks of `std` and `parking_lot` will yield the simulation's baton.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Futex {
+    /// Address of the futex word.
+    pub address: usize,
+    /// The operation with its flags, as in `futex(2)`: `FUTEX_WAIT`, `FUTEX_WAKE`, … with `FUTEX_PRIVATE_FLAG`.
+    pub operation: i32,
+    /// The expected value of a wait, or how many to wake.
+    pub value: u32,
+    /// The fourth argument, raw: a `timespec` pointer for waits, a number for some others.
+    pub timeout_or_value2: usize,
+    /// The bit set of the `_BITSET` operations.
+    pub bitset: u32,
+}
+
+/// The simulated world, as interposed libc symbols see it.
+///
+/// Every method is called on the thread that made the libc call, in host mode (so the implementation may use the real
+/// machine), and must not panic: a panic in an interposer aborts the process. `None`, `false` or [`Sleep::Real`] means
+/// *no world is current on this thread, use the real one*. Symbols with no method here (sockets, files, threads,
+/// processes) are refused on any simulated thread.
+pub trait Hooks: Sync {
+    /// The node's monotonic clock, in nanoseconds since an arbitrary origin.
+    fn monotonic_ns(&self) -> Option<u64>;
+
+    /// The node's wall clock, in nanoseconds since the Unix epoch.
+    fn wall_ns(&self) -> Option<u64>;
+
+    /// Fills `buf` with the node's entropy; `false` leaves it to the real source.
+    fn fill_random(&self, buf: &mut [u8]) -> bool;
+
+    /// Writes the node's host name, without a NUL, into the front of `buf` (255 bytes); returns its length.
+    fn hostname(&self, buf: &mut [u8]) -> Option<usize>;
+
+    /// How many processors the node has.
+    fn cpus(&self) -> Option<usize>;
+
+    /// The process id, and the id of its only thread, that the node sees. By default the real ones.
+    fn process_id(&self) -> Option<u32> {
+        None
+    }
+
+    /// A blocking sleep of `ns` nanoseconds. Refused unless the world says otherwise.
+    fn blocking_sleep(&self, ns: u64) -> Sleep {
+        let _ = ns;
+        Sleep::Refused
+    }
+
+    /// A futex call. `Some(Ok(n))` is the call's result, `Some(Err(errno))` its failure; `None`, the default, makes the real
+    /// call. A real wait is right for locks shared with host threads; on a process's only thread it never returns.
+    fn futex(&self, call: &Futex) -> Option<Result<i64, i32>> {
+        let _ = call;
+        None
+    }
+}

@@ -1,0 +1,53 @@
+//! The seal: what keeps simulated code from the real clock, entropy, threads, network, disk and machine.
+//!
+//! A thread is put inside a simulation with [`enter`]. From then on the libc symbols that this crate defines answer from
+//! the [`Hooks`], or refuse: they set an errno and record a [`Leak`] with its call site, which the kernel collects with
+//! [`take_leaks`] after each poll. Stormglass's own input and output goes through [`host`].
+//!
+//! # What is not caught
+//!
+//! - instructions (`rdtsc`, `rdrand`) and system calls made without libc (rustix's `linux_raw` backend, Go, hand-written
+//!   assembly);
+//! - what glibc does inside itself: `localtime` reads the time zone, `dlopen` its objects. Run with `TZ` set;
+//! - reads and writes on descriptors that are already open, among them standard input, output and error;
+//! - the environment, the working directory, resource limits, `AT_RANDOM`, addresses of memory (see
+//!   [`reexec_without_aslr`](crate::process::reexec_without_aslr) for the last);
+//! - variadic `execl*` and `clone`.
+
+#[cfg(sealed_tier)]
+#[macro_use]
+mod interpose;
+
+#[cfg(sealed_tier)]
+mod symbols {
+    //! The interposed symbols, by what they reach, and the table that makes every link load them all.
+    pub(super) mod descriptors;
+    pub(super) mod file_rules;
+    pub(super) mod files;
+    pub(super) mod processes;
+    pub(super) mod random;
+    pub(super) mod sleep;
+    pub(super) mod sockets;
+    pub(super) mod stats;
+    pub(super) mod syscall;
+    pub(super) mod system;
+    pub(super) mod table;
+    pub(super) mod threads;
+    pub(super) mod time;
+}
+
+mod call_site;
+mod current;
+mod hooks;
+mod leak;
+#[cfg(sealed_tier)]
+mod probes;
+mod selftest;
+mod threads;
+
+pub use call_site::CallSite;
+pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
+pub use hooks::{Futex, Hooks, Sleep};
+pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
+pub use selftest::{SelfTestError, selftest};
+pub use threads::spawn_simulation_thread;

@@ -1,0 +1,131 @@
+//! Which real paths simulated code may see. None, but for what `std` itself needs, and that a node simply does not have.
+//!
+//! - **Real, read only**: what printing a backtrace reads. `std` holds a lock of its own meanwhile, so that a refusal, which
+//!   takes a backtrace too, would be a deadlock: `/proc/self/maps` and `/proc/self/exe`, the loaded objects, debug files beside
+//!   them (`.dwp`, `.debug`) and under `/usr/lib/debug`.
+//! - **Absent** (ENOENT and no leak): what `std`, `num_cpus` and time zone libraries look for and do without. A node has
+//!   no cgroup, and its time zone is UTC.
+//! - **Refused** (EPERM and a leak): everything else, and every change to anything.
+
+use std::ffi::{CStr, OsStr, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use libc::{c_char, dl_phdr_info, size_t};
+
+use crate::seal::interpose::set_errno;
+use crate::seal::{current, leak};
+
+const ABSENT: [&str; 4] = ["/proc/self/cgroup", "/proc/self/mountinfo", "/etc/localtime", "/etc/timezone"];
+const ABSENT_UNDER: [&str; 2] = ["/sys/fs/cgroup", "/usr/share/zoneinfo"];
+const DEBUG_FILES: &str = "/usr/lib/debug";
+
+/// What is asked of a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Contents or metadata.
+    Read,
+    /// Any change, creation included.
+    Write,
+}
+
+/// What `open` flags ask.
+pub(super) fn access_of(flags: c_int) -> Access {
+    if flags & libc::O_ACCMODE == libc::O_RDONLY && flags & (libc::O_CREAT | libc::O_TRUNC) == 0 {
+        Access::Read
+    } else {
+        Access::Write
+    }
+}
+
+/// Whether a call on `path` is not to reach the real files; errno is then set, and a leak recorded if it is one.
+///
+/// # Safety
+///
+/// `path` is null or a C string.
+#[inline]
+pub(super) unsafe fn withheld(symbol: &'static str, path: *const c_char, access: Access) -> bool {
+    if !current::is_simulated() {
+        return false;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { judge(symbol, path, access) }
+}
+
+/// As [`withheld`], on a thread that is inside a simulation.
+#[cold]
+unsafe fn judge(symbol: &'static str, path: *const c_char, access: Access) -> bool {
+    current::host(|| {
+        // SAFETY: as the caller promises.
+        let bytes = if path.is_null() { &[] } else { unsafe { CStr::from_ptr(path) }.to_bytes() };
+        let path = Path::new(OsStr::from_bytes(bytes));
+        if access == Access::Read {
+            if ABSENT.iter().any(|absent| path == Path::new(absent)) || ABSENT_UNDER.iter().any(|dir| path.starts_with(dir)) {
+                set_errno(libc::ENOENT);
+                return true;
+            }
+            if serves_backtraces(path) {
+                return false;
+            }
+        }
+        leak::record(symbol, || format!("{:?}, to {}", path, if access == Access::Read { "read" } else { "change" }));
+        set_errno(libc::EPERM);
+        true
+    })
+}
+
+fn serves_backtraces(path: &Path) -> bool {
+    if path == Path::new("/proc/self/maps") || path == Path::new("/proc/self/exe") || path.starts_with(DEBUG_FILES) {
+        return true;
+    }
+    let debug_file = path.extension().is_some_and(|extension| extension == "dwp" || extension == "debug");
+    let mut search = Search { path, debug_file, found: false };
+    if std::env::current_exe().is_ok_and(|exe| search.fits(&exe)) {
+        return true;
+    }
+    // SAFETY: the callback fits the type and gets back the `Search` that outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(compare), (&raw mut search).cast()) };
+    search.found
+}
+
+struct Search<'a> {
+    path: &'a Path,
+    debug_file: bool,
+    found: bool,
+}
+
+impl Search<'_> {
+    fn fits(&self, object: &Path) -> bool {
+        let beside = || {
+            let dir = self.path.parent();
+            dir == object.parent() || dir.is_some_and(|dir| dir.ends_with(".debug") && dir.parent() == object.parent())
+        };
+        self.path == object || (self.debug_file && beside())
+    }
+}
+
+unsafe extern "C" fn compare(info: *mut dl_phdr_info, _size: size_t, data: *mut c_void) -> c_int {
+    // SAFETY: `data` is the `Search` given to `dl_iterate_phdr`, which nobody else touches meanwhile.
+    let search = unsafe { &mut *data.cast::<Search<'_>>() };
+    // SAFETY: the loader passes a valid record, with a null or C string for a name.
+    let name = unsafe { (*info).dlpi_name };
+    if !name.is_null() {
+        // SAFETY: not null, so a C string, and it lives as long as the callback.
+        let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+        search.found = !name.is_empty() && search.fits(Path::new(OsStr::from_bytes(name)));
+    }
+    c_int::from(search.found)
+}
+
+/// A C string for the detail of a leak.
+///
+/// # Safety
+///
+/// `string` is null or a C string.
+pub(super) unsafe fn text(string: *const c_char) -> String {
+    if string.is_null() {
+        return "null".to_owned();
+    }
+    // SAFETY: as the caller promises.
+    format!("{:?}", unsafe { CStr::from_ptr(string) }.to_string_lossy())
+}

@@ -1,0 +1,3 @@
+//! x
+#[test]
+fn selftest() { if let Err(e)=stormglass_sys::seal::selftest() { panic!("{e}"); } }

@@ -1,0 +1,44 @@
+//! tokio's API over a simulated world, and tokio itself outside one.
+//!
+//! A service names this package `tokio` in its manifest and writes `tokio::…` as always. Without the feature `sim`
+//! this crate re-exports tokio and costs nothing. With it, each call asks whether a simulation is current on this
+//! thread: if so it is simulated, otherwise it is the real tokio, so that one binary runs a service in a simulation and
+//! on real sockets.
+//!
+//! `sync`, `io` and most macros are tokio's own. Not here: the worlds themselves, which are in `stormglass-net` and
+//! `stormglass-disk`.
+
+#![forbid(unsafe_code)]
+
+#[cfg(not(feature = "sim"))]
+pub use real_tokio::*;
+
+#[cfg(feature = "sim")]
+mod budget;
+#[cfg(feature = "sim")]
+pub mod fs;
+#[cfg(feature = "sim")]
+mod macros;
+#[cfg(feature = "sim")]
+pub mod net;
+#[cfg(feature = "sim")]
+pub mod runtime;
+#[cfg(feature = "sim")]
+pub mod signal;
+#[cfg(feature = "sim")]
+pub mod task;
+#[cfg(feature = "sim")]
+pub mod time;
+
+#[cfg(feature = "sim")]
+pub use real_tokio::{io, join, main, pin, sync, task_local, test, try_join};
+#[cfg(feature = "sim")]
+pub use task::spawn;
+
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod support {
+    //! What the macros of this crate expand to.
+    pub use crate::macros::branch;
+    pub use real_tokio::select;
+}

@@ -1,0 +1,280 @@
+//! The write-ahead log: frames of records in segment files, appended and synced one batch at a time.
+//!
+//! The log is itself log-structured: a truncation is a record, so nothing already synced is ever overwritten. A
+//! segment begins with an empty frame that carries the sequence number it continues from; once its directory entry is
+//! durable, records go into it. Segments are removed from the oldest on, when a snapshot covers all their entries.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use tokio::fs::{self, File, OpenOptions};
+use tokio::io::AsyncWriteExt;
+
+use super::frame::{self, Found, HEADER};
+use super::record::{self, Record};
+use super::{StorageError, files};
+use crate::raft::{Entry, Index, LogOperation, SnapshotMeta};
+
+const PREFIX: &str = "wal-";
+const SUFFIX: &str = ".log";
+
+/// A segment that is no longer written to.
+#[derive(Debug)]
+struct Closed {
+    path: PathBuf,
+    /// The highest index of any entry in it, or of a snapshot it resets to.
+    highest: Index,
+}
+
+#[derive(Debug)]
+pub(super) struct Wal {
+    dir: PathBuf,
+    segment_bytes: u64,
+    closed: VecDeque<Closed>,
+    file: File,
+    path: PathBuf,
+    length: u64,
+    highest: Index,
+    /// The number of the next segment.
+    next_segment: u64,
+    /// The sequence number of the last frame written.
+    sequence: u64,
+    buffer: Vec<u8>,
+}
+
+/// The log as its records leave it.
+#[derive(Debug, Default)]
+struct Replay {
+    entries: Vec<Entry>,
+    /// What `entries` start after; `None` until the first record says so.
+    start: Option<Index>,
+    highest: Index,
+}
+
+impl Replay {
+    fn apply(&mut self, record: Record) -> Result<(), String> {
+        match record {
+            Record::Entry(entry) => {
+                let start = *self.start.get_or_insert(entry.index.saturating_sub(1));
+                let next = start + self.entries.len() as u64 + 1;
+                if entry.index == 0 || entry.index > next || entry.index <= start {
+                    return Err(format!("entry {} where one in {}..={next} was expected", entry.index, start + 1));
+                }
+                self.entries.truncate((entry.index - start - 1) as usize);
+                self.highest = self.highest.max(entry.index);
+                self.entries.push(entry);
+            }
+            Record::Truncate(from) => {
+                let keep = from.saturating_sub(self.start.unwrap_or_default() + 1);
+                self.entries.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+            }
+            Record::Reset(meta) => {
+                self.entries.clear();
+                self.start = Some(meta.index);
+                self.highest = self.highest.max(meta.index);
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries after `base`. A snapshot that the log does not contain replaces it.
+    fn after(mut self, base: SnapshotMeta, path: &Path) -> Result<Vec<Entry>, StorageError> {
+        let start = self.start.unwrap_or(base.index);
+        if start > base.index {
+            return Err(StorageError::corrupt(
+                path,
+                0,
+                format!("the log starts after index {start}, but the newest snapshot ends at {}", base.index),
+            ));
+        }
+        let covered = usize::try_from(base.index - start).unwrap_or(usize::MAX);
+        if covered > 0 && self.entries.get(covered - 1).is_none_or(|entry| entry.term != base.term) {
+            return Ok(Vec::new());
+        }
+        Ok(self.entries.split_off(covered))
+    }
+}
+
+impl Wal {
+    /// Reads the log, cuts a torn tail, and continues in a new segment.
+    pub(super) async fn open(
+        dir: &Path,
+        base: SnapshotMeta,
+        segment_bytes: u64,
+    ) -> Result<(Wal, Vec<Entry>), StorageError> {
+        let numbers: Vec<u64> =
+            files::names(dir).await?.iter().filter_map(|name| files::number(name, PREFIX, SUFFIX)).collect();
+        let mut replay = Replay::default();
+        let mut closed = VecDeque::new();
+        let mut sequence = None;
+        for (at, number) in numbers.iter().enumerate() {
+            let path = files::numbered(dir, PREFIX, *number, SUFFIX);
+            if at > 0 && *number != numbers[at - 1] + 1 {
+                return Err(StorageError::corrupt(&path, 0, "the segment before this one is missing"));
+            }
+            replay.highest = 0;
+            let newest = at + 1 == numbers.len();
+            let good = read_segment(&path, newest, &mut sequence, &mut replay).await?;
+            if good == 0 {
+                // Its creation was interrupted: it never held anything.
+                fs::remove_file(&path).await.map_err(StorageError::io("remove", &path))?;
+            } else {
+                closed.push_back(Closed { path, highest: replay.highest });
+            }
+        }
+        let newest = closed.back().map_or_else(|| dir.to_owned(), |segment| segment.path.clone());
+        let entries = replay.after(base, &newest)?;
+        let next_segment = closed.len() as u64 + numbers.first().copied().unwrap_or(1);
+        let sequence = sequence.unwrap_or(0) + 1;
+        let (file, path) = create_segment(dir, next_segment, sequence).await?;
+        let mut wal = Wal {
+            dir: dir.to_owned(),
+            segment_bytes,
+            closed,
+            file,
+            path,
+            length: HEADER as u64,
+            highest: 0,
+            next_segment: next_segment + 1,
+            sequence,
+            buffer: Vec::new(),
+        };
+        if entries.is_empty() && base.index > 0 {
+            // Whatever the old segments hold ends before the snapshot, or contradicts it.
+            wal.reset(base).await?;
+        }
+        Ok((wal, entries))
+    }
+
+    /// Appends the operations as one frame, and syncs it.
+    pub(super) async fn append(&mut self, operations: &[LogOperation]) -> Result<(), StorageError> {
+        if operations.is_empty() {
+            return Ok(());
+        }
+        self.buffer.clear();
+        self.buffer.resize(HEADER, 0);
+        for operation in operations {
+            record::encode(operation, &mut self.buffer);
+            if let LogOperation::Append(entries) = operation {
+                self.highest = entries.last().map_or(self.highest, |entry| self.highest.max(entry.index));
+            }
+        }
+        self.write_buffer().await
+    }
+
+    /// Records that the log now starts, empty, after this snapshot.
+    pub(super) async fn reset(&mut self, meta: SnapshotMeta) -> Result<(), StorageError> {
+        self.buffer.clear();
+        self.buffer.resize(HEADER, 0);
+        record::encode_reset(meta, &mut self.buffer);
+        self.highest = self.highest.max(meta.index);
+        self.write_buffer().await
+    }
+
+    async fn write_buffer(&mut self) -> Result<(), StorageError> {
+        self.sequence += 1;
+        let header = frame::header(self.sequence, &self.buffer[HEADER..]);
+        self.buffer[..HEADER].copy_from_slice(&header);
+        self.file.write_all(&self.buffer).await.map_err(StorageError::io("append to", &self.path))?;
+        self.file.flush().await.map_err(StorageError::io("append to", &self.path))?;
+        self.file.sync_data().await.map_err(StorageError::io("sync", &self.path))?;
+        self.length += self.buffer.len() as u64;
+        if self.length >= self.segment_bytes {
+            self.cut().await?;
+        }
+        Ok(())
+    }
+
+    /// Continues in a new segment.
+    async fn cut(&mut self) -> Result<(), StorageError> {
+        self.sequence += 1;
+        let (file, path) = create_segment(&self.dir, self.next_segment, self.sequence).await?;
+        self.file = file;
+        let path = std::mem::replace(&mut self.path, path);
+        self.closed.push_back(Closed { path, highest: std::mem::take(&mut self.highest) });
+        self.length = HEADER as u64;
+        self.next_segment += 1;
+        Ok(())
+    }
+
+    /// A durable snapshot covers entries up to `index`: removes the segments that hold nothing else.
+    pub(super) async fn compact(&mut self, index: Index) -> Result<(), StorageError> {
+        if self.length > HEADER as u64 {
+            self.cut().await?;
+        }
+        let mut removed = false;
+        while self.closed.front().is_some_and(|segment| segment.highest <= index) {
+            if let Some(segment) = self.closed.pop_front() {
+                fs::remove_file(&segment.path).await.map_err(StorageError::io("remove", &segment.path))?;
+                // One after the other: a crash must not leave a gap between segments.
+                files::sync_dir(&self.dir).await?;
+                removed = true;
+            }
+        }
+        if removed {
+            tracing::debug!(dir = %self.dir.display(), index, "log compacted");
+        }
+        Ok(())
+    }
+}
+
+/// Creates a segment durably.
+async fn create_segment(dir: &Path, number: u64, sequence: u64) -> Result<(File, PathBuf), StorageError> {
+    let path = files::numbered(dir, PREFIX, number, SUFFIX);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .await
+        .map_err(StorageError::io("create", &path))?;
+    file.write_all(&frame::header(sequence, &[])).await.map_err(StorageError::io("write", &path))?;
+    file.flush().await.map_err(StorageError::io("write", &path))?;
+    file.sync_all().await.map_err(StorageError::io("sync", &path))?;
+    files::sync_dir(dir).await?;
+    Ok((file, path))
+}
+
+/// Replays one segment. Returns how many bytes of it are good. In the newest one a torn tail is cut off.
+async fn read_segment(
+    path: &Path,
+    newest: bool,
+    sequence: &mut Option<u64>,
+    replay: &mut Replay,
+) -> Result<usize, StorageError> {
+    let content = files::read(path).await?.unwrap_or_default();
+    let mut at = 0;
+    loop {
+        match frame::read(&content[at..]) {
+            Found::Frame { sequence: number, payload } => {
+                if sequence.is_some_and(|last| number != last + 1) {
+                    let reason = format!("frame {number} follows frame {}", sequence.unwrap_or_default());
+                    return Err(StorageError::corrupt(path, at as u64, reason));
+                }
+                let corrupt = |reason| StorageError::corrupt(path, at as u64, reason);
+                for record in record::decode(payload).map_err(corrupt)? {
+                    replay.apply(record).map_err(corrupt)?;
+                }
+                *sequence = Some(number);
+                at += HEADER + payload.len();
+            }
+            Found::End if at > 0 => return Ok(at),
+            Found::End if newest => return Ok(0),
+            Found::End => return Err(StorageError::corrupt(path, 0, "the segment is empty")),
+            Found::Bad(reason) => {
+                let last = sequence.unwrap_or(0);
+                if !newest || frame::find_later(&content[at..], last + 1).is_some() {
+                    return Err(StorageError::corrupt(path, at as u64, reason));
+                }
+                let torn = content.len() - at;
+                tracing::warn!(path = %path.display(), offset = at, torn, reason, "cutting a torn tail");
+                if at > 0 {
+                    let file =
+                        OpenOptions::new().write(true).open(path).await.map_err(StorageError::io("open", path))?;
+                    file.set_len(at as u64).await.map_err(StorageError::io("truncate", path))?;
+                    file.sync_all().await.map_err(StorageError::io("sync", path))?;
+                }
+                return Ok(at);
+            }
+        }
+    }
+}
