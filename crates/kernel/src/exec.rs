@@ -41,8 +41,19 @@ pub(crate) trait Body {
     fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any>;
 }
 
+/// Takes a task's output in a form that can change thread.
+pub(crate) type Export = fn(&mut dyn Any) -> Option<Box<dyn Any + Send>>;
+
+fn export<T: Send + 'static>(output: &mut dyn Any) -> Option<Box<dyn Any + Send>> {
+    let output = output.downcast_mut::<Option<Result<T, TaskError>>>()?.take()?;
+    Some(Box::new(output))
+}
+
 /// A task's future on its way from a thread of a node to the simulation's own thread.
-pub(crate) struct SendBody(pub(crate) Pin<Box<dyn Body + Send>>);
+pub(crate) struct SendBody {
+    pub(crate) body: Pin<Box<dyn Body + Send>>,
+    pub(crate) export: Export,
+}
 
 impl fmt::Debug for SendBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,12 +108,21 @@ where
     Box::pin(Stage::Running { future })
 }
 
+/// How the output of `F` changes thread.
+pub(crate) fn export_of<F>() -> Export
+where
+    F: Future,
+    F::Output: Send + 'static,
+{
+    export::<F::Output>
+}
+
 pub(crate) fn send_body<F>(future: F) -> SendBody
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    SendBody(Box::pin(Stage::Running { future }))
+    SendBody { body: Box::pin(Stage::Running { future }), export: export::<F::Output> }
 }
 
 /// A node's program: makes the future of its main task at each boot.
@@ -112,6 +132,7 @@ struct Entry {
     generation: u32,
     body: Option<Pin<Box<dyn Body>>>,
     waker: Waker,
+    export: Option<Export>,
 }
 
 #[derive(Default)]
@@ -150,14 +171,15 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
     BODIES.with_borrow(|b| b.programs.get(node.index()).cloned().flatten())
 }
 
-pub(crate) fn place(task: TaskRef, body: Pin<Box<dyn Body>>, shared: &Arc<Shared>) {
+pub(crate) fn place(task: TaskRef, body: Pin<Box<dyn Body>>, export: Option<Export>, shared: &Arc<Shared>) {
     let waker = Waker::from(Arc::new(TaskWaker { shared: Arc::clone(shared), task }));
     let old = BODIES.with_borrow_mut(|b| {
         let slot = task.slot as usize;
         while b.entries.len() <= slot {
-            b.entries.push(Entry { generation: 0, body: None, waker: Waker::noop().clone() });
+            b.entries.push(Entry { generation: 0, body: None, waker: Waker::noop().clone(), export: None });
         }
-        std::mem::replace(&mut b.entries[slot], Entry { generation: task.generation, body: Some(body), waker })
+        let entry = Entry { generation: task.generation, body: Some(body), waker, export };
+        std::mem::replace(&mut b.entries[slot], entry)
     });
     drop(old);
 }
@@ -233,6 +255,15 @@ pub(crate) fn forget(task: TaskRef) {
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let (mut body, waker) = take(task)?;
     let output = body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+    drop((body, waker));
+    output
+}
+
+/// Takes the output of an ended task for another thread.
+pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
+    let export = BODIES.with_borrow(|b| b.entries.get(task.slot as usize)?.export)?;
+    let (mut body, waker) = take(task)?;
+    let output = body.as_mut().output().and_then(export);
     drop((body, waker));
     output
 }

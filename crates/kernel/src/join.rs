@@ -87,7 +87,8 @@ where
 {
     let location = Location::caller();
     if exec::is_home() {
-        return spawn_here(future, location);
+        let export = exec::export_of::<F>();
+        return spawn_here(future, Some(export), location);
     }
     // A thread of a node: the future travels to the simulation's own thread when the baton does.
     let (handle, dropped) = universe::with(|u| {
@@ -115,10 +116,14 @@ where
     F::Output: 'static,
 {
     assert!(exec::is_home(), "spawn_local from a thread of a node: its futures must be Send; use spawn");
-    spawn_here(future, Location::caller())
+    spawn_here(future, None, Location::caller())
 }
 
-fn spawn_here<F>(future: F, location: &'static Location<'static>) -> JoinHandle<F::Output>
+fn spawn_here<F>(
+    future: F,
+    export: Option<exec::Export>,
+    location: &'static Location<'static>,
+) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -128,7 +133,7 @@ where
         (task, handle_of(u, task), Arc::clone(&u.shared))
     });
     if let Some(task) = task {
-        exec::place(task, exec::body(future), &shared);
+        exec::place(task, exec::body(future), export, &shared);
     }
     handle
 }
@@ -161,8 +166,26 @@ impl<T: 'static> Future for JoinHandle<T> {
             return Poll::Pending;
         }
         // Ended, never started, or of a simulation that is over: the output is here, or there will be none.
-        let output = if home { exec::take_output(self.handle.task) } else { None };
-        Poll::Ready(output.unwrap_or(Err(TaskError::Cancelled)))
+        if home || self.handle.task == TaskRef::NONE {
+            let output = if home { exec::take_output(self.handle.task) } else { None };
+            return Poll::Ready(output.unwrap_or(Err(TaskError::Cancelled)));
+        }
+        // A thread of a node: the simulation's own thread has the output and must be asked for it.
+        let answer = self.handle.with(|u, task| match u.exported.remove(&task) {
+            Some(output) => Poll::Ready(output),
+            None => {
+                u.wanted.push((task, cx.waker().clone()));
+                Poll::Pending
+            }
+        });
+        match answer {
+            Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(output)) => {
+                let output = output.and_then(|any| any.downcast::<Result<T, TaskError>>().ok());
+                Poll::Ready(output.map_or(Err(TaskError::Cancelled), |output| *output))
+            }
+            None => Poll::Ready(Err(TaskError::Cancelled)),
+        }
     }
 }
 

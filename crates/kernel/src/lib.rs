@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod baton;
 mod clock;
 mod decide;
 mod exec;
@@ -30,6 +31,7 @@ mod timers;
 mod trace;
 mod universe;
 
+pub use baton::{SpawnThread, block_on, may_block, run_on_thread};
 pub use clock::{Clock, DRIFT_PPB_MAX};
 pub use decide::{Decisions, Domain, Override, OverrideError, Point, Site};
 pub use exec::TaskError;

@@ -147,4 +147,16 @@ impl Node {
     pub fn wall(&self) -> &Clock {
         &self.wall
     }
+
+    /// Polls of the node's tasks so far, over all its boots.
+    #[must_use]
+    pub fn polls(&self) -> u64 {
+        self.polls
+    }
+
+    /// How many tasks wait for the processor.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
 }

@@ -253,12 +253,18 @@ impl Runner<'_> {
                     u.kernel.make_ready(task);
                 }
                 let incoming = std::mem::take(&mut u.incoming);
-                (std::mem::take(&mut u.kernel.chores), incoming, Arc::clone(&u.shared))
+                let wanted = std::mem::take(&mut u.wanted);
+                (std::mem::take(&mut u.kernel.chores), incoming, wanted, Arc::clone(&u.shared))
             });
-            let Some((chores, incoming, shared)) = chores else { return };
+            let Some((chores, incoming, wanted, shared)) = chores else { return };
             let Chores { wakes, discards, dropped, boots, calls } = chores;
             for (task, body) in incoming {
-                exec::place(task, body.0, &shared);
+                exec::place(task, body.body, Some(body.export), &shared);
+            }
+            for (task, waker) in wanted {
+                let output = exec::export_output(task);
+                universe::with_loop(|u| u.exported.insert(task, output));
+                waker.wake();
             }
             for (node, tasks) in dropped {
                 drop_tasks(node, tasks);
@@ -379,6 +385,7 @@ impl Universe {
             && c.boots.is_empty()
             && c.calls.is_empty()
             && self.incoming.is_empty()
+            && self.wanted.is_empty()
             && self.kernel.transitions.is_empty())
     }
 

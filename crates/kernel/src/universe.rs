@@ -22,7 +22,11 @@ pub struct Universe {
     pub kernel: Kernel,
     worlds: Worlds,
     pub(crate) shared: Arc<Shared>,
+    /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
     pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
+    /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
+    pub(crate) wanted: Vec<(TaskRef, std::task::Waker)>,
+    pub(crate) exported: std::collections::BTreeMap<TaskRef, Option<Box<dyn Any + Send>>>,
 }
 
 #[derive(Default)]
@@ -61,6 +65,8 @@ impl Universe {
             worlds: Worlds::default(),
             shared: Arc::new(shared),
             incoming: Vec::new(),
+            wanted: Vec::new(),
+            exported: std::collections::BTreeMap::new(),
         }
     }
 

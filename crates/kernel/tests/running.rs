@@ -309,3 +309,85 @@ fn a_slow_node_takes_longer_for_the_same_polls_and_slows_nobody_else() {
     assert!((3_000_000..4_500_000).contains(&skewed[0].1), "{skewed:?}");
     assert_eq!(even[1], skewed[1], "the other node must not notice");
 }
+
+fn plain_thread(f: Box<dyn FnOnce() + Send>) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().spawn(f)
+}
+
+#[test]
+fn a_program_with_block_on_at_its_top_runs_on_a_thread_of_its_node_and_joins_what_it_spawned() {
+    let mut simulation = Simulation::new(Options::new(1));
+    let node = simulation.universe().kernel.add_node("n1").expect("a new name");
+    let result = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let copy = std::sync::Arc::clone(&result);
+    simulation.set_program(
+        node,
+        Rc::new(move || {
+            let result = std::sync::Arc::clone(&copy);
+            Box::pin(run_on_thread(plain_thread, move || {
+                let sum = block_on(async {
+                    let handles: Vec<_> = (1..=3_u64)
+                        .map(|n| {
+                            spawn(async move {
+                                sleep(ms(10 * n)).await;
+                                n
+                            })
+                        })
+                        .collect();
+                    let mut sum = 0;
+                    for handle in handles {
+                        sum += handle.await.expect("no task is cancelled");
+                    }
+                    sum
+                });
+                *result.lock().expect("not poisoned") = Some((sum, now().as_nanos() / 1_000_000));
+            }))
+        }),
+    );
+    let report = simulation.run(async move {
+        with(|u| u.kernel.boot(node));
+        sleep(ms(50)).await;
+        with(|u| u.kernel.node(node).state())
+    });
+    assert_eq!(report.outcome, Ok(NodeState::Exited));
+    assert_eq!(*result.lock().expect("not poisoned"), Some((6, 30)));
+}
+
+struct Unwound(std::sync::Arc<std::sync::atomic::AtomicBool>);
+impl Drop for Unwound {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_crash_unwinds_a_program_that_blocks() {
+    let mut simulation = Simulation::new(Options::new(1));
+    let node = simulation.universe().kernel.add_node("n1").expect("a new name");
+    let unwound = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let copy = std::sync::Arc::clone(&unwound);
+    simulation.set_program(
+        node,
+        Rc::new(move || {
+            let unwound = Unwound(std::sync::Arc::clone(&copy));
+            Box::pin(run_on_thread(plain_thread, move || {
+                let _held = unwound;
+                block_on(std::future::pending::<()>());
+            }))
+        }),
+    );
+    let report = simulation.run(async move {
+        with(|u| u.kernel.boot(node));
+        sleep(ms(1)).await;
+        with(|u| u.kernel.take_down(node, Down::Kill));
+        sleep(ms(1)).await;
+    });
+    assert_eq!(report.outcome, Ok(()));
+    assert!(unwound.load(std::sync::atomic::Ordering::SeqCst));
+}
+
+#[test]
+fn block_on_is_refused_on_the_thread_of_the_simulation() {
+    let report = run(1, async { block_on(async {}) });
+    assert!(matches!(report.outcome, Err(Failure::Panic { .. })), "{:?}", report.outcome);
+}

@@ -1,1 +1,64 @@
-//! The scenario attribute.
+//! `#[stormglass::scenario]`: registers an async function as a scenario of its test target.
+//!
+//! The function itself stays as it was written, so that one scenario can call another.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+
+use proc_macro::TokenStream;
+use quote::quote;
+use syn::{ItemFn, parse_macro_input};
+
+use arguments::Arguments;
+
+/// Makes `async fn name(sim: Sim) -> …` a scenario.
+///
+/// Arguments, all optional: `time = "60s"` (the virtual time it may take), `families("network", "process")`,
+/// `features(…)`, `profiles(…)` and `tags(…)` for `list` and for selection.
+#[proc_macro_attribute]
+pub fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = parse_macro_input!(arguments as Arguments);
+    let function = parse_macro_input!(item as ItemFn);
+    expand(&arguments, &function).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {
+    if function.sig.asyncness.is_none() {
+        return Err(syn::Error::new_spanned(&function.sig.fn_token, "a scenario is an `async fn`"));
+    }
+    if function.sig.inputs.len() != 1 {
+        return Err(syn::Error::new_spanned(&function.sig, "a scenario takes one argument, `sim: Sim`"));
+    }
+    let ident = &function.sig.ident;
+    let name = ident.to_string();
+    let doc = arguments::doc_of(&function.attrs);
+    let Arguments { seconds, nanos, families, features, profiles, tags } = arguments;
+    Ok(quote! {
+        #function
+
+        const _: () = {
+            fn run(
+                request: &::stormglass::harness::RunRequest,
+            ) -> ::core::result::Result<::stormglass::harness::RunRecord, ::stormglass::harness::Refusal> {
+                ::stormglass::run_scenario(&SCENARIO, request, #ident)
+            }
+
+            ::stormglass::harness::register!(SCENARIO = ::stormglass::harness::ScenarioDef {
+                name: #name,
+                doc: #doc,
+                file: ::core::file!(),
+                line: ::core::line!(),
+                defaults: ::stormglass::harness::Defaults {
+                    virtual_time: ::core::time::Duration::new(#seconds, #nanos),
+                    families: &[#(#families),*],
+                    features: &[#(#features),*],
+                    profiles: &[#(#profiles),*],
+                },
+                tags: &[#(#tags),*],
+                run,
+                render_trace: ::stormglass::render_trace,
+            });
+        };
+    })
+}

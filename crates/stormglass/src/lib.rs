@@ -1,1 +1,50 @@
-//! What a user depends on.
+//! Stormglass: deterministic simulation testing for tokio services.
+//!
+//! A whole cluster and its storms run inside one process, and one seed is the weather. This is the crate that a user
+//! depends on: the [`scenario`] attribute, the [`Sim`] that a scenario is handed, and the parts of the other crates that
+//! scenarios name. What it does of its own is to put them together: it seals the thread, builds the kernel with its
+//! network and disks, lets fault plans act on them, and writes down what came of it.
+
+#![forbid(unsafe_code)]
+
+mod hooks;
+mod host;
+mod logs;
+mod outcome;
+mod recorder;
+mod runner;
+mod sim;
+mod storm;
+mod trace_file;
+mod world;
+
+pub use host::Host;
+pub use outcome::{IntoExit, IntoOutcome, Outcome};
+pub use recorder::Recorder;
+pub use runner::{render_trace, run_scenario};
+pub use sim::{NodeHandle, Sim, TASK_STACK_BYTES};
+pub use storm::Calming;
+pub use stormglass_check as check;
+pub use stormglass_faults as faults;
+pub use stormglass_harness as harness;
+pub use stormglass_kernel as kernel;
+pub use stormglass_macros::scenario;
+
+/// The `main` of a scenario target (`harness = false`): speaks libtest to `cargo test` and the worker protocol to the
+/// command line.
+#[macro_export]
+macro_rules! main {
+    () => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::harness::main()
+        }
+    };
+}
+
+/// What most scenarios want in scope.
+pub mod prelude {
+    pub use crate::check::{Evidence, Verdict};
+    pub use crate::faults::{Budget, Convergence, Fault, NodeName, minority, swarm};
+    pub use crate::{Host, Outcome, Recorder, Sim, scenario};
+    pub use std::time::Duration;
+}

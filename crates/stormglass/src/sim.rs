@@ -1,0 +1,280 @@
+//! The handle that a scenario holds: nodes, faults, oracles, time, and the request it runs for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use stormglass_check::Evidence;
+use stormglass_faults::{Injector, NodeName, Plan, Seed, SwarmChoice};
+use stormglass_harness::{Refusal, RunRequest};
+use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
+use stormglass_tokio::time::{Instant, sleep};
+
+use crate::host::Host;
+use crate::outcome::IntoExit;
+use crate::world::WorldState;
+
+/// Stack of the thread that a simulation runs on, in bytes. Overflowing it costs the seed a named verdict.
+pub const TASK_STACK_BYTES: usize = 16 << 20;
+
+/// One simulation, from the inside. Cheap to clone; every clone is the same simulation.
+#[derive(Clone)]
+pub struct Sim {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) request: RunRequest,
+    pub(crate) seed: Seed,
+    pub(crate) state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) world: WorldState,
+    pub(crate) injectors: Vec<Injector>,
+    pub(crate) scripts: u32,
+    pub(crate) plan: Option<Plan>,
+    pub(crate) choice: Option<SwarmChoice>,
+    pub(crate) features: BTreeSet<String>,
+    pub(crate) sometimes: BTreeMap<String, bool>,
+    pub(crate) counters: BTreeMap<String, u64>,
+    pub(crate) evidence: Option<Evidence>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) may_exit: BTreeSet<String>,
+    pub(crate) exits: Vec<(NodeName, Result<(), String>)>,
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim").field("seed", &self.shared.seed).finish_non_exhaustive()
+    }
+}
+
+/// A node that a scenario added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeHandle {
+    name: NodeName,
+    id: NodeId,
+}
+
+impl NodeHandle {
+    /// Its name, which is also its host name in the simulated network.
+    #[must_use]
+    pub fn name(&self) -> &NodeName {
+        &self.name
+    }
+
+    /// Its number in the kernel.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+}
+
+impl Sim {
+    pub(crate) fn new(request: RunRequest, seed: Seed) -> Self {
+        Self { shared: Arc::new(Shared { request, seed, state: Mutex::default() }) }
+    }
+
+    /// The seed of this run.
+    #[must_use]
+    pub fn seed(&self) -> Seed {
+        self.shared.seed
+    }
+
+    /// A named parameter of the run, as `--param NAME=VALUE` gives it.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.shared.request.params.get(name).map(String::as_str)
+    }
+
+    // ---- nodes --------------------------------------------------------------------------------------------------
+
+    /// Adds a node called `name` and boots it. `program` is called at each boot; when what it returns ends, the node
+    /// exits. An exit that nobody asked for fails the run.
+    ///
+    /// # Panics
+    /// When a node of that name exists.
+    pub fn node<P, F>(&self, name: &str, program: P) -> NodeHandle
+    where
+        P: Fn(Host) -> F + 'static,
+        F: Future<Output: IntoExit> + 'static,
+    {
+        self.add(name, 0, Rc::new(program))
+    }
+
+    /// Adds `count` nodes called `prefix1`, `prefix2` … and boots them all now.
+    ///
+    /// # Panics
+    /// When a node of one of these names exists.
+    pub fn nodes<P, F>(&self, prefix: &str, count: usize, program: P) -> Vec<NodeHandle>
+    where
+        P: Fn(Host) -> F + 'static,
+        F: Future<Output: IntoExit> + 'static,
+    {
+        let program = Rc::new(program);
+        (0..count).map(|index| self.add(&format!("{prefix}{}", index + 1), index, Rc::clone(&program))).collect()
+    }
+
+    fn add<P, F>(&self, name: &str, index: usize, program: Rc<P>) -> NodeHandle
+    where
+        P: Fn(Host) -> F + 'static,
+        F: Future<Output: IntoExit> + 'static,
+    {
+        let added = kernel::with(|u| Some((u.kernel.add_node(name)?, Arc::clone(u.kernel.nodes().last()?.name()))));
+        let Some((id, shared_name)) = added else { panic!("a node called `{name}` exists already, or there are too many") };
+        let sim = self.clone();
+        let node_name = NodeName::from(name);
+        let exit_name = node_name.clone();
+        kernel::set_program(id, move || {
+            let boot = kernel::with(|u| u.kernel.node(id).incarnation().number());
+            let host = Host { name: Arc::clone(&shared_name), index, boot };
+            let running = program(host);
+            let (sim, name) = (sim.clone(), exit_name.clone());
+            Box::pin(async move {
+                let exit = running.await.into_exit();
+                sim.exited(name, exit);
+            })
+        });
+        self.shared.state.lock().world.add(node_name.clone(), id);
+        kernel::with(|u| u.kernel.boot(id));
+        NodeHandle { name: node_name, id }
+    }
+
+    fn exited(&self, name: NodeName, exit: Result<(), String>) {
+        let mut state = self.shared.state.lock();
+        let expected = state.world.is_stopping(&name) || state.may_exit.contains(name.as_str());
+        state.exits.push((name.clone(), exit.clone()));
+        drop(state);
+        if !expected {
+            let message = match exit {
+                Ok(()) => format!("{name} ended, and nobody had asked it to"),
+                Err(error) => format!("{name} ended with an error: {error}"),
+            };
+            self.violation(Evidence::new("node exit", message));
+        }
+    }
+
+    /// Declares that `node` may end by itself: it is no failure of the run.
+    pub fn allow_exit(&self, node: &NodeName) {
+        self.shared.state.lock().may_exit.insert(node.as_str().to_owned());
+    }
+
+    /// Declares that panics on `node` are expected: they end their task, not the run.
+    pub fn allow_panics(&self, node: &NodeHandle) {
+        kernel::with(|u| u.kernel.allow_panics(node.id));
+    }
+
+    /// The nodes that ended by themselves so far, in order, each with its error if it had one.
+    #[must_use]
+    pub fn exits(&self) -> Vec<(NodeName, Result<(), String>)> {
+        self.shared.state.lock().exits.clone()
+    }
+
+    /// Whether a node's machine is up.
+    #[must_use]
+    pub fn is_up(&self, node: &NodeHandle) -> bool {
+        kernel::with(|u| u.kernel.node(node.id).is_up())
+    }
+
+    // ---- time and chance ----------------------------------------------------------------------------------------
+
+    /// Virtual time since the start of the run.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        kernel::with(|u| u.kernel.now().since_start())
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, duration: Duration) {
+        sleep(duration).await;
+    }
+
+    /// Waits until `done` says so, asking every `every`, for at most `within`. Says whether it did.
+    pub async fn wait_until(&self, within: Duration, every: Duration, mut done: impl AsyncFnMut() -> bool) -> bool {
+        let end = Instant::now() + within;
+        loop {
+            if done().await {
+                return true;
+            }
+            if Instant::now() >= end {
+                return false;
+            }
+            sleep(every).await;
+        }
+    }
+
+    /// A decision of the workload: a number in `low..=high`, fixed by the seed, `what`, `site` and `ordinal`.
+    #[must_use]
+    pub fn choose(&self, what: &'static str, site: &str, ordinal: u64, low: u64, high: u64) -> u64 {
+        let point = Point::new(Domain::Workload, what);
+        let site = Site::named(site);
+        kernel::with(|u| Decisions::range(u.kernel.decisions(), point, site, ordinal, low, high))
+    }
+
+    // ---- oracles ------------------------------------------------------------------------------------------------
+
+    /// Ends the run: an oracle was violated. The first violation counts.
+    pub fn violation(&self, evidence: Evidence) {
+        let failure = Failure::Violation { oracle: evidence.oracle.clone(), message: evidence.cause.clone() };
+        self.shared.state.lock().evidence.get_or_insert(evidence);
+        kernel::with(|u| u.kernel.fail(failure));
+    }
+
+    /// An observer for probes of services: what a node reports at an instant is judged at that instant, unless the node
+    /// crashes before the poll that reported it has ended. The observer gets the node's name, its boot, the instant in
+    /// nanoseconds, and the probe; evidence ends the run.
+    pub fn observer<P, J>(&self, judge: J) -> impl Fn(P) + Clone + Send + Sync + use<P, J>
+    where
+        P: Send + 'static,
+        J: FnMut(&str, u32, u64, P) -> Result<(), Evidence> + Send + 'static,
+    {
+        let judge = Arc::new(Mutex::new(judge));
+        let sim = self.clone();
+        move |probe: P| {
+            let (judge, sim) = (Arc::clone(&judge), sim.clone());
+            let place = kernel::try_with(|u| {
+                let node = u.kernel.current_node();
+                let record = u.kernel.node(node);
+                let place = (Arc::clone(record.name()), record.incarnation().number());
+                u.kernel.trace(Kind::PROBE, 0, 0);
+                place
+            });
+            let Some((name, boot)) = place else { return };
+            kernel::try_with(|u| {
+                u.kernel.effect_call(Box::new(move || {
+                    let at = kernel::with(|u| u.kernel.now().as_nanos());
+                    let judged = judge.lock()(&name, boot, at, probe);
+                    if let Err(evidence) = judged {
+                        sim.violation(evidence);
+                    }
+                }));
+            });
+        }
+    }
+
+    /// Adds to a counter of the run's record.
+    pub fn count(&self, name: &str, n: u64) {
+        *self.shared.state.lock().counters.entry(name.to_owned()).or_default() += n;
+    }
+
+    /// Notes that a property held at least once (or only that it was looked for).
+    pub fn sometimes(&self, name: &str, held: bool) {
+        *self.shared.state.lock().sometimes.entry(name.to_owned()).or_default() |= held;
+    }
+
+    /// Notes that a feature of the workload is on in this run.
+    pub fn feature(&self, name: &str) {
+        self.shared.state.lock().features.insert(name.to_owned());
+    }
+
+    /// Counters of the simulated worlds, such as `net.segments`, by name.
+    #[must_use]
+    pub fn world_counters(&self) -> BTreeMap<String, u64> {
+        kernel::with(|u| u.counters()).into_iter().collect()
+    }
+}

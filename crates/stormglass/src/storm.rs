@@ -1,0 +1,225 @@
+//! Weather: plans drawn from the seed, scripted faults, and the calm after them.
+
+use std::time::Duration;
+
+use stormglass_check::Evidence;
+use stormglass_faults::{
+    Calm, CalmState, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, NodeName, Plan, Planner, World,
+};
+use stormglass_harness::Refusal;
+use stormglass_kernel::{self as kernel, Failure};
+use stormglass_tokio::time::{Instant, sleep};
+
+use crate::sim::Sim;
+use crate::world::KernelWorld;
+
+/// Ids of scripted faults start here, so that a plan's faults keep theirs.
+const SCRIPTED: u32 = 10_000;
+
+impl Sim {
+    /// Draws a plan from the seed and lets it loose on the nodes there are. A plan given with the request replaces the
+    /// drawn one; faults that the request drops are left out.
+    ///
+    /// # Panics
+    /// When the planner cannot draw: a mistake of the scenario, told by the planner.
+    pub fn storm(&self, planner: Planner) {
+        let nodes: Vec<NodeName> = self.shared.state.lock().world.names().cloned().collect();
+        let drawn = match planner.draw(self.seed(), nodes) {
+            Ok(drawn) => drawn,
+            Err(error) => panic!("the storm cannot be drawn: {error}"),
+        };
+        self.shared.state.lock().choice = Some(drawn.choice);
+        self.carry_out(drawn.plan);
+    }
+
+    /// Lets a plan loose, subject to the request's own plan and drops.
+    pub fn carry_out(&self, plan: Plan) {
+        let request = &self.shared.request;
+        let mut plan = match &request.plan {
+            Some(text) => match text.parse::<Plan>() {
+                Ok(plan) => plan,
+                Err(error) => return self.refuse(format!("the plan cannot be read: {error}"), "mend the line it names"),
+            },
+            None => plan,
+        };
+        for id in &request.drop {
+            match id.parse::<FaultId>() {
+                Ok(id) if plan.get(id).is_some() => plan = plan.without(id),
+                _ => return self.refuse(format!("no fault `{id}` in the plan"), "`run` prints the plan with its ids"),
+            }
+        }
+        let injector = Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse);
+        match injector {
+            Ok(injector) => {
+                self.shared.state.lock().plan = Some(plan);
+                self.start(injector);
+            }
+            Err(error) => self.refuse(error.to_string(), "mend the plan"),
+        }
+    }
+
+    fn refuse(&self, what: String, hint: &str) {
+        let failure = Failure::Refused { what: what.clone() };
+        self.shared.state.lock().refusal = Some(Refusal { what, hint: hint.to_owned() });
+        kernel::with(|u| u.kernel.fail(failure));
+    }
+
+    /// Begins a scripted fault now (or `fault.start()` from now). Gives the id that [`Sim::heal`] takes.
+    ///
+    /// # Panics
+    /// When the fault cannot be: an unknown node, an empty target. It is a mistake of the scenario, told in words.
+    #[track_caller]
+    pub fn inject(&self, fault: Fault) -> FaultId {
+        let id = {
+            let mut state = self.shared.state.lock();
+            state.scripts += 1;
+            FaultId(SCRIPTED + state.scripts)
+        };
+        let fault = fault.clone().at(self.now() + fault.start());
+        let mut plan = Plan::new();
+        if let Err(error) = plan.insert(id, fault) {
+            panic!("the fault cannot be: {error}");
+        }
+        match Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse) {
+            Ok(injector) => self.start(injector),
+            Err(error) => panic!("the fault cannot be: {error}"),
+        }
+        id
+    }
+
+    /// Begins a scripted fault, waits, and heals it.
+    pub async fn inject_for(&self, fault: Fault, duration: Duration) -> FaultId {
+        let id = self.inject(fault);
+        sleep(duration).await;
+        self.heal(id);
+        id
+    }
+
+    fn start(&self, injector: Injector) {
+        let index = {
+            let mut state = self.shared.state.lock();
+            state.injectors.push(injector);
+            state.injectors.len() - 1
+        };
+        self.step(index);
+        let sim = self.clone();
+        kernel::spawn_local(async move {
+            while let Some(at) = sim.next_of(index) {
+                sleep(at.saturating_sub(sim.now())).await;
+                sim.step(index);
+            }
+        });
+    }
+
+    fn next_of(&self, index: usize) -> Option<Duration> {
+        self.shared.state.lock().injectors[index].next_at()
+    }
+
+    /// Takes an injector out while it acts, so that nothing is locked while the world changes.
+    fn with_injector<T>(&self, index: usize, f: impl FnOnce(&mut Injector, &mut KernelWorld) -> T) -> T {
+        let idle = Injector::new(&Plan::new(), &KernelWorld::new(self), Missing::Refuse);
+        let Ok(idle) = idle else { unreachable!("an empty plan names nothing") };
+        let mut injector = std::mem::replace(&mut self.shared.state.lock().injectors[index], idle);
+        let result = f(&mut injector, &mut KernelWorld::new(self));
+        self.shared.state.lock().injectors[index] = injector;
+        result
+    }
+
+    fn step(&self, index: usize) {
+        self.with_injector(index, |injector, world| {
+            injector.step(world);
+        });
+    }
+
+    /// Ends a scripted fault and all its steps to come. Does nothing when it has ended.
+    ///
+    /// # Panics
+    /// When the world cannot heal it, which is a mistake in Stormglass.
+    pub fn heal(&self, id: FaultId) {
+        let count = self.shared.state.lock().injectors.len();
+        for index in 0..count {
+            let open = self.shared.state.lock().injectors[index].open().contains(&id);
+            if open {
+                let healed = self.with_injector(index, |injector, world| injector.heal_all(world));
+                assert!(healed.is_ok(), "{healed:?}");
+            }
+        }
+    }
+
+    /// Ends every fault, drawn and scripted, and all their steps to come.
+    ///
+    /// # Panics
+    /// When the world cannot heal, which is a mistake in Stormglass.
+    pub fn heal_all(&self) {
+        let count = self.shared.state.lock().injectors.len();
+        for index in 0..count {
+            let healed = self.with_injector(index, |injector, world| injector.heal_all(world));
+            assert!(healed.is_ok(), "{healed:?}");
+        }
+    }
+
+    /// What a fault really hit so far.
+    #[must_use]
+    pub fn hits(&self, id: FaultId) -> Hits {
+        KernelWorld::new(self).hits(id)
+    }
+
+    /// What became of every fault so far, in order of their ids.
+    #[must_use]
+    pub fn fault_records(&self) -> Vec<FaultRecord> {
+        let count = self.shared.state.lock().injectors.len();
+        let mut records: Vec<FaultRecord> = (0..count)
+            .flat_map(|index| {
+                self.with_injector(index, |injector, world| {
+                    injector.refresh(world);
+                    injector.records()
+                })
+            })
+            .collect();
+        records.sort_by_key(|record| record.id);
+        records
+    }
+
+    /// Begins the calm phase: heals everything, stops all faults to come, and demands convergence within a bound.
+    #[must_use = "a calm phase is judged by `until`"]
+    pub fn calm(&self, within: Duration) -> Calming {
+        self.heal_all();
+        Calming { sim: self.clone(), calm: Calm::new(self.now(), within) }
+    }
+}
+
+/// How often convergence is asked for.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// The calm phase of a run.
+#[derive(Debug)]
+pub struct Calming {
+    sim: Sim,
+    calm: Calm,
+}
+
+impl Calming {
+    /// Asks `converged` until it is reached or the bound has passed. Gives how long it took.
+    ///
+    /// # Errors
+    /// The reasons that were pending at the bound, as evidence of the oracle `convergence`.
+    pub async fn until(self, mut converged: impl AsyncFnMut() -> Convergence) -> Result<Duration, Evidence> {
+        loop {
+            let asked = Instant::now();
+            let convergence = converged().await;
+            match self.calm.judge(self.sim.now(), convergence) {
+                CalmState::Converged { after } => return Ok(after),
+                CalmState::Waiting { .. } => {
+                    let next = asked + ASK_EVERY;
+                    sleep(next.saturating_duration_since(Instant::now())).await;
+                }
+                CalmState::Overdue { pending, within } => {
+                    let mut evidence =
+                        Evidence::new("convergence", format!("not converged {within:?} after the faults were healed"));
+                    evidence.details = pending.reasons().to_vec();
+                    return Err(evidence);
+                }
+            }
+        }
+    }
+}

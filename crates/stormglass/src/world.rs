@@ -1,0 +1,293 @@
+//! The kernel, its network and its disks, as fault plans see them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stormglass_disk::Disk;
+use stormglass_faults::{Capabilities, Direction, Effect, EffectKind, FaultId, Hits, Link, NodeName, Protocol, World, WorldError, counter};
+use stormglass_kernel::{self as kernel, Down, Kernel, Kind, NodeId, Universe};
+use stormglass_net::Net;
+
+use crate::sim::{Shared, Sim};
+
+/// What plans have done to the nodes so far.
+#[derive(Default)]
+pub(crate) struct WorldState {
+    nodes: Vec<(NodeName, NodeId)>,
+    holds: BTreeMap<FaultId, Vec<Held>>,
+    hits: BTreeMap<FaultId, Hits>,
+    /// Open or past power losses, for what the disks made of them.
+    power_losses: Vec<PowerLoss>,
+    miswired: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Held {
+    Network,
+    Down(NodeId),
+    Stopping(NodeId),
+    Paused(NodeId),
+    Slow { node: NodeId, factor: u64, polls_before: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PowerLoss {
+    fault: FaultId,
+    node: NodeId,
+    before: stormglass_disk::Losses,
+    after: Option<stormglass_disk::Losses>,
+}
+
+impl WorldState {
+    pub(crate) fn add(&mut self, name: NodeName, id: NodeId) {
+        self.nodes.push((name, id));
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &NodeName> {
+        self.nodes.iter().map(|(name, _)| name)
+    }
+
+    fn find(&self, name: &NodeName) -> Result<NodeId, WorldError> {
+        let found = self.nodes.iter().find(|(n, _)| n == name).map(|&(_, id)| id);
+        found.ok_or_else(|| WorldError::UnknownNode { node: name.clone(), nodes: self.names().cloned().collect() })
+    }
+
+    /// Whether a fault has asked this node to stop.
+    pub(crate) fn is_stopping(&self, name: &NodeName) -> bool {
+        let Ok(node) = self.find(name) else { return false };
+        self.holds.values().flatten().any(|held| *held == Held::Stopping(node))
+    }
+
+    fn held_down(&self, node: NodeId) -> bool {
+        self.holds.values().flatten().any(|h| matches!(h, Held::Down(n) | Held::Stopping(n) if *n == node))
+    }
+
+    fn held_paused(&self, node: NodeId) -> bool {
+        self.holds.values().flatten().any(|h| *h == Held::Paused(node))
+    }
+
+    fn slowness(&self, node: NodeId) -> u64 {
+        let factors = self.holds.values().flatten().filter_map(|held| match held {
+            Held::Slow { node: n, factor, .. } if *n == node => Some(*factor),
+            _ => None,
+        });
+        factors.fold(1_000, u64::saturating_mul)
+    }
+
+    fn hit(&mut self, id: FaultId, counter: &'static str, count: u64) {
+        self.hits.entry(id).or_default().add(counter, count);
+    }
+
+    /// From now on cuts act on the wrong links: a broken control, which the demand that faults hit must catch.
+    pub(crate) fn miswire(&mut self) {
+        self.miswired = true;
+    }
+
+    fn pairs(&self, links: &BTreeSet<Link>) -> Result<Vec<(NodeId, NodeId)>, WorldError> {
+        let pairs = links.iter().map(|link| Ok((self.find(&link.from)?, self.find(&link.to)?)));
+        let pairs: Vec<(NodeId, NodeId)> = pairs.collect::<Result<_, _>>()?;
+        // A node's link to itself carries nothing: loopback does not pass it.
+        Ok(if self.miswired { pairs.into_iter().map(|(from, _)| (from, from)).collect() } else { pairs })
+    }
+}
+
+/// Acts on the simulation that the current thread holds.
+pub(crate) struct KernelWorld {
+    shared: Arc<Shared>,
+}
+
+impl KernelWorld {
+    pub(crate) fn new(sim: &Sim) -> Self {
+        Self { shared: Arc::clone(&sim.shared) }
+    }
+
+    /// Runs `f` on the simulation and the books. Wakers that it leaves run after both are released.
+    fn act<T>(&self, f: impl FnOnce(&mut Universe, &mut WorldState) -> T) -> T {
+        kernel::with(|u| f(u, &mut self.shared.state.lock().world))
+    }
+}
+
+fn net(universe: &mut Universe) -> Option<&mut Net> {
+    universe.get::<Net>().map(|(net, _)| net)
+}
+
+fn losses(universe: &mut Universe, node: NodeId) -> stormglass_disk::Losses {
+    universe.get::<Disk>().map(|(disk, _)| disk.losses(node)).unwrap_or_default()
+}
+
+fn wake_up(kernel: &mut Kernel, state: &WorldState, node: NodeId) {
+    if !state.held_down(node) && !kernel.node(node).is_up() {
+        kernel.boot(node);
+    }
+}
+
+impl World for KernelWorld {
+    fn now(&self) -> Duration {
+        kernel::with(|u| u.kernel.now().since_start())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::of([
+            EffectKind::Cut,
+            EffectKind::Latency,
+            EffectKind::Loss,
+            EffectKind::BlockPort,
+            EffectKind::Kill,
+            EffectKind::PowerLoss,
+            EffectKind::Stop,
+            EffectKind::Pause,
+            EffectKind::Slow,
+        ])
+    }
+
+    fn nodes(&self) -> Vec<NodeName> {
+        self.shared.state.lock().world.names().cloned().collect()
+    }
+
+    fn begin(&mut self, id: FaultId, effect: &Effect) -> Result<(), WorldError> {
+        let available = self.capabilities();
+        self.act(|u, state| {
+            let held = match effect {
+                Effect::Cut { links } => {
+                    let pairs = state.pairs(links)?;
+                    if let Some(net) = net(u) {
+                        net.cut(id.0, &pairs);
+                    }
+                    Held::Network
+                }
+                Effect::Latency { links, extra, jitter } => {
+                    let pairs = state.pairs(links)?;
+                    if let Some(net) = net(u) {
+                        net.add_latency(id.0, &pairs, *extra, *jitter);
+                    }
+                    Held::Network
+                }
+                Effect::Loss { links, probability } => {
+                    let pairs = state.pairs(links)?;
+                    if let Some(net) = net(u) {
+                        net.add_loss(id.0, &pairs, probability.ppm());
+                    }
+                    Held::Network
+                }
+                Effect::BlockPort { node, port, protocol, direction } => {
+                    let node = state.find(node)?;
+                    let protocol = match protocol {
+                        Protocol::Tcp => stormglass_net::Protocol::Tcp,
+                        Protocol::Udp => stormglass_net::Protocol::Udp,
+                    };
+                    let direction = match direction {
+                        Direction::In => stormglass_net::Direction::In,
+                        Direction::Out => stormglass_net::Direction::Out,
+                    };
+                    if let Some(net) = net(u) {
+                        net.block_port(id.0, node, *port, protocol, direction);
+                    }
+                    Held::Network
+                }
+                Effect::Kill { node } => {
+                    let node = state.find(node)?;
+                    let stopped = u.kernel.take_down(node, Down::Kill).unwrap_or(0);
+                    state.hit(id, counter::TASKS_STOPPED, stopped as u64);
+                    Held::Down(node)
+                }
+                Effect::PowerLoss { node } => {
+                    let node = state.find(node)?;
+                    let before = losses(u, node);
+                    let stopped = u.kernel.take_down(node, Down::PowerLoss).unwrap_or(0);
+                    state.hit(id, counter::TASKS_STOPPED, stopped as u64);
+                    state.power_losses.push(PowerLoss { fault: id, node, before, after: None });
+                    Held::Down(node)
+                }
+                Effect::Stop { node } => {
+                    let node = state.find(node)?;
+                    let held = Held::Stopping(node);
+                    state.hit(id, counter::SIGNALS_SENT, u64::from(u.kernel.terminate(node)));
+                    held
+                }
+                Effect::Pause { node } => {
+                    let node = state.find(node)?;
+                    u.kernel.pause(node);
+                    Held::Paused(node)
+                }
+                Effect::Slow { node, factor } => {
+                    let node = state.find(node)?;
+                    let polls_before = u.kernel.node(node).polls();
+                    Held::Slow { node, factor: u64::from(*factor), polls_before }
+                }
+                _ => return Err(WorldError::Unsupported { effect: effect.kind(), available }),
+            };
+            state.holds.entry(id).or_default().push(held);
+            state.hits.entry(id).or_default();
+            if let Held::Slow { node, .. } = held {
+                u.kernel.set_slowness(node, state.slowness(node));
+            }
+            u.kernel.trace(Kind::FAULT, u64::from(id.0), 1);
+            Ok(())
+        })
+    }
+
+    fn end(&mut self, id: FaultId) -> Result<(), WorldError> {
+        self.act(|u, state| {
+            let Some(held) = state.holds.remove(&id) else { return Err(WorldError::NotBegun { id }) };
+            if let Some(net) = net(u) {
+                net.remove(id.0);
+            }
+            u.kernel.trace(Kind::FAULT, u64::from(id.0), 0);
+            for loss in state.power_losses.iter_mut().filter(|l| l.fault == id && l.after.is_none()) {
+                loss.after = Some(losses(u, loss.node));
+            }
+            for held in held {
+                match held {
+                    Held::Network => {}
+                    Held::Down(node) => wake_up(&mut u.kernel, state, node),
+                    Held::Stopping(node) => {
+                        // A supervisor's patience ends: what did not stop by itself is killed, then restarted.
+                        u.kernel.take_down(node, Down::Kill);
+                        wake_up(&mut u.kernel, state, node);
+                    }
+                    Held::Paused(node) => {
+                        if !state.held_paused(node) {
+                            let waiting = u.kernel.node(node).ready();
+                            if u.kernel.resume(node) {
+                                state.hit(id, counter::TASKS_PAUSED, waiting as u64);
+                            }
+                        }
+                    }
+                    Held::Slow { node, polls_before, .. } => {
+                        let polls = u.kernel.node(node).polls() - polls_before;
+                        state.hit(id, counter::POLLS_SLOWED, polls);
+                        u.kernel.set_slowness(node, state.slowness(node));
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn hits(&self, id: FaultId) -> Hits {
+        self.act(|u, state| {
+            let mut hits = state.hits.get(&id).cloned().unwrap_or_default();
+            for held in state.holds.get(&id).into_iter().flatten() {
+                match held {
+                    Held::Slow { node, polls_before, .. } => {
+                        hits.add(counter::POLLS_SLOWED, u.kernel.node(*node).polls() - polls_before);
+                    }
+                    Held::Paused(node) => hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64),
+                    _ => {}
+                }
+            }
+            for loss in state.power_losses.iter().filter(|l| l.fault == id) {
+                let after = loss.after.unwrap_or_else(|| losses(u, loss.node));
+                hits.add(counter::WRITES_LOST, after.lost - loss.before.lost);
+                hits.add(counter::WRITES_TORN, after.torn - loss.before.torn);
+            }
+            if let Some(net) = net(u) {
+                let counts = net.hits(id.0);
+                hits.add(counter::PACKETS_DROPPED, counts.dropped);
+                hits.add(counter::PACKETS_DELAYED, counts.delayed);
+            }
+            hits
+        })
+    }
+}
