@@ -151,7 +151,10 @@ impl Budget {
     fn check_instant(&self, at: Duration, open: &BTreeMap<FaultId, Vec<&Effect>>) -> Result<(), BudgetError> {
         let effects = || open.values().flatten().copied();
         let takes_out = |effect: &Effect| {
-            matches!(effect, Effect::Kill { .. } | Effect::PowerLoss { .. } | Effect::Stop { .. } | Effect::Pause { .. })
+            matches!(
+                effect,
+                Effect::Kill { .. } | Effect::PowerLoss { .. } | Effect::Stop { .. } | Effect::Pause { .. }
+            )
         };
         let held: BTreeSet<&NodeName> = effects().filter(|effect| takes_out(effect)).filter_map(Effect::node).collect();
         let (of, out_max) = (self.nodes.len(), self.out_max);
@@ -171,7 +174,8 @@ impl Budget {
         let cut: BTreeSet<&Link> = effects().filter(severs).filter_map(Effect::links).flatten().collect();
         let severed = |from: &NodeName, to: &NodeName| cut.contains(&Link { from: from.clone(), to: to.clone() });
         let up: Vec<&NodeName> = self.nodes.iter().filter(|node| !held.contains(node)).collect();
-        let reach_of = |node: &NodeName| up.iter().filter(|other| !severed(node, other) && !severed(other, node)).count();
+        let reach_of =
+            |node: &NodeName| up.iter().filter(|other| !severed(node, other) && !severed(other, node)).count();
         let reach = up.iter().map(|node| reach_of(node)).max().unwrap_or(0);
         if reach.saturating_add(out_max) < of {
             return Err(BudgetError::NoCore { at, reach, of, out_max, faults: faults() });

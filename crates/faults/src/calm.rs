@@ -116,7 +116,10 @@ impl Calm {
             CalmState::Waiting { pending: convergence, until: self.until() }
         } else {
             let pending = if convergence.is_reached() {
-                Convergence::pending(format!("converged, but only {} after calm began", Shown(&now.saturating_sub(self.since))))
+                Convergence::pending(format!(
+                    "converged, but only {} after calm began",
+                    Shown(&now.saturating_sub(self.since))
+                ))
             } else {
                 convergence
             };

@@ -31,19 +31,13 @@ pub struct Links {
 impl Links {
     /// From every node of `from` to every node of `to`, and not back.
     #[must_use]
-    pub fn one_way(
-        from: impl IntoNodes,
-        to: impl IntoNodes,
-    ) -> Links {
+    pub fn one_way(from: impl IntoNodes, to: impl IntoNodes) -> Links {
         Links { from: from.into_nodes(), to: to.into_nodes(), both_ways: false }
     }
 
     /// Between the two groups, in both directions.
     #[must_use]
-    pub fn between(
-        one: impl IntoNodes,
-        other: impl IntoNodes,
-    ) -> Links {
+    pub fn between(one: impl IntoNodes, other: impl IntoNodes) -> Links {
         Links { from: one.into_nodes(), to: other.into_nodes(), both_ways: true }
     }
 

@@ -139,7 +139,8 @@ impl Plan {
     /// not depend on that of the plan.
     #[must_use]
     pub fn timeline(&self) -> Vec<Scheduled> {
-        let mut steps: Vec<Scheduled> = self.faults.iter().flat_map(|planned| scheduled(planned.id, &planned.fault)).collect();
+        let mut steps: Vec<Scheduled> =
+            self.faults.iter().flat_map(|planned| scheduled(planned.id, &planned.fault)).collect();
         sort(&mut steps);
         steps
     }

@@ -162,10 +162,7 @@ mod tests {
     fn what_is_no_seed_says_why() {
         assert_eq!("".parse::<Seed>(), Err(SeedError::Empty));
         assert_eq!("abc".parse::<Seed>(), Err(SeedError::HexLength { text: "abc".into(), digits: 3 }));
-        assert_eq!(
-            "12 ".parse::<Seed>(),
-            Err(SeedError::Character { text: "12 ".into(), found: ' ', position: 3 })
-        );
+        assert_eq!("12 ".parse::<Seed>(), Err(SeedError::Character { text: "12 ".into(), found: ' ', position: 3 }));
         assert_eq!("0x".parse::<Seed>(), Err(SeedError::NoDigits { text: "0x".into() }));
         for large in ["18446744073709551616", "0x10000000000000000"] {
             assert_eq!(large.parse::<Seed>(), Err(SeedError::TooLarge { text: large.into() }));

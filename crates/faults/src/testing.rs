@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{
-    Capabilities, Effect, FaultId, Hits, IntoNodes, Link, NodeName, Probability, World, WorldError, counter,
-};
+use crate::{Capabilities, Effect, FaultId, Hits, IntoNodes, Link, NodeName, Probability, World, WorldError, counter};
 
 /// A world with a clock that the test moves, nodes that run a number of tasks, and packets that the test sends. It
 /// honours the contract of [`World`]: effects are held by id and combine as told at [`Effect`]. Randomness it has none:
@@ -76,9 +74,8 @@ impl FakeWorld {
     /// Whether no open fault holds the node down.
     #[must_use]
     pub fn is_up(&self, node: &str) -> bool {
-        !self.held(node, |effect| {
-            matches!(effect, Effect::Kill { .. } | Effect::PowerLoss { .. } | Effect::Stop { .. })
-        })
+        !self
+            .held(node, |effect| matches!(effect, Effect::Kill { .. } | Effect::PowerLoss { .. } | Effect::Stop { .. }))
     }
 
     /// Whether some open fault pauses the node.

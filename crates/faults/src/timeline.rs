@@ -49,7 +49,8 @@ impl Fault {
     /// The effects that it holds while it is on.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
-        let each = |nodes: &[NodeName], effect: &dyn Fn(NodeName) -> Effect| nodes.iter().cloned().map(effect).collect();
+        let each =
+            |nodes: &[NodeName], effect: &dyn Fn(NodeName) -> Effect| nodes.iter().cloned().map(effect).collect();
         match self.action() {
             Action::PartitionHalves { left, right }
             | Action::Bridge { left, right, .. }

@@ -75,7 +75,8 @@ impl Fault {
     /// [`FaultError`] names what is wrong.
     pub fn check(&self) -> Result<(), FaultError> {
         let kind = self.kind();
-        let no_effect = |parameter, given: String, expected| Err(FaultError::NoEffect { kind, parameter, given, expected });
+        let no_effect =
+            |parameter, given: String, expected| Err(FaultError::NoEffect { kind, parameter, given, expected });
         if self.start().checked_add(self.duration().unwrap_or_default()).is_none() {
             return Err(FaultError::TooLate { kind });
         }

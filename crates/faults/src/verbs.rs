@@ -10,10 +10,7 @@ use crate::{Action, Direction, Fault, IntoNodes, Links, NodeName, Probability, P
 
 /// Two groups that do not hear each other.
 #[must_use]
-pub fn partition(
-    left: impl IntoNodes,
-    right: impl IntoNodes,
-) -> Fault {
+pub fn partition(left: impl IntoNodes, right: impl IntoNodes) -> Fault {
     Fault::new(Action::PartitionHalves { left: left.into_nodes(), right: right.into_nodes() })
 }
 
@@ -34,31 +31,19 @@ pub fn majority_ring(ring: impl IntoNodes) -> Fault {
 
 /// Two groups cut from each other, and one node that both still see.
 #[must_use]
-pub fn bridge(
-    node: impl Into<NodeName>,
-    left: impl IntoNodes,
-    right: impl IntoNodes,
-) -> Fault {
+pub fn bridge(node: impl Into<NodeName>, left: impl IntoNodes, right: impl IntoNodes) -> Fault {
     Fault::new(Action::Bridge { node: node.into(), left: left.into_nodes(), right: right.into_nodes() })
 }
 
 /// What `from` sends to `to` is dropped; what comes back is not.
 #[must_use]
-pub fn one_way(
-    from: impl IntoNodes,
-    to: impl IntoNodes,
-) -> Fault {
+pub fn one_way(from: impl IntoNodes, to: impl IntoNodes) -> Fault {
     Fault::new(Action::OneWay { from: from.into_nodes(), to: to.into_nodes() })
 }
 
 /// A partition that lasts `cut`, is healed for `healed`, and so on. Needs a duration.
 #[must_use]
-pub fn flap(
-    left: impl IntoNodes,
-    right: impl IntoNodes,
-    cut: Duration,
-    healed: Duration,
-) -> Fault {
+pub fn flap(left: impl IntoNodes, right: impl IntoNodes, cut: Duration, healed: Duration) -> Fault {
     Fault::new(Action::Flap { left: left.into_nodes(), right: right.into_nodes(), cut, healed })
 }
 

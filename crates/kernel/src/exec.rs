@@ -221,6 +221,11 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 /// Polls a task's future. Panics are caught and become its output.
 pub(crate) fn poll(task: TaskRef) -> Polled {
     let Some((mut body, waker)) = take(task) else { return Polled::Gone };
+    crate::universe::with_loop(|u| {
+        if let Some(current) = &mut u.kernel.current {
+            current.waker = crate::parked::WakerIdentity::of(&waker);
+        }
+    });
     let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut Context::from_waker(&waker))));
     let polled = match result {
         Ok(Poll::Pending) => Polled::Pending,

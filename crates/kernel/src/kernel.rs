@@ -9,6 +9,7 @@ use crate::decide::{Decisions, Domain, Point, Site};
 use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
 use crate::limits::{Failure, Limits};
 use crate::node::{Down, Node, NodeState};
+use crate::parked::{Parked, Sleeper, WakerIdentity};
 use crate::policy::{Policy, Wake};
 use crate::prf::mix;
 use crate::queue::{Event, NODES_MAX, Queue, What};
@@ -36,6 +37,8 @@ pub(crate) struct Current {
     pub(crate) elapsed_ns: u64,
     /// False while a crashed node's futures are dropped: nothing they do has an effect.
     pub(crate) effective: bool,
+    /// The polled task's own waker.
+    pub(crate) waker: WakerIdentity,
 }
 
 /// What the loop must do while nothing is borrowed.
@@ -287,6 +290,44 @@ impl Kernel {
         }
     }
 
+    /// Who `waker` wakes: the task that is being polled, known by its number, or whatever a combinator made of it.
+    fn sleeper(&self, waker: &Waker) -> Sleeper {
+        match &self.current {
+            Some(current) if current.waker == WakerIdentity::of(waker) => Sleeper::Task(current.task),
+            _ => Sleeper::Foreign(waker.clone()),
+        }
+    }
+
+    /// Puts whom `waker` wakes to sleep in `place`, instead of who was there.
+    #[inline]
+    pub fn put_to_sleep(&mut self, place: &mut Parked, waker: &Waker) {
+        if let Sleeper::Foreign(old) = &place.0
+            && old.will_wake(waker)
+        {
+            return;
+        }
+        let old = std::mem::replace(&mut place.0, self.sleeper(waker));
+        self.forget(Parked(old));
+    }
+
+    /// Wakes a sleeper: a task at once, a waker once nothing is borrowed.
+    #[inline]
+    pub fn wake_up(&mut self, sleeper: Parked) {
+        match sleeper.0 {
+            Sleeper::Nobody => {}
+            Sleeper::Task(task) => self.make_ready(task),
+            Sleeper::Foreign(waker) => self.wake(waker),
+        }
+    }
+
+    /// Lets go of a sleeper without waking it.
+    #[inline]
+    pub fn forget(&mut self, sleeper: Parked) {
+        if let Sleeper::Foreign(waker) = sleeper.0 {
+            self.discard(waker);
+        }
+    }
+
     /// Notes what the current task waits for, for the list of a stuck run.
     pub fn note_wait(&mut self, wait: Wait) {
         if let Some(task) = self.current.as_ref().map(|c| c.task)
@@ -389,24 +430,29 @@ impl Kernel {
     /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
     /// fired.
     pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
-        let (fired, old) = self.nodes[timer.node.index()].timers.poll(timer.slot, timer.generation, waker);
-        self.chores.discards.extend(old);
-        fired
+        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else { return true };
+        let mut place = std::mem::take(place);
+        self.put_to_sleep(&mut place, waker);
+        let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);
+        if let Some(back) = back {
+            *back = place;
+        }
+        false
     }
 
     /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
     pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
         let timers = &mut self.nodes[timer.node.index()].timers;
-        let (generation, waker) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
-        self.chores.discards.extend(waker);
+        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
+        self.forget(sleeper);
         self.arm(timer.node);
         Some(TimerId { generation, ..timer })
     }
 
     /// Forgets a timer.
     pub fn cancel_timer(&mut self, timer: TimerId) {
-        let waker = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
-        self.chores.discards.extend(waker);
+        let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
+        self.forget(sleeper);
     }
 
     /// Sees to it that an event stands in the queue for the node's earliest timer.

@@ -54,7 +54,8 @@ impl Kernel {
         let timers = record.timers.clear();
         let signals = std::mem::take(&mut record.signal_waiters);
         let incarnation = record.incarnation.0;
-        self.chores.discards.extend(timers.into_iter().chain(signals));
+        self.chores.discards.extend(signals);
+        timers.into_iter().for_each(|sleeper| self.forget(sleeper));
         // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
         // poll: what the program did before it happened.)
         if how == Down::Exit {

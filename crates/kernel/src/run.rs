@@ -11,6 +11,7 @@ use crate::kernel::{Call, Chores, Current, Kernel};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::node::{Down, NodeState};
 use crate::panics;
+use crate::parked::WakerIdentity;
 use crate::policy::{Policy, Random};
 use crate::queue::What;
 use crate::task::{TaskState, Wait};
@@ -228,9 +229,7 @@ impl Runner<'_> {
             let leak = self.on_polled.and_then(|ask| ask());
             let foreign = self.foreign.load(Ordering::Relaxed);
             let next = universe::with_loop(|u| {
-                if let Some((task, polled)) = polled {
-                    u.after_poll(task, polled);
-                }
+                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
                 if let Some(leak) = leak {
                     u.kernel.fail(leak);
                 }
@@ -240,7 +239,9 @@ impl Runner<'_> {
                 if u.kernel.tasks.get(main).is_none_or(|t| t.state == TaskState::Done) {
                     return Step::Stop;
                 }
-                u.next_step()
+                let actor = u.kernel.actor;
+                let next = polled.and_then(|()| u.go_on(actor));
+                next.unwrap_or_else(|| u.next_step())
             });
             step = next.unwrap_or(Step::Stop);
         }
@@ -358,7 +359,7 @@ thread_local! {
 fn set_current(node: NodeId, effective: bool) {
     universe::with_loop(|u| {
         let incarnation = u.kernel.nodes[node.index()].incarnation;
-        u.kernel.current = Some(Current { node, incarnation, task: TaskRef::NONE, elapsed_ns: 0, effective });
+        u.kernel.current = Some(Current { node, incarnation, task: TaskRef::NONE, elapsed_ns: 0, effective, waker: WakerIdentity::default() });
     });
 }
 
@@ -450,7 +451,27 @@ impl Universe {
         if ended.is_some() && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
             self.kernel.take_down(node, Down::Exit);
         }
-        self.kernel.see_to_run(node);
+    }
+
+    /// After a poll of `node`: its next ready task, when nothing else is due before the node is free; otherwise the node
+    /// gets a place in the queue. Both ways the same things happen at the same instants.
+    fn go_on(&mut self, node: NodeId) -> Option<Step> {
+        let record = &self.kernel.nodes[node.index()];
+        let at = record.busy_until;
+        let alone = self.kernel.queue.next_at().is_none_or(|next| next > at);
+        let simple = record.state == NodeState::Running && record.outbox.is_empty() && !record.ready.is_empty();
+        if !(alone && simple) || self.kernel.failure.is_some() || self.has_chores() {
+            self.kernel.see_to_run(node);
+            return None;
+        }
+        self.kernel.events += 1;
+        self.kernel.now = at;
+        if let Some(limit) = self.exceeded() {
+            self.kernel.fail(limit);
+            return Some(Step::Stop);
+        }
+        let incarnation = self.kernel.nodes[node.index()].incarnation;
+        self.run_ready(node, incarnation)
     }
 
     /// Takes events until one needs the loop.
@@ -536,6 +557,11 @@ impl Universe {
                 return Some(Step::Chores);
             }
         }
+        self.run_ready(id, incarnation)
+    }
+
+    /// Starts the poll of the node's next ready task.
+    fn run_ready(&mut self, id: NodeId, incarnation: Incarnation) -> Option<Step> {
         let node = &mut self.kernel.nodes[id.index()];
         while let Some(std::cmp::Reverse((_, slot, generation))) = node.ready.pop() {
             let task_ref = TaskRef { slot, generation };
@@ -550,7 +576,14 @@ impl Universe {
             self.kernel.polls += 1;
             let (key, ordinal, cancelled) = (task.key, task.polls, task.cancelled);
             self.kernel.current =
-                Some(Current { node: id, incarnation, task: task_ref, elapsed_ns: 0, effective: true });
+                Some(Current {
+                node: id,
+                incarnation,
+                task: task_ref,
+                elapsed_ns: 0,
+                effective: true,
+                waker: WakerIdentity::default(),
+            });
             self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
             return Some(if cancelled { Step::Cancel(task_ref) } else { Step::Poll(task_ref) });
         }
@@ -564,9 +597,9 @@ impl Universe {
         }
         kernel.nodes[id.index()].timer_at = None;
         let now_ns = kernel.nodes[id.index()].monotonic.read_ns(at);
-        while let Some((deadline_ns, number, waker)) = kernel.nodes[id.index()].timers.fire(now_ns) {
+        while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
             kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
-            kernel.chores.wakes.extend(waker);
+            kernel.wake_up(sleeper);
         }
         kernel.arm(id);
     }

@@ -5,7 +5,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::task::Waker;
+
+use crate::parked::Parked;
 
 #[derive(Debug)]
 struct Timer {
@@ -16,7 +17,7 @@ struct Timer {
 #[derive(Debug)]
 enum State {
     Free { next: u32 },
-    Armed { waker: Option<Waker> },
+    Armed { sleeper: Parked },
     Fired,
 }
 
@@ -44,7 +45,7 @@ impl Default for Timers {
 impl Timers {
     /// A new timer at `deadline_ns`. Gives its slot and generation.
     pub(crate) fn create(&mut self, deadline_ns: u64) -> (u32, u32) {
-        let armed = State::Armed { waker: None };
+        let armed = State::Armed { sleeper: Parked::nobody() };
         let slot = if self.free == NO_SLOT {
             self.slots.push(Timer { generation: 0, state: armed });
             (self.slots.len() - 1) as u32
@@ -71,49 +72,46 @@ impl Timers {
         self.slots.get_mut(slot as usize).filter(|t| t.generation == generation)
     }
 
-    /// Whether the timer has fired; if not, remembers who to wake and returns the waker that was there before.
-    pub(crate) fn poll(&mut self, slot: u32, generation: u32, waker: &Waker) -> (bool, Option<Waker>) {
+    /// Where the sleeper of an armed timer is; `None` when it has fired or is gone.
+    pub(crate) fn place(&mut self, slot: u32, generation: u32) -> Option<&mut Parked> {
         match self.get(slot, generation).map(|t| &mut t.state) {
-            Some(State::Armed { waker: held, .. }) => match held {
-                Some(old) if old.will_wake(waker) => (false, None),
-                _ => (false, held.replace(waker.clone())),
-            },
-            Some(State::Fired | State::Free { .. }) | None => (true, None),
+            Some(State::Armed { sleeper }) => Some(sleeper),
+            Some(State::Fired | State::Free { .. }) | None => None,
         }
     }
 
-    /// Moves a live timer to another deadline. The slot stays, the generation changes; the waker is handed back.
-    pub(crate) fn reset(&mut self, slot: u32, generation: u32, deadline_ns: u64) -> Option<(u32, Option<Waker>)> {
+    /// Moves a live timer to another deadline. The slot stays, the generation changes; the sleeper is handed back.
+    pub(crate) fn reset(&mut self, slot: u32, generation: u32, deadline_ns: u64) -> Option<(u32, Parked)> {
         let timer = self.get(slot, generation)?;
         timer.generation = timer.generation.wrapping_add(1);
         let generation = timer.generation;
-        let was = std::mem::replace(&mut timer.state, State::Armed { waker: None });
-        let waker = match was {
-            State::Armed { waker, .. } => {
+        let was = std::mem::replace(&mut timer.state, State::Armed { sleeper: Parked::nobody() });
+        let sleeper = match was {
+            State::Armed { sleeper } => {
                 self.stale += 1;
-                waker
+                sleeper
             }
-            State::Fired | State::Free { .. } => None,
+            State::Fired | State::Free { .. } => Parked::nobody(),
         };
         self.push(deadline_ns, slot, generation);
         self.sweep();
-        Some((generation, waker))
+        Some((generation, sleeper))
     }
 
-    /// Forgets a timer. The waker is handed back so that it is dropped where user code may run.
-    pub(crate) fn cancel(&mut self, slot: u32, generation: u32) -> Option<Waker> {
+    /// Forgets a timer. The sleeper is handed back so that it is dropped where user code may run.
+    pub(crate) fn cancel(&mut self, slot: u32, generation: u32) -> Parked {
         let free = self.free;
-        let timer = self.get(slot, generation)?;
+        let Some(timer) = self.get(slot, generation) else { return Parked::nobody() };
         timer.generation = timer.generation.wrapping_add(1);
         let was = std::mem::replace(&mut timer.state, State::Free { next: free });
         self.free = slot;
         match was {
-            State::Armed { waker, .. } => {
+            State::Armed { sleeper } => {
                 self.stale += 1;
                 self.sweep();
-                waker
+                sleeper
             }
-            State::Fired | State::Free { .. } => None,
+            State::Fired | State::Free { .. } => Parked::nobody(),
         }
     }
 
@@ -137,35 +135,33 @@ impl Timers {
         None
     }
 
-    /// Fires the earliest timer if it is due at `now_ns`; gives its deadline, number and waker.
-    pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Option<Waker>)> {
+    /// Fires the earliest timer if it is due at `now_ns`; gives its deadline, number and sleeper.
+    pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Parked)> {
         let deadline = self.next_deadline()?;
         if deadline > now_ns {
             return None;
         }
         let Reverse((_, armed, slot, _)) = self.heap.pop()?;
         match std::mem::replace(&mut self.slots[slot as usize].state, State::Fired) {
-            State::Armed { waker, .. } => Some((deadline, armed, waker)),
-            State::Fired | State::Free { .. } => Some((deadline, armed, None)),
+            State::Armed { sleeper } => Some((deadline, armed, sleeper)),
+            State::Fired | State::Free { .. } => Some((deadline, armed, Parked::nobody())),
         }
     }
 
-    /// Forgets every timer and hands back their wakers. Generations live on, so that stale handles stay stale.
-    pub(crate) fn clear(&mut self) -> Vec<Waker> {
+    /// Forgets every timer and hands back their sleepers. Generations live on, so that stale handles stay stale.
+    pub(crate) fn clear(&mut self) -> Vec<Parked> {
         self.heap.clear();
         self.stale = 0;
-        let mut wakers = Vec::new();
+        let mut sleepers = Vec::new();
         self.free = NO_SLOT;
         for (slot, timer) in self.slots.iter_mut().enumerate() {
             timer.generation = timer.generation.wrapping_add(1);
-            if let State::Armed { waker: Some(waker), .. } =
-                std::mem::replace(&mut timer.state, State::Free { next: self.free })
-            {
-                wakers.push(waker);
+            if let State::Armed { sleeper } = std::mem::replace(&mut timer.state, State::Free { next: self.free }) {
+                sleepers.push(sleeper);
             }
             self.free = slot as u32;
         }
-        wakers
+        sleepers
     }
 
     /// Slots and heap entries in memory.

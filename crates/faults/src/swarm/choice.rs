@@ -1,15 +1,17 @@
-//! What a seed switched on, for people who read a failure and for campaigns that count what they tried.
+//! What a seed switches on: the coins, and their record for people who read a failure and for campaigns that count what
+//! they tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Pattern;
-use crate::{EffectKind, Family, Kind, Probability};
+use super::profile::DENSITIES;
+use super::{Pattern, Planner, PlannerError, network};
+use crate::{Budget, EffectKind, Family, Kind, NodeName, Probability, Seed, Stream};
 
 /// The swarm's choice in one seed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwarmChoice {
     /// With which probability each lane was switched on.
     pub density: Probability,
@@ -36,15 +38,11 @@ pub enum Unavailable {
         needed: usize,
     },
     /// The world lacks an effect.
-    Effect(#[serde(skip, default = "any_effect")] EffectKind),
+    Effect(EffectKind),
     /// No port was named that could be blocked.
     NoPorts,
     /// The budget has no room for it at all.
     Budget,
-}
-
-fn any_effect() -> EffectKind {
-    EffectKind::Cut
 }
 
 impl fmt::Display for Unavailable {
@@ -78,4 +76,99 @@ impl fmt::Display for SwarmChoice {
         let (on, off) = (list(&self.kinds, &self.patterns), list(&self.kinds_off, &self.patterns_off));
         write!(f, "on: {on}; off: {off}")
     }
+}
+
+impl Planner {
+    /// Tosses the coins.
+    pub(super) fn choose(
+        &self,
+        seed: Seed,
+        nodes: &[NodeName],
+        budgets: &[Budget],
+    ) -> Result<SwarmChoice, PlannerError> {
+        let mut stream = Stream::new(seed, "swarm.density", 0);
+        let density = stream.weighted(&DENSITIES).copied().unwrap_or(Probability::ONE);
+        let density = if self.all_on { Probability::ONE } else { density };
+        let mut choice = SwarmChoice { density, ..SwarmChoice::default() };
+        let coin = |name: &str| Stream::new(seed, &format!("swarm.{name}"), 0).bits();
+        for kind in &self.kinds {
+            if let Some(why) = self.unavailable(*kind, nodes, budgets) {
+                choice.unavailable.insert(kind.name().to_owned(), why);
+            } else if density.happens(coin(kind.name())) {
+                choice.kinds.insert(*kind);
+            } else {
+                choice.kinds_off.insert(*kind);
+            }
+        }
+        let available: BTreeSet<Kind> = choice.kinds.union(&choice.kinds_off).copied().collect();
+        for pattern in Pattern::ALL.into_iter().filter(|_| self.patterns) {
+            let can_crash = !pattern.crashes() || !Pattern::crash_kinds(&available).is_empty();
+            if !can_crash || !pattern.needs().iter().all(|kind| available.contains(kind)) {
+                continue;
+            }
+            let all_out = || {
+                nodes.iter().all(|node| {
+                    budgets
+                        .iter()
+                        .all(|budget| !budget.nodes().contains(node) || budget.out_max() == budget.nodes().len())
+                })
+            };
+            if nodes.len() < pattern.nodes_min() {
+                let why = Unavailable::TooFewNodes { needed: pattern.nodes_min() };
+                choice.unavailable.insert(pattern.name().to_owned(), why);
+            } else if pattern == Pattern::AllAtOnce && !all_out() {
+                choice.unavailable.insert(pattern.name().to_owned(), Unavailable::Budget);
+            } else if density.happens(coin(pattern.name())) {
+                choice.patterns.insert(pattern);
+            } else {
+                choice.patterns_off.insert(pattern);
+            }
+        }
+        if choice.kinds.is_empty() && choice.patterns.is_empty() && !self.may_be_empty {
+            // The kind that came closest to being on.
+            let closest = choice.kinds_off.iter().min_by_key(|kind| coin(kind.name())).copied();
+            match closest {
+                Some(kind) => {
+                    choice.kinds_off.remove(&kind);
+                    choice.kinds.insert(kind);
+                }
+                None if self.kinds.is_empty() => return Err(PlannerError::NothingAsked),
+                None => return Err(PlannerError::NothingAvailable { choice: Box::new(choice) }),
+            }
+        }
+        Ok(choice)
+    }
+
+    fn unavailable(&self, kind: Kind, nodes: &[NodeName], budgets: &[Budget]) -> Option<Unavailable> {
+        let needed = network::nodes_min(kind);
+        if nodes.len() < needed {
+            return Some(Unavailable::TooFewNodes { needed });
+        }
+        if let Some(effect) = effect_of(kind).filter(|effect| !self.capabilities.has(*effect)) {
+            return Some(Unavailable::Effect(effect));
+        }
+        if kind == Kind::PortBlock && self.ports.is_empty() {
+            return Some(Unavailable::NoPorts);
+        }
+        let spared =
+            |node: &NodeName| budgets.iter().any(|budget| budget.nodes().contains(node) && budget.out_max() == 0);
+        (kind.downs_nodes() && nodes.iter().all(spared)).then_some(Unavailable::Budget)
+    }
+}
+
+/// The effect that a kind needs of a world.
+fn effect_of(kind: Kind) -> Option<EffectKind> {
+    Some(match kind {
+        Kind::PartitionHalves | Kind::IsolateOne | Kind::MajorityRing | Kind::Bridge | Kind::OneWay | Kind::Flap => {
+            EffectKind::Cut
+        }
+        Kind::LatencySpike => EffectKind::Latency,
+        Kind::Loss => EffectKind::Loss,
+        Kind::PortBlock => EffectKind::BlockPort,
+        Kind::Crash | Kind::Restart => EffectKind::Kill,
+        Kind::PowerLoss => EffectKind::PowerLoss,
+        Kind::GracefulStop => EffectKind::Stop,
+        Kind::Pause => EffectKind::Pause,
+        Kind::Slow => EffectKind::Slow,
+    })
 }

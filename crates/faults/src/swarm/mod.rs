@@ -38,6 +38,9 @@ pub(crate) struct Group {
     variants: usize,
     /// The order in which it would choose nodes.
     order: Vec<NodeName>,
-    /// Builds it, for an order of nodes and a variant.
-    build: Box<dyn Fn(&[NodeName], usize) -> Vec<Fault>>,
+    /// Builds it.
+    build: Build,
 }
+
+/// Makes the faults of a group for nodes in an order of preference and one of its variants.
+type Build = Box<dyn Fn(&[NodeName], usize) -> Vec<Fault>>;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::profile::{micros, millis};
 use crate::{
-    Action, Direction, Fault, Kind, Links, NodeName, Probability, Protocol, Stream, bridge, flap, isolate, majority_ring,
-    one_way, partition,
+    Action, Direction, Fault, Kind, Links, NodeName, Probability, Protocol, Stream, bridge, flap, isolate,
+    majority_ring, one_way, partition,
 };
 
 /// Draws one fault of a network kind, without its place in time but with its duration.
@@ -27,10 +27,10 @@ pub(super) fn draw(kind: Kind, stream: &mut Stream, nodes: &[NodeName], ports: &
             majority_ring(ring).lasting(stream.log_duration(cut))
         }
         Kind::Bridge => {
-            let mut order = nodes.to_vec();
-            stream.shuffle(&mut order);
-            let (node, others) = order.split_first()?;
-            let (left, right) = others.split_at(others.len() / 2);
+            let node = stream.pick(nodes)?;
+            let others: Vec<NodeName> = nodes.iter().filter(|other| *other != node).cloned().collect();
+            let left = stream.subset(&others, others.len() / 2);
+            let right: Vec<NodeName> = others.into_iter().filter(|other| !left.contains(other)).collect();
             bridge(node, left, right).lasting(stream.log_duration(cut))
         }
         Kind::OneWay => {
@@ -90,12 +90,12 @@ pub(super) fn split(stream: &mut Stream, nodes: &[NodeName]) -> (Vec<NodeName>, 
 
 /// All links, those of one node, or one of them in one direction.
 fn links(stream: &mut Stream, nodes: &[NodeName]) -> Links {
-    let mut order = nodes.to_vec();
-    stream.shuffle(&mut order);
-    match (stream.weighted(&[(2, 'a'), (2, 'n'), (1, 'l')]), order.split_first()) {
-        (Some('n'), Some((node, others))) => Links::between(node, others),
-        (Some('l'), Some((node, others))) => Links::one_way(node, others.get(..1).unwrap_or_default()),
-        _ => Links::among(nodes),
+    let Some(node) = stream.pick(nodes) else { return Links::among(nodes) };
+    let others: Vec<NodeName> = nodes.iter().filter(|other| *other != node).cloned().collect();
+    match stream.below(5) {
+        0 | 1 => Links::among(nodes),
+        2 | 3 => Links::between(node, others),
+        _ => Links::one_way(node, stream.subset(&others, 1)),
     }
 }
 

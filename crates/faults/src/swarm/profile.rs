@@ -9,9 +9,9 @@ use crate::Probability;
 ///
 /// | | pace of a lane (mean gap, drawn per seed) | storms | lulls |
 /// |---|---|---|---|
-/// | `Calm` | 8–30 s | 2–6 s | 4–12 s |
-/// | `Rough` | 2–15 s | 3–15 s | 0.5–5 s |
-/// | `Storm` | 0.8–6 s | 5–25 s | 0.2–2 s |
+/// | `Calm` | 10–60 s | 2–6 s | 4–12 s |
+/// | `Rough` | 4–30 s | 3–15 s | 0.5–5 s |
+/// | `Storm` | 1.5–10 s | 5–25 s | 0.2–2 s |
 ///
 /// Gaps are counted in stormy time. A gap is between a quarter and twice the lane's mean. Ranges are drawn with uniform
 /// magnitude. Faults begin in storms only, but may last into a lull.
@@ -30,9 +30,9 @@ impl Profile {
     /// Mean gap of a lane.
     pub(super) fn pace(self) -> RangeInclusive<Duration> {
         match self {
-            Profile::Calm => millis(8_000, 30_000),
-            Profile::Rough => millis(2_000, 15_000),
-            Profile::Storm => millis(800, 6_000),
+            Profile::Calm => millis(10_000, 60_000),
+            Profile::Rough => millis(4_000, 30_000),
+            Profile::Storm => millis(1_500, 10_000),
         }
     }
 

@@ -146,7 +146,16 @@ mod tests {
 
     #[test]
     fn broken_quotes_are_errors_and_never_panics() {
-        for (line, column) in [("a \"b", 3), (r#""\q""#, 2), (r#""\u{110000}""#, 2), (r#""\u41""#, 2), ("a < b", 3), (r#""\"#, 2), (r#""\u"#, 2), (r#""\u{"#, 2)] {
+        for (line, column) in [
+            ("a \"b", 3),
+            (r#""\q""#, 2),
+            (r#""\u{110000}""#, 2),
+            (r#""\u41""#, 2),
+            ("a < b", 3),
+            (r#""\"#, 2),
+            (r#""\u"#, 2),
+            (r#""\u{"#, 2),
+        ] {
             assert_eq!(tokens(line, 4).map_err(|error| (error.line(), error.column())), Err((4, column)), "{line}");
         }
     }
