@@ -104,11 +104,12 @@ pub fn acknowledged_ids_survive<I: Ord + Display>(
     const SHOWN: usize = 10;
     let lost: Vec<&(I, u64)> = acknowledged.iter().filter(|(id, _)| !found.contains(id)).collect();
     if let Some((id, at)) = lost.first() {
-        let cause = format!("{} of {} acknowledged ids are lost, the first of them {id}", lost.len(), acknowledged.len());
+        let cause =
+            format!("{} of {} acknowledged ids are lost, the first of them {id}", lost.len(), acknowledged.len());
         let mut evidence = Evidence::new(ACKNOWLEDGED_IDS, cause).detail(format!("{id} was acknowledged at {at}ns"));
-        evidence.details.extend(
-            lost.iter().take(SHOWN).skip(1).map(|(id, at)| format!("{id} was acknowledged at {at}ns")),
-        );
+        evidence
+            .details
+            .extend(lost.iter().take(SHOWN).skip(1).map(|(id, at)| format!("{id} was acknowledged at {at}ns")));
         if lost.len() > SHOWN {
             evidence.details.push(format!("and {} more", lost.len() - SHOWN));
         }

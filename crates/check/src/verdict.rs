@@ -188,21 +188,19 @@ impl fmt::Display for Limit {
     }
 }
 
+/// Columns of operations are not made wider than this for the sake of one that is.
+const WIDTH_MAX: usize = 60;
+
 /// Several lines: the oracle and the cause, the operations, then the details, each indented by two spaces.
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.oracle, self.cause)?;
-        let width = self.operations.iter().map(|op| op.text.chars().count()).max().unwrap_or(0);
-        for op in &self.operations {
-            write!(
-                f,
-                "\n  #{:<4} client {:<4} {:<width$}  {}",
-                op.operation,
-                op.process,
-                op.text,
-                op.span,
-                width = width.min(60)
-            )?;
+        let widest = |text: fn(&EvidenceOperation) -> &str| {
+            self.operations.iter().map(|op| text(op).chars().count()).max().unwrap_or(0).min(WIDTH_MAX)
+        };
+        let (clients, texts) = (widest(|op| &op.process), widest(|op| &op.text));
+        for EvidenceOperation { operation, process, text, span, .. } in &self.operations {
+            write!(f, "\n  #{operation:<4} client {process:<clients$}  {text:<texts$}  {span}")?;
         }
         for line in &self.details {
             write!(f, "\n  {line}")?;

@@ -1,1 +1,41 @@
-//! Placeholder of the crate's first commit.
+//! The simulated disk: one device with a page cache and a file system per node, which survive the node's restarts.
+//!
+//! What a program writes is seen at once by every reader on its node, and is *pending* until it is synced. A killed process
+//! loses none of it; when the machine loses power, each pending write is kept, lost or torn, and each pending growth, name,
+//! rename and removal is kept or undone, by itself and by a keyed decision. The model is the strictest that POSIX allows,
+//! with atomic renames: the modules `crash` (decisions), `file::resolve` (data) and `names` say what may happen and
+//! from which sources. Operations take time, and take effect when the poll that issued them ends.
+//!
+//! It is not the API that services call: that is `tokio::fs` in `stormglass-tokio`, over [`submit`]. There are no
+//! permissions (a node has one user), no symbolic links, and no access times.
+
+#![forbid(unsafe_code)]
+
+mod content;
+mod crash;
+mod device;
+mod errno;
+mod file;
+mod handles;
+mod injection;
+mod inode;
+mod losses;
+mod names;
+mod operation;
+mod options;
+mod path;
+mod perform;
+mod request;
+mod setup;
+mod volume;
+mod world;
+
+pub use crash::{CUT, GROW, KEEP, MOOD, NAME, RESIZE, SECTOR, SHORT, TEAR};
+pub use errno::Errno;
+pub use injection::Injection;
+pub use losses::LossReport;
+pub use operation::{Handle, Misuse, Operation, submit};
+pub use options::{DiskOptions, SECTOR_BYTES};
+pub use path::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+pub use request::{FileKind, HandleKey, OpenFlags, Reply, Request, Stat, Target, Whence};
+pub use world::{Disk, LATENCY, ORDER};

@@ -28,3 +28,13 @@ impl fmt::Display for FaultId {
         f.pad(&format!("f{}", self.0))
     }
 }
+
+
+impl std::str::FromStr for FaultId {
+    type Err = std::num::ParseIntError;
+
+    /// Reads `f3` or `3`.
+    fn from_str(text: &str) -> Result<FaultId, Self::Err> {
+        text.strip_prefix('f').unwrap_or(text).parse().map(FaultId)
+    }
+}

@@ -155,6 +155,15 @@ impl Kind {
         matches!(self, Kind::Crash | Kind::PowerLoss | Kind::Restart | Kind::GracefulStop | Kind::Pause)
     }
 
+    /// Whether it cuts links between nodes, so that packets meet it as soon as nodes talk.
+    #[must_use]
+    pub fn cuts_links(self) -> bool {
+        matches!(
+            self,
+            Kind::PartitionHalves | Kind::IsolateOne | Kind::MajorityRing | Kind::Bridge | Kind::OneWay | Kind::Flap
+        )
+    }
+
     /// The colour in which reports draw it: blues cut, greens degrade, reds kill, ambers hold up. All are dark enough
     /// for white text and differ in lightness within a group, so that they can be told apart without colour vision.
     #[must_use]

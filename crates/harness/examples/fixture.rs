@@ -12,6 +12,7 @@ use std::{
 
 use stormglass_harness::{
     Defaults, FaultRecord, Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines, Verdict, register,
+    watch_polls, watchdog,
 };
 
 fn main() -> ExitCode {
@@ -177,6 +178,10 @@ fn overflows(request: &RunRequest) -> Result<RunRecord, Refusal> {
 
 fn loops(request: &RunRequest) -> Result<RunRecord, Refusal> {
     let mut turns = 0_u64;
+    let _watching = (request.params.get("watched").is_some()).then(|| {
+        watchdog::poll_begins();
+        watch_polls(&request.limits).expect("the watchdog starts")
+    });
     while odd(request) {
         turns = black_box(turns.wrapping_add(1));
     }

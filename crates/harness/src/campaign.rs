@@ -6,10 +6,7 @@ use std::{
     io,
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc::RecvTimeoutError,
-    },
+    sync::mpsc::{Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -169,12 +166,13 @@ const TICK: Duration = Duration::from_millis(100);
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 
 impl Campaign {
-    /// Runs the campaign, from where earlier attempts left it.
+    /// Runs the campaign, from where earlier attempts left it. `interrupted` is asked several times a second; once it says
+    /// yes, what runs is ended and forgotten, and what is recorded stands.
     ///
     /// # Errors
     ///
     /// [`CampaignError`]. Whatever was recorded by then can be resumed.
-    pub fn run(&self, observer: &mut dyn Observer, interrupted: &AtomicBool) -> Result<Outcome, CampaignError> {
+    pub fn run(&self, observer: &mut dyn Observer, interrupted: &dyn Fn() -> bool) -> Result<Outcome, CampaignError> {
         let identity = binary_identity(&self.worker.binary).map_err(|source| CampaignError::Binary {
             path: self.worker.binary.display().to_string(),
             source,
@@ -273,7 +271,7 @@ impl Tally {
 struct Attempt<'a> {
     campaign: &'a Campaign,
     observer: &'a mut dyn Observer,
-    interrupted: &'a AtomicBool,
+    interrupted: &'a dyn Fn() -> bool,
     ledger: Ledger,
     tally: Tally,
     began: Instant,
@@ -310,12 +308,12 @@ impl Attempt<'_> {
     fn listen(
         &mut self,
         desk: &Desk<'_>,
-        news: &std::sync::mpsc::Receiver<crew::News>,
+        news: &Receiver<crew::News>,
         last_try: bool,
     ) -> Result<Ended, CampaignError> {
         let mut ended = Ended::Done;
         loop {
-            if self.interrupted.load(Ordering::SeqCst) {
+            if (self.interrupted)() {
                 desk.stop_now();
                 return Ok(Ended::Interrupted);
             }

@@ -52,7 +52,8 @@ pub struct CaseReport {
     /// What the seed came to.
     pub status: Status,
     /// The record. Where the process died before its runner could write one, what the harness knows instead: the
-    /// oracle is then `abort`, `panic`, `poll-cpu`, `wall-time`, `memory` or `killed`.
+    /// oracle is then `panic`, `abort`, `stack-overflow`, `fault`, `exit`, `poll-cpu`, `wall-time`, `memory`, `killed`,
+    /// `worker` or `broken-record`.
     pub record: RunRecord,
     /// The last lines of standard error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -176,12 +177,12 @@ fn judge(scenario: &str, seed: Seed, limits: &Limits, end: CaseEnd) -> Result<Ca
             ),
         },
         Ending::Panicked(message) => named(Status::Fail, "panic", message),
-        Ending::Crashed(how) => named(Status::Fail, "abort", how),
-        Ending::PollOverrun => named(
-            Status::Fail,
-            POLL_CPU,
-            format!("a poll used more than {} of CPU", humantime::format_duration(limits.poll_cpu)),
-        ),
+        Ending::Crashed { oracle, how } => named(Status::Fail, oracle, how),
+        Ending::PollOverrun { call_site } => {
+            let place = call_site.map_or(String::new(), |site| format!(", in {site}"));
+            let limit = humantime::format_duration(limits.poll_cpu);
+            named(Status::Fail, POLL_CPU, format!("a poll used more than {limit} of CPU{place}"))
+        }
         Ending::WallTime => named(
             Status::Unknown,
             WALL_TIME,
@@ -209,9 +210,16 @@ const STDERR_LINE_CHARS_MAX: usize = 400;
 
 fn last_lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !is_backtrace(line)).collect();
     let skip = lines.len().saturating_sub(STDERR_LINES_MAX);
     lines[skip..].iter().map(|line| line.chars().take(STDERR_LINE_CHARS_MAX).collect()).collect()
+}
+
+/// Whether a line is of a backtrace. In a report backtraces would push out all else; a replay shows them.
+fn is_backtrace(line: &str) -> bool {
+    let indented = line.trim_start();
+    let frame = indented.split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    line.len() - indented.len() >= 3 && (frame || indented.starts_with("at "))
 }
 
 #[cfg(test)]
@@ -229,8 +237,8 @@ mod tests {
     fn every_ending_has_a_status_and_a_name() {
         let cases = [
             (Ending::Panicked("boom".into()), Status::Fail, "panic", false),
-            (Ending::Crashed("SIGABRT".into()), Status::Fail, "abort", false),
-            (Ending::PollOverrun, Status::Fail, POLL_CPU, false),
+            (Ending::Crashed { oracle: "abort", how: "the process aborted".into() }, Status::Fail, "abort", false),
+            (Ending::PollOverrun { call_site: Some("f at a.rs:1".into()) }, Status::Fail, POLL_CPU, false),
             (Ending::WallTime, Status::Unknown, WALL_TIME, true),
             (Ending::Memory, Status::Unknown, MEMORY, true),
             (Ending::Killed("SIGKILL".into()), Status::Killed, "killed", true),
@@ -250,6 +258,12 @@ mod tests {
         let mut report = judged(Ending::WallTime);
         report.retried = true;
         assert!(!report.wants_retry());
+    }
+
+    #[test]
+    fn backtraces_do_not_push_out_what_was_logged() {
+        let text = "n1: elected\n   0: kv::serve\n             at ./src/lib.rs:1:2\n   term 3: stays\n";
+        assert_eq!(last_lines(text.as_bytes()), ["n1: elected", "   term 3: stays"]);
     }
 
     #[test]

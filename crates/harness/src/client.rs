@@ -2,9 +2,12 @@
 
 use std::{
     io,
-    os::unix::{
-        net::UnixStream,
-        process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            net::UnixStream,
+            process::{CommandExt, ExitStatusExt},
+        },
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -128,7 +131,7 @@ impl Death {
 
     /// What this says of the seed the worker was running. In fork isolation a worker runs no code on trial itself, yet
     /// a seed during which it died must not be lost, so the seed is what gets named.
-    pub(crate) fn report(self, scenario: &str, request: &RunRequest) -> CaseReport {
+    pub fn report(self, scenario: &str, request: &RunRequest) -> CaseReport {
         let (status, oracle) = match self {
             Death::KilledFromOutside(_) => (Status::Killed, "killed"),
             Death::Crashed(_) => (Status::Fail, "worker"),
@@ -179,9 +182,8 @@ impl Worker {
         process
             .arg(WORKER_ARGUMENT)
             .arg(command.isolation.as_str())
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-            // What code on trial prints is of use to nobody in a campaign; in a replay it goes to standard error.
-            .stdout(Stdio::null())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(output_of_cases(command.isolation).map_err(start_error)?)
             .stderr(Stdio::inherit())
             // Ctrl-C is the front end's to handle: it decides which cases still count.
             .process_group(0);
@@ -316,6 +318,15 @@ impl Drop for Worker {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = child.kill();
         let _ = child.wait();
+    }
+}
+
+/// Where standard output of a worker goes. Forked cases have theirs captured, except in a replay, which shows it where it
+/// cannot be taken for output of the command line: on standard error.
+fn output_of_cases(isolation: IsolationKind) -> io::Result<Stdio> {
+    match isolation {
+        IsolationKind::Fork => io::stderr().as_fd().try_clone_to_owned().map(Stdio::from),
+        IsolationKind::Thread => Ok(Stdio::null()),
     }
 }
 

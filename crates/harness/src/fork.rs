@@ -1,9 +1,118 @@
-//! A forked child per case.
-use crate::{Limits, isolation::{Case, CaseEnd, Isolation, ThreadIsolation}};
-#[derive(Debug, Default)]
-pub(crate) struct ForkIsolation;
+//! A forked child per case: the isolation that a sealed run needs.
+
+use std::{
+    io::{self, Write},
+    os::unix::process::parent_id,
+    time::Instant,
+};
+
+use stormglass_sys::process::{Capture, CrashCause, Limits as ProcessLimits, fork_case, watchdog};
+
+use crate::{
+    Limits,
+    isolation::{Case, CaseEnd, Ending, Isolation},
+};
+
+/// Forks a child per case and waits for it.
+#[derive(Debug)]
+pub(crate) struct ForkIsolation {
+    /// The front end. When it is gone this process gets another parent, and a case nobody waits for is given up.
+    front_end: u32,
+}
+
+impl ForkIsolation {
+    /// Made by a worker at its start, while its parent is still the front end that started it.
+    pub(crate) fn new() -> Self {
+        ForkIsolation { front_end: parent_id() }
+    }
+}
+
 impl Isolation for ForkIsolation {
-    fn run(&mut self, limits: &Limits, echo: bool, case: Case) -> std::io::Result<CaseEnd> {
-        ThreadIsolation.run(limits, echo, case)
+    fn run(&mut self, limits: &Limits, echo: bool, case: Case) -> io::Result<CaseEnd> {
+        let mut of_process = ProcessLimits::default();
+        of_process.memory_bytes = Some(limits.memory_bytes);
+        of_process.capture = if echo { Capture::Nothing } else { Capture::Both };
+        let deadline = Instant::now().checked_add(limits.wall);
+        let child = fork_case(&of_process, |result| {
+            let bytes = case();
+            // A result that cannot be written is one that is not whole, which the parent sees.
+            let _ = result.write_all(&bytes);
+        })
+        .map_err(io::Error::other)?;
+        let mut alone = || parent_id() != self.front_end;
+        let end = child.wait_unless(deadline, &mut alone).map_err(io::Error::other)?;
+        let ending = match end.crash_cause() {
+            None => Ending::Returned(end.result.clone()),
+            Some(CrashCause::NotSetUp) => {
+                let why = String::from_utf8_lossy(&end.output).trim().to_owned();
+                return Err(io::Error::other(format!("its process could not be set up: {why}")));
+            }
+            Some(cause) => ending(&cause, &end.output),
+        };
+        Ok(CaseEnd {
+            ending,
+            cpu: end.cpu_user + end.cpu_system,
+            max_rss_bytes: end.resident_bytes_max,
+            stderr: end.output,
+        })
+    }
+}
+
+fn ending(cause: &CrashCause, output: &[u8]) -> Ending {
+    let crashed = |oracle| Ending::Crashed { oracle, how: format!("the process {cause}") };
+    match cause {
+        CrashCause::Panicked => Ending::Panicked(panic_message(output)),
+        CrashCause::StackOverflow => crashed("stack-overflow"),
+        CrashCause::OutOfMemory { .. } => Ending::Memory,
+        CrashCause::PollOverran { call_site } => Ending::PollOverrun { call_site: call_site.clone() },
+        CrashCause::Aborted => crashed("abort"),
+        CrashCause::Faulted { .. } => crashed("fault"),
+        CrashCause::Exited { .. } => crashed("exit"),
+        CrashCause::ResultTooLarge => crashed("broken-record"),
+        CrashCause::TimedOut => Ending::WallTime,
+        CrashCause::KilledFromOutside { .. } | CrashCause::GivenUp => Ending::Killed(format!("the process {cause}")),
+        // A cause that a later version of the process layer tells apart is a crash until it is given a name here.
+        other => Ending::Crashed { oracle: "crash", how: format!("the process {other}") },
+    }
+}
+
+/// The message of the last panic in `output`, with its place, as Rust's own hook writes it.
+fn panic_message(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let Some((_, after)) = text.rsplit_once("panicked at ") else {
+        return "a panic without a message".to_owned();
+    };
+    let mut lines = after.lines();
+    let place = lines.next().unwrap_or("").trim_end_matches(':');
+    let message: Vec<&str> =
+        lines.take_while(|line| !line.starts_with("note: ") && !line.starts_with("stack backtrace:")).collect();
+    format!("{} ({place})", message.join("\n").trim())
+}
+
+/// Watches this thread, which is to be the one that polls tasks, for a poll that uses more CPU time than `limits` allows.
+/// Such a poll ends the process, and its seed is then a failure that says so.
+///
+/// A scenario's runner calls this on the thread that runs the simulation, and keeps the answer for as long as it does. It
+/// marks each poll with [`poll_begins`](watchdog::poll_begins) and [`poll_ends`](watchdog::poll_ends).
+///
+/// # Errors
+///
+/// Where the platform has no such watchdog or the system refuses it.
+pub fn watch_polls(limits: &Limits) -> io::Result<watchdog::Watching> {
+    let mut watch = watchdog::Watch::default();
+    watch.limit = limits.poll_cpu;
+    watch.tick = watch.tick.min(limits.poll_cpu / 4);
+    watchdog::start(watch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_by_its_message_and_place() {
+        let output = b"noise\n\nthread 'main' (7) panicked at src/raft.rs:12:5:\nterm went back\nfrom 3 to 2\nnote: run with\n";
+        assert_eq!(panic_message(output), "term went back\nfrom 3 to 2 (src/raft.rs:12:5)");
+        assert_eq!(panic_message(b"nothing"), "a panic without a message");
     }
 }

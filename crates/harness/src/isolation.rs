@@ -61,10 +61,18 @@ pub enum Ending {
     Returned(Vec<u8>),
     /// It panicked outside the runner's own care; the message is the panic's.
     Panicked(String),
-    /// It brought its process down: an abort, a stack overflow, a fault, an exit. The text says which.
-    Crashed(String),
+    /// It brought its process down: an abort, a stack overflow, a fault, an exit.
+    Crashed {
+        /// Which, as the name that stands where an oracle's would.
+        oracle: &'static str,
+        /// The same in words.
+        how: String,
+    },
     /// A single poll used more CPU time than the limit allows.
-    PollOverrun,
+    PollOverrun {
+        /// The function and line it was in, where that could be told.
+        call_site: Option<String>,
+    },
     /// Wall-clock time ran out.
     WallTime,
     /// Memory ran out.

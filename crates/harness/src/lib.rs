@@ -30,7 +30,6 @@ mod record;
 mod request;
 mod scenario;
 mod seal;
-mod seed;
 mod seed_range;
 mod seed_record;
 mod seeds_file;
@@ -46,6 +45,7 @@ pub use determinism::DeterminismCheck;
 pub use divergence::{Divergence, first_divergence};
 pub use exit::Exit;
 pub use failure::{Asked, BlockStyles, CommandHints, FailureBlock, virtual_time};
+pub use fork::watch_polls;
 pub use isolation::{Case, CaseEnd, Ending, Isolation, IsolationKind, IsolationKindError};
 pub use ledger::{Header, LEDGER_FORMAT, Ledger, LedgerError, Recorded, read_ledger};
 pub use libtest::{
@@ -58,10 +58,12 @@ pub use request::{Limits, RunRequest};
 pub use scenario::{
     Defaults, DuplicateScenario, SCENARIOS, ScenarioDef, ScenarioInfo, TraceError, TraceLines, registered, suggestions,
 };
-pub use seed::{Seed, SeedError};
 pub use seed_range::{SeedRange, SeedRangeError};
 pub use seed_record::{FaultTally, SeedRecord, Trouble};
 pub use seeds_file::{
     Expectation, PinnedSeed, SEEDS_FORMAT, SeedsFileError, parse_seeds, pin, read_seeds, seeds_path,
 };
+pub use stormglass_faults::{Seed, SeedError};
+/// The watchdog that [`watch_polls`] starts, for marking polls.
+pub use stormglass_sys::process::watchdog;
 pub use summary::{FailureGroup, FailureKey, Memory, Spread, Summary};

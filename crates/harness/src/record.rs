@@ -97,6 +97,24 @@ impl RunRecord {
             cpu_ns: 0,
         }
     }
+
+    /// Takes over what the checkers say. The cause is the first line of the evidence, the operations and details follow.
+    pub fn conclude(&mut self, verdict: &stormglass_check::Verdict) {
+        use stormglass_check::Verdict as Checked;
+        (self.verdict, self.oracle, self.evidence) = match verdict {
+            Checked::Pass => (Verdict::Pass, String::new(), Vec::new()),
+            Checked::Fail(evidence) => {
+                let text = evidence.to_string();
+                let text = text.strip_prefix(&format!("{}: ", evidence.oracle)).unwrap_or(&text);
+                let lines = text.lines().map(str::trim_end).map(str::to_owned).collect();
+                (Verdict::Fail, evidence.oracle.clone(), lines)
+            }
+            Checked::Unknown(undecided) => {
+                let what = format!("{}; {}", undecided.limit, undecided.left);
+                (Verdict::Unknown, undecided.oracle.clone(), vec![what])
+            }
+        };
+    }
 }
 
 /// One fault of a run's plan.
@@ -125,6 +143,20 @@ impl FaultRecord {
     }
 }
 
+impl From<&stormglass_faults::FaultRecord> for FaultRecord {
+    fn from(fault: &stormglass_faults::FaultRecord) -> Self {
+        let refused = fault.refused.as_ref().map_or(String::new(), |why| format!(" [refused: {why}]"));
+        FaultRecord {
+            id: fault.id.to_string(),
+            text: format!("{}{refused}", fault.text),
+            family: fault.family.to_string(),
+            kind: fault.kind.to_string(),
+            hits: fault.hits.total(),
+            vacuous: fault.vacuous,
+        }
+    }
+}
+
 /// A request that the scenario cannot honour: an override of no known decision, a plan that does not parse, a planted
 /// bug this build does not contain. It is an error of the request, never a verdict on the code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -135,4 +167,36 @@ pub struct Refusal {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use stormglass_check::{Evidence, Limit, Undecided};
+
+    use super::*;
+
+    #[test]
+    fn what_a_checker_says_is_taken_over_with_the_cause_first() {
+        let mut record = RunRecord::new("s", Seed(1));
+        record.conclude(&stormglass_check::Verdict::Fail(Evidence {
+            oracle: "durability".to_owned(),
+            cause: "write 3 is gone".to_owned(),
+            details: vec!["it was acknowledged at 2s".to_owned()],
+            operations: Vec::new(),
+        }));
+        assert_eq!((record.verdict, record.oracle.as_str()), (Verdict::Fail, "durability"));
+        assert_eq!(record.evidence, ["write 3 is gone", "  it was acknowledged at 2s"]);
+    }
+
+    #[test]
+    fn a_checker_that_gave_up_leaves_the_verdict_unknown() {
+        let mut record = RunRecord::new("s", Seed(1));
+        record.conclude(&stormglass_check::Verdict::Unknown(Undecided {
+            oracle: "linearizability".to_owned(),
+            limit: Limit::Steps(5),
+            left: "key \"x\" is undecided".to_owned(),
+        }));
+        assert_eq!((record.verdict, record.oracle.as_str()), (Verdict::Unknown, "linearizability"));
+        assert!(record.evidence[0].contains("5 search steps"), "{:?}", record.evidence);
+    }
 }

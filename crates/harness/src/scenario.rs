@@ -41,7 +41,8 @@ pub struct ScenarioDef {
     /// Runs it once, on the calling thread.
     ///
     /// The harness calls this in a process (or thread) that exists for this one run and has already applied the limits
-    /// that belong to the machine (`wall`, `memory_bytes`); the runner applies all others.
+    /// that belong to the machine (`wall`, `memory_bytes`). The runner applies all others, `poll_cpu` by means of
+    /// [`watch_polls`](crate::watch_polls).
     ///
     /// # Errors
     ///

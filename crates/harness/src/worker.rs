@@ -20,10 +20,12 @@ use crate::{
 
 /// Serves until the front end hangs up. Called before any thread exists, since a fork server must have but one.
 pub(crate) fn serve(isolation: IsolationKind) -> Exit {
-    let setup = match isolation {
-        IsolationKind::Fork => seal::prepare(),
-        IsolationKind::Thread => Ok(vec!["cases share statics: thread isolation is not sealed against them".to_owned()]),
-    };
+    let setup = seal::prepare().map(|mut warnings| {
+        if isolation == IsolationKind::Thread {
+            warnings.push("seeds share statics: thread isolation is not sealed against them".to_owned());
+        }
+        warnings
+    });
     let channel = io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -36,7 +38,7 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
         }
     };
     let mut isolation: Box<dyn Isolation> = match isolation {
-        IsolationKind::Fork => Box::new(ForkIsolation::default()),
+        IsolationKind::Fork => Box::new(ForkIsolation::new()),
         IsolationKind::Thread => Box::new(ThreadIsolation),
     };
     match talk(&mut channel, &mut *isolation, setup) {

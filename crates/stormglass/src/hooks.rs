@@ -1,6 +1,7 @@
 //! What interposed libc symbols get: the current node's clocks, entropy and name.
 
 use stormglass_kernel as kernel;
+use stormglass_sys::process;
 use stormglass_sys::seal::{self, Hooks};
 
 /// Answers from the simulation that the calling thread holds.
@@ -53,8 +54,9 @@ impl Hooks for Sealed {
     }
 }
 
-/// What reached outside since the last poll, as a failure of the run.
+/// After each poll: tells the watchdog, and gives what reached outside since the last poll, as a failure of the run.
 pub(crate) fn leaked() -> Option<kernel::Failure> {
+    process::watchdog::poll_ends();
     if seal::leak_count() == 0 {
         return None;
     }

@@ -5,9 +5,8 @@ use std::future::Future;
 use std::path::Path;
 use std::str::FromStr;
 
-use stormglass_check::Verdict;
-use stormglass_disk::Disk;
-use stormglass_faults::Seed;
+use stormglass_check::{Evidence, Verdict};
+use stormglass_disk::{Disk, DiskOptions};
 use stormglass_harness as harness;
 use stormglass_harness::{Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines};
 use stormglass_kernel as kernel;
@@ -63,8 +62,8 @@ where
 {
     let overrides = request.overrides.iter().map(|line| Override::from_str(line)).collect::<Result<Vec<_>, _>>();
     let overrides = overrides.map_err(|error| refusal(error.to_string(), "`trace` shows the keys of decisions"))?;
-    let seed = Seed::from(request.seed.as_u64());
-    let mut options = Options::new(seed.as_u64());
+    let seed = request.seed;
+    let mut options = Options::new(seed.0);
     if let Some(policy) = request.params.get(POLICY) {
         options.policy = kernel::policy_by_name(policy).ok_or_else(|| {
             refusal(format!("no scheduling policy `{policy}`"), "the policies are random and fifo")
@@ -72,7 +71,7 @@ where
     }
     options.overrides = overrides;
     options.limits = limits(&request);
-    options.on_poll = Some(process::watchdog::progress);
+    options.on_poll = Some(process::watchdog::poll_begins);
     options.on_polled = Some(hooks::leaked);
     let mut problem = None;
     if let Some(path) = &request.trace_to {
@@ -85,7 +84,7 @@ where
     let inside = sim.clone();
     let mut simulation = Simulation::new(options);
     simulation.universe().insert(Net::default());
-    simulation.universe().insert(Disk::default());
+    simulation.universe().insert(Disk::new(DiskOptions::default()));
     let main = async move {
         let verdict = scenario(inside.clone()).await.into_verdict();
         (verdict, inside.fault_records())
@@ -143,20 +142,32 @@ fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report<Judged>) -
     record.features = std::mem::take(&mut state.features).into_iter().collect();
     record.sometimes = std::mem::take(&mut state.sometimes);
     record.families = state.choice.iter().flat_map(|c| c.families()).map(|f| f.to_string()).collect();
-    let evidence = state.evidence.take();
+    let mut violations = std::mem::take(&mut state.violations).into_iter();
+    let first = violations.next();
     let faults = match report.outcome {
         Ok((verdict, faults)) => {
-            judge(&mut record, verdict);
+            match first {
+                Some(evidence) if !verdict.is_fail() => judge(&mut record, Verdict::Fail(evidence)),
+                Some(evidence) => {
+                    let own = verdict.evidence().is_some_and(|own| own.oracle == evidence.oracle);
+                    judge(&mut record, Verdict::Fail(evidence));
+                    if let Some(own) = verdict.evidence().filter(|_| !own) {
+                        also(&mut record, own);
+                    }
+                }
+                None => judge(&mut record, verdict),
+            }
             faults
         }
         Err(failure) => {
-            match evidence {
+            match first {
                 Some(evidence) => judge(&mut record, Verdict::Fail(evidence)),
                 None => ended_by(&mut record, &failure, request),
             }
             state.injectors.iter().flat_map(stormglass_faults::Injector::records).collect()
         }
     };
+    violations.for_each(|evidence| also(&mut record, &evidence));
     if record.verdict == harness::Verdict::Pass
         && let Some(fault) = faults.iter().find(|f| !f.demand_met())
     {
@@ -180,6 +191,14 @@ fn fault_record(fault: stormglass_faults::FaultRecord) -> harness::FaultRecord {
         kind: fault.kind.to_string(),
         hits: fault.hits.total(),
         vacuous: fault.vacuous,
+    }
+}
+
+/// A further oracle that the run violated.
+fn also(record: &mut RunRecord, evidence: &Evidence) {
+    let line = format!("also violated: {}: {}", evidence.oracle, evidence.cause);
+    if !record.evidence.contains(&line) {
+        record.evidence.push(line);
     }
 }
 

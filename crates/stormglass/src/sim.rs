@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use stormglass_check::Evidence;
+use stormglass_check::{Evidence, Verdict};
 use stormglass_faults::{Injector, NodeName, Plan, Seed, SwarmChoice};
 use stormglass_harness::{Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
@@ -42,7 +42,9 @@ pub(crate) struct State {
     pub(crate) features: BTreeSet<String>,
     pub(crate) sometimes: BTreeMap<String, bool>,
     pub(crate) counters: BTreeMap<String, u64>,
-    pub(crate) evidence: Option<Evidence>,
+    /// The first violation of each oracle, in order.
+    pub(crate) violations: Vec<Evidence>,
+    pub(crate) keep_going: bool,
     pub(crate) refusal: Option<Refusal>,
     pub(crate) may_exit: BTreeSet<String>,
     pub(crate) exits: Vec<(NodeName, Result<(), String>)>,
@@ -218,10 +220,58 @@ impl Sim {
 
     // ---- oracles ------------------------------------------------------------------------------------------------
 
-    /// Ends the run: an oracle was violated. The first violation counts.
+    /// An oracle was violated. The first violation of each oracle counts, and the very first one ends the run, unless the
+    /// scenario has said [`Sim::keep_going`].
     pub fn violation(&self, evidence: Evidence) {
         let failure = Failure::Violation { oracle: evidence.oracle.clone(), message: evidence.cause.clone() };
-        self.shared.state.lock().evidence.get_or_insert(evidence);
+        let mut state = self.shared.state.lock();
+        if state.violations.iter().all(|known| known.oracle != evidence.oracle) {
+            state.violations.push(evidence);
+        }
+        let keep_going = state.keep_going;
+        drop(state);
+        if !keep_going {
+            kernel::with(|u| u.kernel.fail(failure));
+        }
+    }
+
+    /// From now on a violation does not end the run: it goes on to its end, so that one seed shows everything that a
+    /// fault led to. The run fails all the same.
+    pub fn keep_going(&self) {
+        self.shared.state.lock().keep_going = true;
+    }
+
+    /// Judges several verdicts together: every failure counts as a violation, and the worst verdict comes back.
+    pub fn all(&self, verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        let verdicts: Vec<Verdict> = verdicts.into_iter().collect();
+        for evidence in verdicts.iter().filter_map(Verdict::evidence) {
+            self.violation(evidence.clone());
+        }
+        Verdict::all(verdicts)
+    }
+
+    /// Demands that every cut of links that lasted for `at_least` dropped something. Call it when the faults have ended.
+    pub fn demand_hits(&self, at_least: Duration) {
+        let vacuous = self.fault_records().into_iter().find(|fault| {
+            let lasted = fault.begun_at.zip(fault.ended_at).map(|(begun, ended)| ended.saturating_sub(begun));
+            fault.kind.cuts_links() && fault.vacuous && lasted.is_some_and(|lasted| lasted >= at_least)
+        });
+        if let Some(fault) = vacuous {
+            let cause = format!("fault {} was on for {at_least:?} or more and hit nothing", fault.id);
+            self.violation(Evidence::new("non-vacuity", cause).detail(fault.text));
+        }
+    }
+
+    /// From now on cuts act on the wrong links: a broken control, planted to see that it is noticed.
+    pub fn miswire_cuts(&self) {
+        self.shared.state.lock().world.miswire();
+    }
+
+    /// Ends the run as one that cannot be carried out: what was asked for does not exist. It is no verdict.
+    pub fn refuse_run(&self, what: impl Into<String>, hint: &str) {
+        let what = what.into();
+        let failure = Failure::Refused { what: what.clone() };
+        self.shared.state.lock().refusal = Some(Refusal { what, hint: hint.to_owned() });
         kernel::with(|u| u.kernel.fail(failure));
     }
 

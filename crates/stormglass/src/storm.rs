@@ -6,8 +6,7 @@ use stormglass_check::Evidence;
 use stormglass_faults::{
     Calm, CalmState, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, NodeName, Plan, Planner, World,
 };
-use stormglass_harness::Refusal;
-use stormglass_kernel::{self as kernel, Failure};
+use stormglass_kernel as kernel;
 use stormglass_tokio::time::{Instant, sleep};
 
 use crate::sim::Sim;
@@ -38,14 +37,14 @@ impl Sim {
         let mut plan = match &request.plan {
             Some(text) => match text.parse::<Plan>() {
                 Ok(plan) => plan,
-                Err(error) => return self.refuse(format!("the plan cannot be read: {error}"), "mend the line it names"),
+                Err(error) => return self.refuse_run(format!("the plan cannot be read: {error}"), "mend the line it names"),
             },
             None => plan,
         };
         for id in &request.drop {
             match id.parse::<FaultId>() {
                 Ok(id) if plan.get(id).is_some() => plan = plan.without(id),
-                _ => return self.refuse(format!("no fault `{id}` in the plan"), "`run` prints the plan with its ids"),
+                _ => return self.refuse_run(format!("no fault `{id}` in the plan"), "`run` prints the plan with its ids"),
             }
         }
         let injector = Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse);
@@ -54,14 +53,8 @@ impl Sim {
                 self.shared.state.lock().plan = Some(plan);
                 self.start(injector);
             }
-            Err(error) => self.refuse(error.to_string(), "mend the plan"),
+            Err(error) => self.refuse_run(error.to_string(), "mend the plan"),
         }
-    }
-
-    fn refuse(&self, what: String, hint: &str) {
-        let failure = Failure::Refused { what: what.clone() };
-        self.shared.state.lock().refusal = Some(Refusal { what, hint: hint.to_owned() });
-        kernel::with(|u| u.kernel.fail(failure));
     }
 
     /// Begins a scripted fault now (or `fault.start()` from now). Gives the id that [`Sim::heal`] takes.

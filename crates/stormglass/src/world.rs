@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_disk::Disk;
+use stormglass_disk::{Disk, LossReport};
 use stormglass_faults::{Capabilities, Direction, Effect, EffectKind, FaultId, Hits, Link, NodeName, Protocol, World, WorldError, counter};
 use stormglass_kernel::{self as kernel, Down, Kernel, Kind, NodeId, Universe};
-use stormglass_net::Net;
+use stormglass_net::{Net, Rules};
 
 use crate::sim::{Shared, Sim};
 
@@ -35,8 +35,8 @@ enum Held {
 struct PowerLoss {
     fault: FaultId,
     node: NodeId,
-    before: stormglass_disk::Losses,
-    after: Option<stormglass_disk::Losses>,
+    before: LossReport,
+    after: Option<LossReport>,
 }
 
 impl WorldState {
@@ -108,11 +108,11 @@ impl KernelWorld {
     }
 }
 
-fn net(universe: &mut Universe) -> Option<&mut Net> {
-    universe.get::<Net>().map(|(net, _)| net)
+fn rules(universe: &mut Universe) -> Option<&mut Rules> {
+    universe.get::<Net>().map(|(net, _)| net.rules())
 }
 
-fn losses(universe: &mut Universe, node: NodeId) -> stormglass_disk::Losses {
+fn losses(universe: &mut Universe, node: NodeId) -> LossReport {
     universe.get::<Disk>().map(|(disk, _)| disk.losses(node)).unwrap_or_default()
 }
 
@@ -151,22 +151,22 @@ impl World for KernelWorld {
             let held = match effect {
                 Effect::Cut { links } => {
                     let pairs = state.pairs(links)?;
-                    if let Some(net) = net(u) {
-                        net.cut(id.0, &pairs);
+                    if let Some(rules) = rules(u) {
+                        rules.cut(id.0, &pairs);
                     }
                     Held::Network
                 }
                 Effect::Latency { links, extra, jitter } => {
                     let pairs = state.pairs(links)?;
-                    if let Some(net) = net(u) {
-                        net.add_latency(id.0, &pairs, *extra, *jitter);
+                    if let Some(rules) = rules(u) {
+                        rules.add_latency(id.0, &pairs, *extra, *jitter);
                     }
                     Held::Network
                 }
                 Effect::Loss { links, probability } => {
                     let pairs = state.pairs(links)?;
-                    if let Some(net) = net(u) {
-                        net.add_loss(id.0, &pairs, probability.ppm());
+                    if let Some(rules) = rules(u) {
+                        rules.add_loss(id.0, &pairs, probability.ppm());
                     }
                     Held::Network
                 }
@@ -180,8 +180,8 @@ impl World for KernelWorld {
                         Direction::In => stormglass_net::Direction::In,
                         Direction::Out => stormglass_net::Direction::Out,
                     };
-                    if let Some(net) = net(u) {
-                        net.block_port(id.0, node, *port, protocol, direction);
+                    if let Some(rules) = rules(u) {
+                        rules.block_port(id.0, node, *port, protocol, direction);
                     }
                     Held::Network
                 }
@@ -230,8 +230,8 @@ impl World for KernelWorld {
     fn end(&mut self, id: FaultId) -> Result<(), WorldError> {
         self.act(|u, state| {
             let Some(held) = state.holds.remove(&id) else { return Err(WorldError::NotBegun { id }) };
-            if let Some(net) = net(u) {
-                net.remove(id.0);
+            if let Some(rules) = rules(u) {
+                rules.remove(id.0);
             }
             u.kernel.trace(Kind::FAULT, u64::from(id.0), 0);
             for loss in state.power_losses.iter_mut().filter(|l| l.fault == id && l.after.is_none()) {
@@ -279,13 +279,13 @@ impl World for KernelWorld {
             }
             for loss in state.power_losses.iter().filter(|l| l.fault == id) {
                 let after = loss.after.unwrap_or_else(|| losses(u, loss.node));
-                hits.add(counter::WRITES_LOST, after.lost - loss.before.lost);
-                hits.add(counter::WRITES_TORN, after.torn - loss.before.torn);
+                hits.add(counter::WRITES_LOST, after.writes_lost - loss.before.writes_lost);
+                hits.add(counter::WRITES_TORN, after.writes_torn - loss.before.writes_torn);
             }
-            if let Some(net) = net(u) {
-                let counts = net.hits(id.0);
-                hits.add(counter::PACKETS_DROPPED, counts.dropped);
-                hits.add(counter::PACKETS_DELAYED, counts.delayed);
+            if let Some(rules) = rules(u) {
+                let counts = rules.hits(id.0);
+                hits.add(counter::PACKETS_DROPPED, counts.packets_dropped);
+                hits.add(counter::PACKETS_DELAYED, counts.packets_delayed);
             }
             hits
         })

@@ -23,3 +23,10 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     LEFT.set((poll, left - 1));
     Poll::Ready(())
 }
+
+/// Gives back what the last [`poll_proceed`] of this poll took: the operation had to wait. Otherwise a task that waits for
+/// more things than a poll may do would be woken for ever.
+pub(crate) fn made_no_progress() {
+    let (of, left) = LEFT.get();
+    LEFT.set((of, (left + 1).min(OPERATIONS_PER_POLL)));
+}

@@ -71,7 +71,9 @@ fn event(
                 return Err(line.wrong(format!("process {process} is busy with a {f}, expected its completion first")));
             }
             Some(Busy::Never) => {
-                return Err(line.wrong(format!("process {process} ended with :info, expected it never to be used again")));
+                return Err(
+                    line.wrong(format!("process {process} ended with :info, expected it never to be used again"))
+                );
             }
             None => {}
         }

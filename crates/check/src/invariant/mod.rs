@@ -82,7 +82,10 @@ mod tests {
         assert_eq!(epochs.observe("disk 2", 11, 1), Ok(()), "counters are apart");
         assert_eq!(epochs.observe("disk 1", 12, 3), Ok(()), "it may stay");
         let evidence = epochs.observe("disk 1", 13, 2).expect_err("it went back");
-        assert_eq!(evidence.to_string(), "monotonic epoch: disk 1 goes back, from 3 to 2\n  it was 3 at 12ns\n  it is 2 at 13ns");
+        assert_eq!(
+            evidence.to_string(),
+            "monotonic epoch: disk 1 goes back, from 3 to 2\n  it was 3 at 12ns\n  it is 2 at 13ns"
+        );
         epochs.forget(&"disk 1");
         assert_eq!(epochs.observe("disk 1", 14, 0), Ok(()));
     }

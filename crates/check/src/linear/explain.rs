@@ -104,7 +104,10 @@ impl<M: Model> View<'_, M> {
         match self.model.step(state, &operation.op, ret) {
             Step::Refused => format!("#{id} {}: refused, for {now}", self.text(id)),
             _ if ret.is_none() => {
-                format!("#{id} {}: its outcome is unknown; neither with nor without it is there an order", self.text(id))
+                format!(
+                    "#{id} {}: its outcome is unknown; neither with nor without it is there an order",
+                    self.text(id)
+                )
             }
             _ => format!("#{id} {}: would fit, but then another of these does not", self.text(id)),
         }

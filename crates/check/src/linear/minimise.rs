@@ -27,12 +27,7 @@ pub(super) struct Minimal {
 const STEPS_MAX: u64 = 4_000_000;
 
 /// The least of `ids`, which are known to have no order.
-pub(super) fn minimise<M: Model>(
-    model: &M,
-    ops: &[Operation<M::Op, M::Ret>],
-    ids: &[u32],
-    budget: Budget,
-) -> Minimal {
+pub(super) fn minimise<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], ids: &[u32], budget: Budget) -> Minimal {
     let mut probe = Probe { model, ops, steps: budget.steps.min(STEPS_MAX), bytes: budget.bytes, exhausted: false };
     let cut = probe.earliest(ids);
     let mut alive: Vec<u32> = ids.iter().copied().filter(|id| plays_a_part(model, &ops[*id as usize], cut)).collect();
@@ -75,8 +70,10 @@ impl<M: Model> Probe<'_, M> {
 
     /// The earliest return by which there is no order, by bisection.
     fn earliest(&mut self, ids: &[u32]) -> Option<u64> {
-        let mut returns: Vec<u64> =
-            ids.iter().filter_map(|id| seen_at(&self.ops[*id as usize], None)?.0.and(self.ops[*id as usize].returned)).collect();
+        let mut returns: Vec<u64> = ids
+            .iter()
+            .filter_map(|id| seen_at(&self.ops[*id as usize], None)?.0.and(self.ops[*id as usize].returned))
+            .collect();
         returns.sort_unstable();
         returns.dedup();
         let (mut low, mut high) = (0, returns.len().checked_sub(1)?);
@@ -124,25 +121,33 @@ struct Sight<V> {
     keys: Vec<u32>,
     flow: Flow<V>,
     pure: bool,
+    call: u64,
+    /// Return of its answer; `u64::MAX` if it has none.
+    returned: u64,
+    /// Whatever is called later than this cannot see it: another write was called after it returned, and was over by
+    /// then.
+    covered_from: u64,
 }
 
 impl<'a, M: Model> Sights<'a, M> {
     fn new(model: &'a M, ops: &[Operation<M::Op, M::Ret>], ids: &[u32], cut: Option<u64>) -> Self {
         let mut numbers: BTreeMap<M::Key, u32> = BTreeMap::new();
-        let list: Vec<Sight<M::Value>> = ids
+        let mut list: Vec<Sight<M::Value>> = ids
             .iter()
             .map(|&id| {
                 let operation = &ops[id as usize];
-                let ret = seen_at(operation, cut).and_then(|(ret, _)| ret);
+                let (ret, returned) = seen_at(operation, cut).unwrap_or((None, u64::MAX));
                 let mut keys = Vec::new();
                 model.each_key(&operation.op, &mut |key| {
                     let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
                     keys.push(*numbers.entry(key.clone()).or_insert(fresh));
                 });
                 let flow = flow_of(model, ops, id, ret.is_some());
-                Sight { id, keys, flow, pure: model.observes_only(&operation.op, ret) }
+                let pure = model.observes_only(&operation.op, ret);
+                Sight { id, keys, flow, pure, call: operation.call, returned, covered_from: u64::MAX }
             })
             .collect();
+        cover(&mut list);
         let appends = list.iter().any(|sight| matches!(sight.flow, Flow::Append(_)));
         Sights { model, list, appends, one_key: numbers.len() <= 1 }
     }
@@ -159,14 +164,34 @@ impl<'a, M: Model> Sights<'a, M> {
                 continue;
             }
             looked += alive.len() as u64;
-            for (other, gone) in gone.iter_mut().enumerate() {
-                if !*gone && self.may_see(&self.list[alive[other]], update) {
-                    *gone = true;
-                    open.push(other);
+            for other in 0..alive.len() {
+                let observer = &self.list[alive[other]];
+                if gone[other] || !self.may_see(observer, update) {
+                    continue;
                 }
+                // It cannot have seen this very update; but if it is left with nobody who made what it saw, it would
+                // read as if nobody ever had.
+                let covered = !self.appends && observer.call > update.covered_from;
+                if covered && self.another_made(alive, &gone, observer) {
+                    continue;
+                }
+                gone[other] = true;
+                open.push(other);
             }
         }
         (alive.iter().zip(gone).filter(|(_, gone)| !gone).map(|(index, _)| *index).collect(), looked)
+    }
+
+    /// Whether an operation that is not gone made the value that `observer` saw, or none had to.
+    fn another_made(&self, alive: &[usize], gone: &[bool], observer: &Sight<M::Value>) -> bool {
+        let (Flow::Read(seen) | Flow::Swap { from: seen, .. }) = &observer.flow else {
+            return matches!(observer.flow, Flow::NotEqual(_));
+        };
+        alive.iter().zip(gone).any(|(index, gone)| {
+            let sight = &self.list[*index];
+            let makes = matches!(&sight.flow, Flow::Write(made) | Flow::Swap { to: made, .. } if made == seen);
+            !gone && makes && sight.keys == observer.keys
+        })
     }
 
     /// Whether what `observer` answered may rest on the effect of `update`.
@@ -186,6 +211,27 @@ impl<'a, M: Model> Sights<'a, M> {
             Flow::NotEqual(value) => self.appends || value != made,
             Flow::Write(_) | Flow::Append(_) | Flow::Nothing => false,
             Flow::Opaque => true,
+        }
+    }
+}
+
+/// Finds for each update of a single key by when it is surely overwritten. `list` is in order of call.
+fn cover<V>(list: &mut [Sight<V>]) {
+    // Per key, the writes from the latest call to the earliest, each with the earliest return from there on.
+    let mut writes: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
+    for sight in list.iter().rev() {
+        if let (Flow::Write(_), [key]) = (&sight.flow, sight.keys.as_slice()) {
+            let later = writes.entry(*key).or_default();
+            let earliest = later.last().map_or(u64::MAX, |(_, returned)| *returned);
+            later.push((sight.call, sight.returned.min(earliest)));
+        }
+    }
+    for sight in list {
+        if let [key] = sight.keys.as_slice()
+            && let Some(writes) = writes.get(key)
+        {
+            let after = writes.partition_point(|(call, _)| *call > sight.returned);
+            sight.covered_from = after.checked_sub(1).map_or(u64::MAX, |last| writes[last].1);
         }
     }
 }

@@ -21,7 +21,32 @@ pub(super) struct Entry {
     pub(super) pure: bool,
     /// Equal for operations that ask and answer the same.
     pub(super) class: u32,
+    /// The number of the one cell it touches; `NO_CELL` if it touches several.
+    pub(super) cell: u32,
+    /// What its answer may rest on.
+    pub(super) sees: Sees,
+    /// The value it leaves behind, by number; `NO_VALUE` if it is not known.
+    pub(super) makes: u32,
 }
+
+/// What an answer may rest on, with values by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sees {
+    /// Whatever was done to the cells it touches.
+    Anything,
+    /// This value in its cell.
+    Value(u32),
+    /// Any other value in its cell.
+    AnyBut(u32),
+    /// Nothing: it comes out the same whatever was there, and hides what was done to its cell just before.
+    Nothing,
+}
+
+/// The value of an operation that makes none that is known.
+pub(super) const NO_VALUE: u32 = u32::MAX;
+
+/// The cell of an operation that touches several.
+pub(super) const NO_CELL: u32 = u32::MAX;
 
 /// What the search is to order: all of `required`, and any of `optional`. Both are sorted by call.
 pub(super) struct Problem<'a, M: Model> {
@@ -53,6 +78,9 @@ pub(super) fn seen_at<O, R>(operation: &Operation<O, R>, cut: Option<u64>) -> Op
     }
 }
 
+/// Operations and answers by number, so that equal ones are told by a glance.
+type Classes<'a, M> = HashMap<(&'a <M as Model>::Op, Option<&'a <M as Model>::Ret>), u32, FixedState>;
+
 /// The problem that `ids` pose, as seen at the instant `cut`, or at the end.
 pub(super) fn prepare<'a, M: Model>(
     model: &'a M,
@@ -60,7 +88,8 @@ pub(super) fn prepare<'a, M: Model>(
     ids: &[u32],
     cut: Option<u64>,
 ) -> Problem<'a, M> {
-    let mut classes: HashMap<(&M::Op, Option<&M::Ret>), u32, FixedState> = HashMap::default();
+    let mut classes: Classes<'_, M> = HashMap::default();
+    let mut cells = Cells { model, keys: BTreeMap::new(), values: BTreeMap::new() };
     let (mut required, mut optional) = (Vec::with_capacity(ids.len()), Vec::new());
     for &id in ids {
         let operation = &ops[id as usize];
@@ -71,7 +100,11 @@ pub(super) fn prepare<'a, M: Model>(
         }
         let fresh = u32::try_from(classes.len()).unwrap_or(u32::MAX);
         let class = *classes.entry((&operation.op, ret)).or_insert(fresh);
-        let entry = Entry { id, call: operation.call, deadline, answered: ret.is_some(), pure, class };
+        let answered = ret.is_some();
+        let cell = cells.cell(&operation.op);
+        let (sees, makes) =
+            if cell == NO_CELL { (Sees::Anything, NO_VALUE) } else { cells.flow(model.flow(&operation.op, ret)) };
+        let entry = Entry { id, call: operation.call, deadline, answered, pure, class, cell, sees, makes };
         if entry.answered { required.push(entry) } else { optional.push(entry) }
     }
     let classes = u32::try_from(classes.len()).unwrap_or(u32::MAX);
@@ -83,8 +116,50 @@ pub(super) fn prepare<'a, M: Model>(
     Problem { model, ops, required, optional, classes }
 }
 
+/// Keys and values by number.
+struct Cells<'a, M: Model> {
+    model: &'a M,
+    keys: BTreeMap<M::Key, u32>,
+    values: BTreeMap<M::Value, u32>,
+}
+
+impl<M: Model> Cells<'_, M> {
+    fn cell(&mut self, op: &M::Op) -> u32 {
+        let (mut only, mut count) = (NO_CELL, 0);
+        self.model.each_key(op, &mut |key| {
+            count += 1;
+            only = number(&mut self.keys, key);
+        });
+        if count == 1 { only } else { NO_CELL }
+    }
+
+    fn flow(&mut self, flow: Flow<M::Value>) -> (Sees, u32) {
+        match flow {
+            Flow::Read(value) => (Sees::Value(number(&mut self.values, &value)), NO_VALUE),
+            Flow::Write(value) => (Sees::Nothing, number(&mut self.values, &value)),
+            Flow::Swap { from, to } => (Sees::Value(number(&mut self.values, &from)), number(&mut self.values, &to)),
+            Flow::NotEqual(value) => (Sees::AnyBut(number(&mut self.values, &value)), NO_VALUE),
+            Flow::Append(_) | Flow::Nothing | Flow::Opaque => (Sees::Anything, NO_VALUE),
+        }
+    }
+}
+
+fn number<K: Ord + Clone>(numbers: &mut BTreeMap<K, u32>, of: &K) -> u32 {
+    if let Some(number) = numbers.get(of) {
+        return *number;
+    }
+    let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX - 1);
+    numbers.insert(of.clone(), fresh);
+    fresh
+}
+
 /// What an entry does to its cell.
-pub(super) fn flow_of<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], id: u32, answered: bool) -> Flow<M::Value> {
+pub(super) fn flow_of<M: Model>(
+    model: &M,
+    ops: &[Operation<M::Op, M::Ret>],
+    id: u32,
+    answered: bool,
+) -> Flow<M::Value> {
     let operation = &ops[id as usize];
     model.flow(&operation.op, if answered { operation.outcome.answer() } else { None })
 }
@@ -98,12 +173,7 @@ pub(super) fn flow_of<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], id:
 /// *Unseen*: an operation of unknown outcome that produces a value which nobody can have seen may be left out: in any
 /// order that holds it, the operations between it and the next write saw nothing of the value. That needs that no
 /// operation saw "anything but v", for which an unseen value is as good an explanation as any.
-fn settle<M: Model>(
-    model: &M,
-    ops: &[Operation<M::Op, M::Ret>],
-    required: &mut Vec<Entry>,
-    optional: &mut Vec<Entry>,
-) {
+fn settle<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], required: &mut Vec<Entry>, optional: &mut Vec<Entry>) {
     let Some(initial) = model.initial_value() else { return };
     let mut producers: BTreeMap<M::Value, usize> = BTreeMap::from([(initial, 1)]);
     // Per value: the earliest deadline among operations that must have seen it, and how many optional ones may have.

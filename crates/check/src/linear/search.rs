@@ -2,10 +2,12 @@
 //!
 //! What it adds to them: an operation that changes nothing and fits is done at once, without a branch (in any order it
 //! could be moved here); of equal open operations only the one due first is tried (they could change places); the
-//! memo stores a window instead of the whole set, and compares optional operations by inclusion (see `memo`).
+//! memo stores a window instead of the whole set, and compares optional operations by inclusion (see `memo`); an
+//! optional operation is tried only where one that may see its effect can come next, and is not followed at once by one
+//! that hides it (such an order would hold without it).
 
 use super::memo::{Memo, States, scatter};
-use super::prepare::{Entry, Problem};
+use super::prepare::{Entry, NO_CELL, NO_VALUE, Problem, Sees};
 use crate::model::{Model, Step};
 
 /// What a search may still spend. It is left with what was not spent.
@@ -26,7 +28,9 @@ pub(super) enum Found {
     /// An order of all required operations, with the optional ones it needs.
     Order(Vec<u32>),
     /// There is none; `deepest` is the longest beginning of one.
-    Impossible { deepest: Vec<u32> },
+    Impossible {
+        deepest: Vec<u32>,
+    },
     Exhausted(Exhausted),
 }
 
@@ -60,6 +64,8 @@ struct Search<'a, 'p, M: Model> {
     order: Vec<Move>,
     frames: Vec<Frame>,
     moves: Vec<Move>,
+    /// What could see something if it came next, in the configuration that is being settled.
+    seers: Vec<(u32, Sees)>,
     /// Per class, the last configuration that had a move of it.
     class_seen: Vec<u64>,
     configurations: u64,
@@ -90,6 +96,7 @@ pub(super) fn search<M: Model>(problem: &Problem<'_, M>, quota: &mut Quota) -> F
         order: Vec::new(),
         frames: Vec::new(),
         moves: Vec::new(),
+        seers: Vec::new(),
         class_seen: vec![0; problem.classes as usize],
         configurations: 0,
         deepest: Vec::new(),
@@ -184,6 +191,7 @@ impl<M: Model> Search<'_, '_, M> {
         self.configurations += 1;
         let first_move = self.moves.len();
         let required = &self.problem.required;
+        self.seers.clear();
         let mut base = base;
         // The earliest deadline among operations not done yet: whatever was called later must wait.
         let mut due = u64::MAX;
@@ -213,6 +221,9 @@ impl<M: Model> Search<'_, '_, M> {
                     }
                 }
                 due = due.min(entry.deadline);
+                if entry.sees != Sees::Nothing && !self.problem.optional.is_empty() {
+                    self.seers.push((entry.cell, entry.sees));
+                }
                 if choice {
                     self.moves.push(index as Move);
                 }
@@ -242,33 +253,50 @@ impl<M: Model> Search<'_, '_, M> {
         if self.bytes() > quota.bytes {
             return Arrival::OutOf(Exhausted::Bytes);
         }
-        self.list_moves(first_move, due);
+        self.list_moves(first_move, due, self.unseen_cell(order_before));
         self.frames.push(Frame { state, base, order_before, first_move, next_move: first_move });
         Arrival::Entered
     }
 
+    /// The cell that an optional operation has just changed, if nothing saw the change yet.
+    fn unseen_cell(&self, order_before: usize) -> u32 {
+        match self.order.get(order_before..) {
+            Some(&[made]) if made & OPTIONAL != 0 => self.entry(made).cell,
+            _ => NO_CELL,
+        }
+    }
+
     /// Puts the required moves in order of deadline, keeps the first of equals, and appends the optional ones: what has
     /// to happen anyway is tried before what need not.
-    fn list_moves(&mut self, first_move: usize, due: u64) {
+    fn list_moves(&mut self, first_move: usize, due: u64, unseen: u32) {
         let problem = self.problem;
+        let hides = |entry: &Entry| entry.sees == Sees::Nothing && entry.cell == unseen && unseen != NO_CELL;
         self.moves[first_move..].sort_by_key(|made| (problem.required[*made as usize].deadline, *made));
         let stamp = self.configurations;
         let mut kept = first_move;
         for at in first_move..self.moves.len() {
-            let class = problem.required[self.moves[at] as usize].class as usize;
-            if self.class_seen[class] != stamp {
+            let entry = &problem.required[self.moves[at] as usize];
+            let class = entry.class as usize;
+            if self.class_seen[class] != stamp && !hides(entry) {
                 self.class_seen[class] = stamp;
                 self.moves[kept] = self.moves[at];
                 kept += 1;
             }
         }
         self.moves.truncate(kept);
-        for (index, entry) in problem.optional.iter().enumerate() {
-            if entry.call > due {
-                break;
+        let open = problem.optional.partition_point(|entry| entry.call <= due);
+        let fresh = |used: &[u64], index: usize| used[index / 64] >> (index % 64) & 1 == 0;
+        for (index, entry) in problem.optional[..open].iter().enumerate() {
+            if fresh(&self.used, index) && entry.sees != Sees::Nothing {
+                self.seers.push((entry.cell, entry.sees));
             }
-            let fresh = self.used[index / 64] >> (index % 64) & 1 == 0;
-            if fresh && self.class_seen[entry.class as usize] != stamp {
+        }
+        for (index, entry) in problem.optional[..open].iter().enumerate() {
+            if fresh(&self.used, index)
+                && self.class_seen[entry.class as usize] != stamp
+                && !hides(entry)
+                && self.seers.iter().any(|(cell, sees)| may_see(*cell, *sees, entry))
+            {
                 self.class_seen[entry.class as usize] = stamp;
                 self.moves.push(index as Move | OPTIONAL);
             }
@@ -279,5 +307,18 @@ impl<M: Model> Search<'_, '_, M> {
         let path = self.frames.capacity() * size_of::<Frame>()
             + (self.moves.capacity() + self.order.capacity() + self.deepest.capacity()) * size_of::<Move>();
         self.memo.bytes() + self.states.bytes() + path as u64
+    }
+}
+
+/// Whether an operation on `cell` whose answer rests on `sees` could tell that `made` came just before it.
+fn may_see(cell: u32, sees: Sees, made: &Entry) -> bool {
+    if cell != NO_CELL && made.cell != NO_CELL && cell != made.cell {
+        return false;
+    }
+    match sees {
+        Sees::Nothing => false,
+        Sees::Value(value) => made.makes == NO_VALUE || made.makes == value,
+        Sees::AnyBut(value) => made.makes == NO_VALUE || made.makes != value,
+        Sees::Anything => true,
     }
 }

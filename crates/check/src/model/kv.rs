@@ -241,6 +241,10 @@ impl Model for Kv {
             | KvOp::Delete { key }
             | KvOp::Cas { key, .. }
             | KvOp::Append { key, .. } => visit(key),
+            // An empty transaction touches nothing, so any key will do to say where it belongs.
+            KvOp::Txn { compare, success, failure } if compare.len() + success.len() + failure.len() == 0 => {
+                visit(&Bytes::from(""));
+            }
             KvOp::Txn { compare, success, failure } => {
                 compare.iter().for_each(|compare| visit(&compare.key));
                 success.iter().chain(failure).for_each(|op| self.each_key(op, visit));

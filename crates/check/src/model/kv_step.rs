@@ -50,7 +50,11 @@ impl Cell {
             Expect::Revision(0) => self.value.is_none().then(|| self.clone()),
             Expect::Revision(revision) => self.value.as_ref().and_then(|_| self.seen_at(kv, Some(*revision))),
             Expect::Both { value, revision } => {
-                if self.value.as_ref() == Some(value) { self.seen_at(kv, Some(*revision)) } else { None }
+                if self.value.as_ref() == Some(value) {
+                    self.seen_at(kv, Some(*revision))
+                } else {
+                    None
+                }
             }
         }
     }
@@ -83,7 +87,7 @@ impl KvState {
         }
     }
 
-    fn value(&self, kv: &Kv, key: &Bytes) -> Option<&Bytes> {
+    fn value<'a>(&'a self, kv: &'a Kv, key: &Bytes) -> Option<&'a Bytes> {
         match self.cells.binary_search_by(|(known, _)| known.cmp(key)) {
             Ok(at) => self.cells[at].1.value.as_ref(),
             Err(_) => kv.initial.as_ref(),
@@ -123,9 +127,7 @@ impl KvState {
                 self.to(kv, key, cell.written(kv, Some(whole), done_at(ret)))
             }
             (KvOp::Delete { key }, None | Some(KvRet::Deleted { .. })) => self.delete(kv, key, ret),
-            (KvOp::Cas { key, expect, value }, None | Some(KvRet::Cas { .. })) => {
-                self.cas(kv, key, expect, value, ret)
-            }
+            (KvOp::Cas { key, expect, value }, None | Some(KvRet::Cas { .. })) => self.cas(kv, key, expect, value, ret),
             (KvOp::Txn { compare, success, failure }, None | Some(KvRet::Txn { .. })) => {
                 self.txn(kv, compare, success, failure, ret)
             }

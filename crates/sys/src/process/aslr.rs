@@ -35,7 +35,7 @@ mod linux {
     use std::process::Command;
 
     use super::Aslr;
-    use crate::process::fork::thread_count;
+    use crate::process::launch::thread_count;
 
     /// Set for the second execution alone, so that there is no third.
     const MARKER: &str = "STORMGLASS_WITHOUT_ASLR";

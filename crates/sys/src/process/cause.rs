@@ -56,7 +56,9 @@ impl fmt::Display for CrashCause {
             CrashCause::Panicked => f.write_str("panicked outside the simulation"),
             CrashCause::StackOverflow => f.write_str("overflowed its stack"),
             CrashCause::OutOfMemory { bytes } => write!(f, "ran out of memory: an allocation of {bytes} bytes failed"),
-            CrashCause::PollOverran { call_site: Some(site) } => write!(f, "one poll used too much processor time, in {site}"),
+            CrashCause::PollOverran { call_site: Some(site) } => {
+                write!(f, "one poll used too much processor time, in {site}")
+            }
             CrashCause::PollOverran { call_site: None } => f.write_str("one poll used too much processor time"),
             CrashCause::Aborted => f.write_str("aborted"),
             CrashCause::Faulted { signal } => write!(f, "crashed with signal {signal}"),
@@ -95,10 +97,13 @@ impl ChildEnd {
     }
 }
 
+#[cfg(unix)]
 fn by_signal(signal: i32, output: &str) -> CrashCause {
     match signal {
         libc::SIGABRT | libc::SIGSEGV if output.contains("has overflowed its stack") => CrashCause::StackOverflow,
-        libc::SIGABRT => failed_allocation(output).map_or(CrashCause::Aborted, |bytes| CrashCause::OutOfMemory { bytes }),
+        libc::SIGABRT => {
+            failed_allocation(output).map_or(CrashCause::Aborted, |bytes| CrashCause::OutOfMemory { bytes })
+        }
         libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGSYS | libc::SIGTRAP => {
             CrashCause::Faulted { signal }
         }
@@ -106,7 +111,14 @@ fn by_signal(signal: i32, output: &str) -> CrashCause {
     }
 }
 
+/// Only Unix processes end by signals.
+#[cfg(not(unix))]
+fn by_signal(signal: i32, _output: &str) -> CrashCause {
+    CrashCause::KilledFromOutside { signal }
+}
+
 /// The size in the last `memory allocation of N bytes failed`.
+#[cfg(unix)]
 fn failed_allocation(output: &str) -> Option<u64> {
     let (_, after) = output.rsplit_once("memory allocation of ")?;
     let (bytes, rest) = after.split_once(' ')?;
@@ -122,13 +134,16 @@ fn call_site(output: &str) -> Option<String> {
     after.lines().next().map(str::to_owned)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::{CrashCause, by_signal};
 
     #[test]
     fn rust_says_why_it_aborts() {
-        assert_eq!(by_signal(libc::SIGABRT, "\nthread 'simulation' has overflowed its stack\n"), CrashCause::StackOverflow);
+        assert_eq!(
+            by_signal(libc::SIGABRT, "\nthread 'simulation' has overflowed its stack\n"),
+            CrashCause::StackOverflow
+        );
         let oom = "memory allocation of 7 bytes failed\nmemory allocation of 4096 bytes failed\n";
         assert_eq!(by_signal(libc::SIGABRT, oom), CrashCause::OutOfMemory { bytes: 4096 });
         assert_eq!(by_signal(libc::SIGABRT, "memory allocation of the estate"), CrashCause::Aborted);

@@ -1,16 +1,13 @@
-//! Forking one case off the server.
+//! Forking one case off the server: what goes in, what comes out, why it may fail.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::child::Child;
-use super::limits::{self, Capture, Limits};
-use super::{interrupt, output::Tail};
-use crate::seal::{host, is_simulated};
+use super::Child;
+use super::limits::Limits;
+use crate::seal::is_simulated;
 
 /// What a case exits with when its closure panicked; Rust's own choice.
 pub const EXIT_PANICKED: i32 = 101;
@@ -19,6 +16,7 @@ pub const EXIT_PANICKED: i32 = 101;
 pub const EXIT_SETUP: i32 = 96;
 
 /// Ends a result, so that a process that ends on its own in the middle is not taken for one that is done.
+#[cfg(target_os = "linux")]
 pub(super) const END_MARK: [u8; 8] = *b"\0sg-end\n";
 
 /// How a case's process ended.
@@ -105,14 +103,15 @@ impl std::error::Error for ForkError {
 }
 
 impl ForkError {
-    fn last(call: &'static str) -> ForkError {
+    #[cfg(target_os = "linux")]
+    pub(super) fn last(call: &'static str) -> ForkError {
         ForkError::System { call, source: io::Error::last_os_error() }
     }
 }
 
 /// Where a case writes its result. Unbuffered; works inside a simulation too.
 #[derive(Debug)]
-pub struct ResultPipe(File);
+pub struct ResultPipe(pub(super) File);
 
 impl Write for ResultPipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -138,7 +137,9 @@ pub fn fork_case(limits: &Limits, case: impl FnOnce(&mut ResultPipe)) -> Result<
         return Err(ForkError::Simulated);
     }
     #[cfg(target_os = "linux")]
-    return host(|| linux::fork(limits, case));
+    return super::launch::launch(limits, case);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (limits, case);
     #[cfg(not(target_os = "linux"))]
     return Err(ForkError::Unsupported);
 }

@@ -1,8 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks, the second ends the process.
 
 use std::io;
-use std::mem::zeroed;
-use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What a process that was interrupted exits with.
@@ -18,13 +16,21 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 ///
 /// The system refuses the handler.
 pub fn install_interrupt_flag() -> io::Result<()> {
+    #[cfg(unix)]
+    return install();
+    #[cfg(not(unix))]
+    return Err(io::Error::new(io::ErrorKind::Unsupported, "interrupts can be handled on Unix only"));
+}
+
+#[cfg(unix)]
+fn install() -> io::Result<()> {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: all zeros is a sigaction without flags and with an empty mask.
-        let mut action: libc::sigaction = unsafe { zeroed() };
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // Without SA_RESTART: a wait is to notice.
         // SAFETY: the handler is async-signal-safe: it uses an atomic and `_exit`.
-        if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+        if unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }
@@ -40,6 +46,7 @@ pub fn interrupted() -> Option<i32> {
     }
 }
 
+#[cfg(unix)]
 extern "C" fn on_signal(signal: libc::c_int) {
     if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
         // SAFETY: `_exit` may be called anywhere, a signal handler included.
@@ -48,6 +55,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
 }
 
 /// In a forked case: signals do again what they do by default, so that the parent can tell a kill from outside.
+#[cfg(target_os = "linux")]
 pub(super) fn reset_in_child() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the default disposition needs no code of ours.

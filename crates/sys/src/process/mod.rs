@@ -6,11 +6,20 @@
 
 mod aslr;
 mod cause;
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_child.rs"]
 mod child;
 mod fork;
 mod interrupt;
+#[cfg(target_os = "linux")]
+mod launch;
 mod limits;
+#[cfg(target_os = "linux")]
 mod output;
+#[cfg(target_os = "linux")]
+mod rlimit;
 mod usage;
 pub mod watchdog;
 
@@ -19,5 +28,5 @@ pub use cause::CrashCause;
 pub use child::Child;
 pub use fork::{ChildEnd, EXIT_PANICKED, EXIT_SETUP, End, ForkError, ResultPipe, fork_case};
 pub use interrupt::{EXIT_INTERRUPTED, install_interrupt_flag, interrupted};
-pub use limits::{Capture, Limits, data_bytes};
+pub use limits::{Capture, Limits};
 pub use usage::{available_cores, process_cpu_time, thread_cpu_time};

@@ -34,9 +34,10 @@ pub fn poll_ends() {
 /// What the watchdog watches for.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
-    /// How often it looks, in processor time; no finer than the system's tick (1 to 10 ms). At least 1 ms.
+    /// How often it looks, in processor time; no finer than the system's tick (1 to 10 ms). At least 1 ms, at
+    /// most a day.
     pub tick: Duration,
-    /// How much processor time of the process one poll may use. It is ended between this and one tick and a half later.
+    /// How much processor time of the process one poll may use. It is ended between this and two ticks later.
     pub limit: Duration,
     /// The descriptor that its message goes to: standard error (2), unless tested.
     pub fd: i32,
@@ -44,7 +45,7 @@ pub struct Watch {
 
 impl Default for Watch {
     fn default() -> Watch {
-        Watch { tick: Duration::from_millis(100), limit: Duration::from_secs(10), fd: libc::STDERR_FILENO }
+        Watch { tick: Duration::from_millis(100), limit: Duration::from_secs(10), fd: 2 }
     }
 }
 
@@ -117,7 +118,6 @@ mod linux {
     pub fn start(watch: Watch) -> io::Result<Watching> {
         let tick = watch.tick.max(Duration::from_millis(1));
         FD.store(watch.fd, Ordering::Relaxed);
-        // Of a poll's first tick an unknown part was its own.
         let ticks = u64::try_from(watch.limit.as_nanos().div_ceil(tick.as_nanos())).unwrap_or(u64::MAX);
         TICKS_MAX.store(ticks.max(1), Ordering::Relaxed);
         TICKS_SEEN.store(0, Ordering::Relaxed);
@@ -147,10 +147,9 @@ mod linux {
             return Err(io::Error::last_os_error());
         }
         let watching = Watching { timer };
-        let every = libc::timespec {
-            tv_sec: libc::time_t::try_from(tick.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: libc::c_long::from(tick.subsec_nanos()),
-        };
+        // A tick of more than a day is none.
+        let seconds = u32::try_from(tick.as_secs()).unwrap_or(86_400).min(86_400);
+        let every = libc::timespec { tv_sec: seconds.into(), tv_nsec: tick.subsec_nanos().into() };
         let setting = libc::itimerspec { it_interval: every, it_value: every };
         // SAFETY: a timer of ours and a pointer to a local.
         if unsafe { libc::timer_settime(timer, 0, &raw const setting, ptr::null_mut()) } != 0 {

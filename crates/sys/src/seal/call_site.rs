@@ -27,30 +27,44 @@ impl fmt::Display for CallSite {
 /// Crates whose frames are the way to a leak and not its cause.
 const NOT_A_CAUSE: [&str; 5] = ["std", "core", "alloc", "libc", "stormglass_sys"];
 
+/// Where the sources of the standard library are: as it was built, and as the component `rust-src` has them.
+const STD_SOURCES: [&str; 2] = ["/rustc/", "/rustlib/src/rust/library/"];
+
+/// The files of this crate in which every backtrace of its own begins.
+const OWN_BEGINNINGS: [&str; 2] = ["seal/leak.rs", "process/watchdog.rs"];
+
 /// C functions around every Rust program; a backtrace that reaches them has run out of causes.
 const OUTERMOST: [&str; 7] =
     ["main", "_start", "__libc_start_main", "__libc_start_call_main", "start_thread", "clone", "clone3"];
 
+/// A frame as printed. With `debug = "line-tables-only"` an inlined function has its last name only (`open`, `{closure#0}`), so
+/// that its crate is told by the file; without debug information there is no file, and the name is whole.
+struct Frame<'a> {
+    function: &'a str,
+    location: Option<&'a str>,
+}
+
 /// The innermost frame of a printed backtrace which is neither in the standard library nor in this crate.
 pub(crate) fn innermost_foreign(backtrace: &str) -> Option<CallSite> {
-    let mut found: Option<CallSite> = None;
-    for line in backtrace.lines().map(str::trim) {
-        match (&mut found, line.strip_prefix("at ")) {
-            (Some(site), Some(location)) => {
-                site.location = Some(without_column(location).to_owned());
-                break;
-            }
-            (Some(_), None) => break,
+    let frames = frames(backtrace);
+    let own_sources = frames.iter().find_map(|frame| {
+        let file = file_of(frame.location?);
+        OWN_BEGINNINGS.iter().find_map(|own| file.strip_suffix(own))
+    });
+    let cause = frames.iter().find(|frame| is_foreign(frame, own_sources))?;
+    Some(CallSite { function: cause.function.to_owned(), location: cause.location.map(str::to_owned) })
+}
+
+fn frames(backtrace: &str) -> Vec<Frame<'_>> {
+    let mut frames: Vec<Frame<'_>> = Vec::new();
+    for line in backtrace.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match (frames.last_mut(), line.strip_prefix("at ")) {
+            (Some(frame), Some(location)) => frame.location = Some(without_column(location)),
             (None, Some(_)) => {}
-            (None, None) => {
-                let function = without_number(line);
-                if is_foreign(function) {
-                    found = Some(CallSite { function: function.to_owned(), location: None });
-                }
-            }
+            (_, None) => frames.push(Frame { function: without_number(line), location: None }),
         }
     }
-    found
+    frames
 }
 
 fn without_number(line: &str) -> &str {
@@ -67,17 +81,31 @@ fn without_column(location: &str) -> &str {
     }
 }
 
-fn is_foreign(function: &str) -> bool {
-    // `<&mut std::fs::File as std::io::Read>::read` belongs to the crate of the type.
-    let path = function.trim_start_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
-    let path = ["mut ", "dyn ", "const ", "impl "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
-    if function == "<unknown>" {
-        return false;
+fn file_of(location: &str) -> &str {
+    location.rsplit_once(':').map_or(location, |(file, _line)| file)
+}
+
+fn is_foreign(frame: &Frame<'_>, own_sources: Option<&str>) -> bool {
+    if let Some(location) = frame.location {
+        let std = STD_SOURCES.iter().any(|sources| location.contains(sources));
+        let own = own_sources.is_some_and(|sources| location.starts_with(sources));
+        if std || own {
+            return false;
+        }
     }
+    let function = frame.function;
+    // `<&mut std::fs::File as std::io::Read>::read` belongs to the crate of the type.
+    let path = function.trim_start_matches(|c: char| !(c.is_alphanumeric() || c == '_' || c == '{'));
+    let path =
+        ["mut ", "dyn ", "const ", "impl "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
     match path.split_once("::") {
-        // `{impl#3}` and the like do not occur as a first segment; a crate's hash `std[1f2e]` does in the legacy style.
-        Some((root, _)) => !NOT_A_CAUSE.contains(&root.split('[').next().unwrap_or(root)),
-        None => !(path.is_empty() || path.starts_with("__") || path.starts_with("rust_") || OUTERMOST.contains(&path) || is_interposed(path)),
+        Some((root, _)) => !NOT_A_CAUSE.contains(&root),
+        // A Rust function by its last name is told by its file; a C function may be one of those that surround all.
+        None => {
+            let runtime = path.starts_with("__") || path.starts_with("rust_") || OUTERMOST.contains(&path);
+            let ours = frame.location.is_none() && is_interposed(path);
+            !(function == "<unknown>" || path.is_empty() || runtime || ours)
+        }
     }
 }
 
@@ -115,6 +143,14 @@ mod tests {
     fn c_code_is_a_cause_too() {
         let text = "   0: stormglass_sys::seal::leak::record\n   1: sqlite3_open_v2\n   2: kv::open\n";
         assert_eq!(innermost_foreign(text).expect("a frame").function, "sqlite3_open_v2");
+    }
+
+    #[test]
+    fn with_line_tables_alone_the_file_tells_the_crate() {
+        let text = "   0: {closure#0}<stormglass_sys::x>\n             at /src/sys/src/seal/leak.rs:64:69\n   1: open64\n             \
+                    at /src/sys/src/seal/symbols/files.rs:25:33\n   2: open<&str>\n             at \
+                    /rustc/59807/library/std/src/fs.rs:571:39\n   3: open\n             at ./src/log.rs:4:42\n   4: main\n";
+        assert_eq!(innermost_foreign(text).expect("a frame").to_string(), "open at ./src/log.rs:4");
     }
 
     #[test]

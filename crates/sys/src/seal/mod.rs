@@ -46,6 +46,8 @@ mod selftest;
 mod threads;
 
 pub use call_site::CallSite;
+#[cfg(target_os = "linux")]
+pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
 pub use hooks::{Futex, Hooks, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};

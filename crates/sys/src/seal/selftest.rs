@@ -38,7 +38,10 @@ impl fmt::Display for SelfTestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SelfTestError::NotSealed { needs } => {
-                write!(f, "simulations are not sealed on this target: nothing keeps them from the real clock and entropy; the seal needs {needs}")
+                write!(
+                    f,
+                    "simulations are not sealed on this target: nothing keeps them from the real clock and entropy; the seal needs {needs}"
+                )
             }
             SelfTestError::Missed { symbol, path } => write!(
                 f,
@@ -50,7 +53,9 @@ impl fmt::Display for SelfTestError {
                 "the seal misses `{symbol}` in shared objects: the executable does not export its definition \
                  (is the binary linked with a version script or --exclude-libs?)"
             ),
-            SelfTestError::Thread { source } => write!(f, "the thread that tests the seal could not be started: {source}"),
+            SelfTestError::Thread { source } => {
+                write!(f, "the thread that tests the seal could not be started: {source}")
+            }
             SelfTestError::Panicked => f.write_str("the test of the seal panicked; its message is on standard error"),
         }
     }

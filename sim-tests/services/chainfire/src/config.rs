@@ -97,7 +97,8 @@ pub struct Limits {
     pub value_bytes: usize,
     /// Longest encoded request, in bytes.
     pub request_bytes: usize,
-    /// Longest encoded answer to a range, in bytes of keys and values; longer answers are cut and say so.
+    /// Longest answer, in bytes of keys and values; longer ones are cut and say so. Must be the same on every node, as
+    /// the answers to writes are part of the replicated state.
     pub response_bytes: usize,
     /// Most compares, or operations in one branch, of a transaction.
     pub txn_operations: usize,
@@ -127,9 +128,9 @@ pub struct Limits {
     pub snapshot_trailing: u64,
     /// A write-ahead log segment is closed once it is this long.
     pub segment_bytes: u64,
-    /// Most client sessions; the least recently used one ends first.
+    /// Most client sessions; the least recently used one ends first. Must be the same on every node.
     pub sessions: usize,
-    /// A session unused for this long, in the cluster's replicated clock, ends.
+    /// A session unused for this long, in the cluster's replicated clock, ends. Must be the same on every node.
     pub session_ttl: Duration,
 }
 
@@ -255,6 +256,11 @@ impl NodeConfig {
             return refuse("request_bytes must have room for one key and one value".to_owned());
         }
         let room = 64 << 10;
+        if limits.response_bytes < limits.value_bytes + limits.key_bytes
+            || limits.response_bytes + room > limits.frame_bytes
+        {
+            return refuse("response_bytes must have room for one key and value, and fit in a frame".to_owned());
+        }
         let largest = limits.request_bytes.max(limits.snapshot_chunk_bytes).max(limits.append_bytes);
         if largest + limits.request_bytes + room > limits.frame_bytes {
             return refuse(format!(

@@ -60,7 +60,9 @@ unsafe fn judge(symbol: &'static str, path: *const c_char, access: Access) -> bo
         let bytes = if path.is_null() { &[] } else { unsafe { CStr::from_ptr(path) }.to_bytes() };
         let path = Path::new(OsStr::from_bytes(bytes));
         if access == Access::Read {
-            if ABSENT.iter().any(|absent| path == Path::new(absent)) || ABSENT_UNDER.iter().any(|dir| path.starts_with(dir)) {
+            if ABSENT.iter().any(|absent| path == Path::new(absent))
+                || ABSENT_UNDER.iter().any(|dir| path.starts_with(dir))
+            {
                 set_errno(libc::ENOENT);
                 return true;
             }

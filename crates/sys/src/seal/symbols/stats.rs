@@ -29,7 +29,8 @@ unsafe fn stat_at(symbol: &'static str, dir: c_int, path: *const c_char, out: *m
     }
     let (dir, flags) = (c_long::from(dir), c_long::from(flags));
     // SAFETY: the caller's own arguments, where the kernel expects them.
-    let result = unsafe { super::syscall::real::syscall(libc::SYS_newfstatat, dir, path as c_long, out as c_long, flags, 0, 0) };
+    let result =
+        unsafe { super::syscall::real::syscall(libc::SYS_newfstatat, dir, path as c_long, out as c_long, flags, 0, 0) };
     if result == 0 { 0 } else { -1 }
 }
 

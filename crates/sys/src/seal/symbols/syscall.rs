@@ -60,7 +60,9 @@ unsafe fn simulated(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> Option<c
             libc::SYS_getpid | libc::SYS_gettid => return system::process_id().map(c_long::from),
             // Unlike its twin, `getrandom` answers a length.
             libc::SYS_getrandom => {
-                return Some(c_long::try_from(random::getrandom(a as *mut _, size(b), unsigned(c))).unwrap_or(c_long::MAX));
+                return Some(
+                    c_long::try_from(random::getrandom(a as *mut _, size(b), unsigned(c))).unwrap_or(c_long::MAX),
+                );
             }
             // The twin answers the error instead of setting errno.
             libc::SYS_clock_nanosleep => match sleep::clock_nanosleep(int(a), int(b), c as *const _, d as *mut _) {

@@ -13,8 +13,6 @@ mod progress;
 mod read;
 mod replication;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 mod types;
 
 pub use self::core::{NotLeader, Options, Raft, Recovered, RoleName};

@@ -27,6 +27,8 @@ pub(super) struct Progress {
     pub(super) matched: Index,
     /// The next entry to send.
     pub(super) next: Index,
+    /// Where the last probe began: the best guess while nothing is known to match.
+    pub(super) probed: Index,
     /// How entries are sent.
     pub(super) mode: Mode,
     /// Appends or chunks sent and not answered.
@@ -52,6 +54,7 @@ impl Progress {
         Progress {
             matched: 0,
             next,
+            probed: next,
             mode: Mode::Probe,
             in_flight: 0,
             reachable: true,
@@ -67,7 +70,7 @@ impl Progress {
     /// Starts over from what is known to match, after messages may have been lost.
     pub(super) fn probe(&mut self) {
         self.mode = Mode::Probe;
-        self.next = self.matched + 1;
+        self.next = if self.matched > 0 { self.matched + 1 } else { self.probed };
         self.in_flight = 0;
     }
 

@@ -55,11 +55,11 @@ impl Raft {
             } else if progress.next <= self.log.last_index() {
                 let prev_index = progress.next - 1;
                 let prev_term = self.log.term(prev_index)?;
-                let budget = if progress.mode == Mode::Probe {
-                    self.limits.append_bytes / PROBE_SHARE
-                } else {
-                    self.limits.append_bytes
-                };
+                let mut budget = self.limits.append_bytes;
+                if progress.mode == Mode::Probe {
+                    progress.probed = progress.next;
+                    budget /= PROBE_SHARE;
+                }
                 let entries = self.log.entries(progress.next, budget);
                 progress.next += entries.len() as u64;
                 progress.in_flight += 1;
@@ -180,6 +180,7 @@ impl Raft {
                 progress.mode = Mode::Probe;
                 progress.in_flight = 0;
                 progress.next = meet.min(*prev_index).max(progress.matched + 1);
+                progress.probed = progress.next;
             }
             AppendOutcome::Stale => {}
         }

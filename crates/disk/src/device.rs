@@ -1,0 +1,147 @@
+//! One node's disk: its volume, and the operations that are on their way.
+
+use std::task::Waker;
+
+use crate::errno::Errno;
+use crate::inode::InodeId;
+use crate::losses::LossReport;
+use crate::request::{Reply, Request};
+use crate::volume::Volume;
+
+/// An operation's number at its node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OperationKey {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl OperationKey {
+    pub(crate) fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    pub(crate) fn from_u64(key: u64) -> Self {
+        Self { slot: key as u32, generation: (key >> 32) as u32 }
+    }
+}
+
+/// What is left to do when an operation's time has passed.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Hand this over.
+    Finish(Result<Reply, Errno>),
+    /// Make durable what was done to `inode` before the sync was issued.
+    Sync { inode: InodeId, changes: u64, names: u64, data_only: bool },
+    /// Write all of `data` to a file that has just been cut to nothing.
+    WriteOut { inode: InodeId, data: Vec<u8> },
+    /// Copy all of `from` to a file that has just been cut to nothing.
+    CopyOut { from: InodeId, to: InodeId },
+}
+
+#[derive(Debug)]
+pub(crate) enum State {
+    Free,
+    /// The poll that asked has not ended.
+    Issued(Request),
+    Running(Next),
+    Finished(Result<Reply, Errno>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) generation: u32,
+    pub(crate) state: State,
+    pub(crate) waker: Option<Waker>,
+    /// Nobody waits any more; it goes on all the same, as on tokio's blocking pool.
+    pub(crate) detached: bool,
+    /// Its number among the node's operations.
+    pub(crate) number: u64,
+}
+
+/// A node's disk.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) volume: Volume,
+    pub(crate) losses: LossReport,
+    pub(crate) slots: Vec<Slot>,
+    free: Vec<u32>,
+    issued: u64,
+}
+
+impl Device {
+    pub(crate) fn new(volume: Volume) -> Self {
+        Self { volume, losses: LossReport::default(), slots: Vec::new(), free: Vec::new(), issued: 0 }
+    }
+
+    pub(crate) fn issue(&mut self, request: Request) -> OperationKey {
+        let (number, state) = (self.issued, State::Issued(request));
+        self.issued += 1;
+        match self.free.pop() {
+            Some(slot) => {
+                let place = &mut self.slots[slot as usize];
+                (place.state, place.detached, place.number) = (state, false, number);
+                OperationKey { slot, generation: place.generation }
+            }
+            None => {
+                self.slots.push(Slot { generation: 0, state, waker: None, detached: false, number });
+                OperationKey { slot: self.slots.len() as u32 - 1, generation: 0 }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn slot(&mut self, key: OperationKey) -> Option<&mut Slot> {
+        self.slots.get_mut(key.slot as usize).filter(|s| s.generation == key.generation)
+    }
+
+    /// Frees a slot and gives what it held.
+    pub(crate) fn free(&mut self, key: OperationKey) -> Option<(State, Option<Waker>)> {
+        let slot = self.slot(key).filter(|s| !matches!(s.state, State::Free))?;
+        slot.generation = slot.generation.wrapping_add(1);
+        let held = (std::mem::replace(&mut slot.state, State::Free), slot.waker.take());
+        self.free.push(key.slot);
+        Some(held)
+    }
+
+    /// Operations that are not finished and not even started, in the order in which they were issued.
+    pub(crate) fn not_started(&self) -> Vec<OperationKey> {
+        let mut keys: Vec<_> = self.keys().filter(|&(_, s)| matches!(s.state, State::Issued(_))).collect();
+        keys.sort_unstable_by_key(|(_, slot)| slot.number);
+        keys.into_iter().map(|(key, _)| key).collect()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = (OperationKey, &Slot)> {
+        let keyed = |(slot, s): (usize, _)| (OperationKey { slot: slot as u32, generation: Slot::generation(s) }, s);
+        self.slots.iter().enumerate().map(keyed)
+    }
+
+    /// Forgets every operation: the processes that asked are gone. Gives their wakers.
+    pub(crate) fn clear(&mut self) -> Vec<Waker> {
+        let keys: Vec<_> = self.keys().map(|(key, _)| key).collect();
+        let mut wakers = Vec::new();
+        for (state, waker) in keys.into_iter().filter_map(|key| self.free(key)).collect::<Vec<_>>() {
+            wakers.extend(waker);
+            if let State::Running(next) = state {
+                self.abandon(next);
+            }
+        }
+        wakers
+    }
+
+    fn abandon(&mut self, next: Next) {
+        match next {
+            Next::Finish(_) => {}
+            Next::Sync { inode, .. } | Next::WriteOut { inode, .. } => self.volume.let_go(inode),
+            Next::CopyOut { from, to } => {
+                self.volume.let_go(from);
+                self.volume.let_go(to);
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+}

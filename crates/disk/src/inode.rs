@@ -1,0 +1,199 @@
+//! Inodes: what a name stands for, and what keeps it alive.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use stormglass_kernel::Site;
+
+use crate::file::FileData;
+
+/// An inode's place in its volume's table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct InodeId(pub(crate) u32);
+
+impl InodeId {
+    /// The root directory.
+    pub(crate) const ROOT: Self = Self(0);
+}
+
+/// A name's identity: it moves with a rename and dies with its removal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct LinkId(pub(crate) u64);
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    File(FileData),
+    Directory(Directory),
+}
+
+/// A file or directory.
+#[derive(Debug)]
+pub(crate) struct Inode {
+    /// `node:/path`, with a number when it is not the first of that path.
+    pub(crate) site: Site,
+    pub(crate) body: Body,
+    /// Names in the page cache's tree.
+    pub(crate) links: u32,
+    /// Names on the device.
+    pub(crate) durable_links: u32,
+    /// Open handles and syncs on their way.
+    pub(crate) holds: u32,
+    /// Unsynced operations on names that speak of it.
+    pub(crate) items: u32,
+    /// Operations so far: ordinals of latencies.
+    pub(crate) operations: u64,
+    pub(crate) mode: u32,
+    /// Nanoseconds since the Unix epoch, by the node's wall clock.
+    pub(crate) created_ns: u64,
+    pub(crate) modified_ns: u64,
+    pub(crate) durable_modified_ns: u64,
+}
+
+/// A name in the page cache's tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) link: LinkId,
+    pub(crate) inode: InodeId,
+}
+
+/// A name on the device, with the operation that put it there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DurableEntry {
+    pub(crate) entry: Entry,
+    pub(crate) since: u64,
+}
+
+/// A directory's names, in the page cache and on the device.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    pub(crate) entries: BTreeMap<OsString, Entry>,
+    pub(crate) durable: BTreeMap<OsString, DurableEntry>,
+    /// The directory that holds this one; `None` for the root and for a removed one.
+    pub(crate) parent: Option<InodeId>,
+    /// Its own name's identity; the root has none.
+    pub(crate) link: Option<LinkId>,
+    /// Unsynced operations that an fsync of this directory covers; some may be settled already.
+    pub(crate) pending: Vec<u64>,
+    /// Operations on names so far: ordinals of decisions.
+    pub(crate) changes: u64,
+}
+
+impl Inode {
+    pub(crate) fn new(site: Site, body: Body, mode: u32, now_ns: u64) -> Self {
+        Self {
+            site,
+            body,
+            links: 0,
+            durable_links: 0,
+            holds: 0,
+            items: 0,
+            operations: 0,
+            mode,
+            created_ns: now_ns,
+            modified_ns: now_ns,
+            durable_modified_ns: now_ns,
+        }
+    }
+
+    pub(crate) fn is_dir(&self) -> bool {
+        matches!(self.body, Body::Directory(_))
+    }
+
+    pub(crate) fn file_mut(&mut self) -> Option<&mut FileData> {
+        match &mut self.body {
+            Body::File(file) => Some(file),
+            Body::Directory(_) => None,
+        }
+    }
+
+    pub(crate) fn file(&self) -> Option<&FileData> {
+        match &self.body {
+            Body::File(file) => Some(file),
+            Body::Directory(_) => None,
+        }
+    }
+
+    /// The length that metadata shows: of a directory, one block.
+    pub(crate) fn len(&self) -> u64 {
+        self.file().map_or(4096, FileData::size)
+    }
+
+    pub(crate) fn is_unused(&self) -> bool {
+        self.links == 0 && self.durable_links == 0 && self.holds == 0 && self.items == 0
+    }
+}
+
+/// The inodes of a volume.
+#[derive(Debug, Default)]
+pub(crate) struct Inodes {
+    slots: Vec<Option<Inode>>,
+    free: Vec<u32>,
+}
+
+impl Inodes {
+    pub(crate) fn insert(&mut self, inode: Inode) -> InodeId {
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(inode);
+                InodeId(slot)
+            }
+            None => {
+                self.slots.push(Some(inode));
+                InodeId(self.slots.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// # Panics
+    /// When there is none: ids are counted, so that an inode outlives every id of it.
+    #[inline]
+    pub(crate) fn get(&self, id: InodeId) -> &Inode {
+        self.slots[id.0 as usize].as_ref().expect("an inode outlives every id of it")
+    }
+
+    /// As [`Inodes::get`].
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: InodeId) -> &mut Inode {
+        self.slots[id.0 as usize].as_mut().expect("an inode outlives every id of it")
+    }
+
+    pub(crate) fn directory(&self, id: InodeId) -> Option<&Directory> {
+        match &self.slots.get(id.0 as usize)?.as_ref()?.body {
+            Body::Directory(directory) => Some(directory),
+            Body::File(_) => None,
+        }
+    }
+
+    pub(crate) fn directory_mut(&mut self, id: InodeId) -> Option<&mut Directory> {
+        match &mut self.slots.get_mut(id.0 as usize)?.as_mut()?.body {
+            Body::Directory(directory) => Some(directory),
+            Body::File(_) => None,
+        }
+    }
+
+    /// Every inode in the order of its id.
+    pub(crate) fn ids(&self) -> Vec<InodeId> {
+        let used = self.slots.iter().enumerate().filter(|(_, inode)| inode.is_some());
+        used.map(|(slot, _)| InodeId(slot as u32)).collect()
+    }
+
+    pub(crate) fn is_present(&self, id: InodeId) -> bool {
+        self.slots.get(id.0 as usize).is_some_and(Option::is_some)
+    }
+
+    /// Frees an inode whatever keeps it: no path leads to it any more.
+    pub(crate) fn remove(&mut self, id: InodeId) {
+        if self.slots[id.0 as usize].take().is_some() {
+            self.free.push(id.0);
+        }
+    }
+
+    /// Frees an inode if nothing keeps it.
+    pub(crate) fn release(&mut self, id: InodeId) {
+        let slot = &mut self.slots[id.0 as usize];
+        if id != InodeId::ROOT && slot.as_ref().is_some_and(Inode::is_unused) {
+            *slot = None;
+            self.free.push(id.0);
+        }
+    }
+}

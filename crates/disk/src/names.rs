@@ -1,0 +1,358 @@
+//! Names on the device: unsynced operations on them, what an fsync of a directory settles, and what a power loss leaves.
+//!
+//! The model is the strictest that POSIX allows, with atomic renames. Until the directory is synced, a new name may
+//! vanish, a removed one may return and a rename may be undone, each by itself and in no order. An fsync of a *file* does
+//! not cover its name (POSIX.1-2024, fsync: "all data for the open file descriptor"; fsync(2): "calling fsync() does not
+//! necessarily ensure that the entry in the directory containing the file has also reached disk"). ext4 and XFS do more in
+//! practice.
+//!
+//! A rename is one step (rename(2): no point "at which another process … will find it missing"): old or new, never neither.
+//! So an fsync of either of its directories settles it whole, along with the names of the directories that lead to the new
+//! place; and a power loss undoes what would otherwise swallow a file: a new file under the old name, the removal of the
+//! directory that it left, a new directory that it went into.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use stormglass_kernel::Site;
+
+use crate::crash::Crash;
+use crate::inode::{Body, Directory, DurableEntry, Entry, InodeId, Inodes, LinkId};
+use crate::losses::LossReport;
+
+/// A directory and a name in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    pub(crate) dir: InodeId,
+    pub(crate) name: OsString,
+}
+
+/// What happened to a name.
+#[derive(Clone, Debug)]
+pub(crate) enum NameChange {
+    Create { to: Place },
+    Move { from: Place, to: Place },
+    Remove { from: Place },
+}
+
+#[derive(Debug)]
+struct Item {
+    entry: Entry,
+    change: NameChange,
+    /// The unsynced operation on the same name before this one.
+    previous: Option<u64>,
+    site: Site,
+    ordinal: u64,
+    promised: bool,
+}
+
+/// Unsynced operations on names, and where names are on the device.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    items: BTreeMap<u64, Item>,
+    next: u64,
+    /// The last unsynced operation on a name.
+    last: BTreeMap<LinkId, u64>,
+    /// Operations that are being settled: what they rest on may lead back to them.
+    settling: BTreeSet<u64>,
+    /// Where the device has a name.
+    places: BTreeMap<LinkId, Place>,
+}
+
+/// How a power loss resolved one operation on names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NameOutcome {
+    pub(crate) site: Site,
+    pub(crate) ordinal: u64,
+    /// 0 a new name, 1 a rename, 2 a removal.
+    pub(crate) what: u64,
+    pub(crate) kept: bool,
+}
+
+impl NameChange {
+    /// The directory that decides, and all that it speaks of.
+    fn directories(&self) -> impl Iterator<Item = InodeId> {
+        let (one, other) = match self {
+            Self::Create { to } => (to.dir, None),
+            Self::Move { from, to } => (to.dir, (from.dir != to.dir).then_some(from.dir)),
+            Self::Remove { from } => (from.dir, None),
+        };
+        std::iter::once(one).chain(other)
+    }
+}
+
+impl Names {
+    /// The number of the next operation: an fsync covers all below it.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Operations that are unsynced.
+    pub(crate) fn unsynced(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Notes an operation as unsynced. The tree of the page cache has it already.
+    pub(crate) fn push(&mut self, inodes: &mut Inodes, entry: Entry, change: NameChange) {
+        let number = self.next;
+        self.next += 1;
+        let previous = self.last.insert(entry.link, number);
+        let (mut site, mut ordinal) = (Site::from_key(0), 0);
+        for (i, id) in change.directories().enumerate() {
+            let inode = inodes.get_mut(id);
+            inode.items += 1;
+            let of = inode.site;
+            if let Body::Directory(directory) = &mut inode.body {
+                directory.pending.push(number);
+                if i == 0 {
+                    (site, ordinal) = (of, directory.changes);
+                    directory.changes += 1;
+                }
+            }
+        }
+        inodes.get_mut(entry.inode).items += 1;
+        self.items.insert(number, Item { entry, change, previous, site, ordinal, promised: false });
+    }
+
+    fn take(&mut self, inodes: &mut Inodes, number: u64) -> Option<Item> {
+        let item = self.items.remove(&number)?;
+        if self.last.get(&item.entry.link) == Some(&number) {
+            self.last.remove(&item.entry.link);
+        }
+        for id in item.change.directories().chain([item.entry.inode]) {
+            inodes.get_mut(id).items -= 1;
+        }
+        Some(item)
+    }
+
+    /// Frees what an item kept alive. Only once nothing is looked at through it any more.
+    fn release(inodes: &mut Inodes, item: &Item) {
+        for id in item.change.directories().chain([item.entry.inode]) {
+            if inodes.is_present(id) {
+                inodes.release(id);
+            }
+        }
+    }
+
+    /// Makes durable what was done to the names of `directory` before operation `upto`.
+    pub(crate) fn sync(&mut self, inodes: &mut Inodes, directory: InodeId, upto: u64) {
+        for number in self.covered(inodes, directory, upto) {
+            self.settle(inodes, number);
+        }
+    }
+
+    /// Says yes to such a sync and does nothing. Gives the number of operations lied about.
+    pub(crate) fn promise(&mut self, inodes: &Inodes, directory: InodeId, upto: u64) -> u64 {
+        let pending = inodes.directory(directory).map_or(&[][..], |d| &d.pending[..]);
+        let mut promised = 0;
+        for number in pending.iter().take_while(|&&n| n < upto) {
+            if let Some(item) = self.items.get_mut(number) {
+                item.promised = true;
+                promised += 1;
+            }
+        }
+        promised
+    }
+
+    fn covered(&self, inodes: &mut Inodes, directory: InodeId, upto: u64) -> Vec<u64> {
+        let Some(directory) = inodes.directory_mut(directory) else { return Vec::new() };
+        let rest = directory.pending.partition_point(|&n| n < upto);
+        let after = directory.pending.split_off(rest);
+        std::mem::replace(&mut directory.pending, after)
+    }
+
+    /// Makes the oldest operations durable until no more than `max` are left.
+    pub(crate) fn write_back(&mut self, inodes: &mut Inodes, max: usize) {
+        while self.items.len() > max
+            && let Some((&number, _)) = self.items.first_key_value()
+        {
+            self.settle(inodes, number);
+        }
+    }
+
+    /// Makes one operation durable, with what it rests on: the names of the directories that lead to a rename's new place,
+    /// the departure of whoever was there, the emptiness of a removed directory. What it rests on comes first; it may settle
+    /// this very operation, or supersede it.
+    fn settle(&mut self, inodes: &mut Inodes, number: u64) {
+        let Some(item) = self.items.get(&number) else { return };
+        if !self.settling.insert(number) {
+            return;
+        }
+        let (entry, change) = (item.entry, item.change.clone());
+        match &change {
+            NameChange::Create { to } => self.see_off(inodes, to, number),
+            NameChange::Move { to, .. } => {
+                if self.is_removed(inodes, to.dir) {
+                    // It has left that directory again, or the directory could not be gone.
+                    self.settle_last(inodes, entry.link);
+                } else {
+                    self.make_reachable(inodes, to.dir);
+                    self.see_off(inodes, to, number);
+                }
+            }
+            NameChange::Remove { .. } => self.sync(inodes, entry.inode, u64::MAX),
+        }
+        self.settling.remove(&number);
+        let Some(item) = self.take(inodes, number) else { return };
+        // A name is where its last settled operation put it: earlier ones no longer matter.
+        let mut superseded = vec![];
+        let mut earlier = item.previous;
+        while let Some(found) = earlier.and_then(|n| self.take(inodes, n)) {
+            earlier = found.previous;
+            superseded.push(found);
+        }
+        match &change {
+            NameChange::Remove { .. } => self.displace(inodes, entry.link),
+            NameChange::Create { to } | NameChange::Move { to, .. } => {
+                let occupant = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name));
+                if occupant.is_none_or(|o| o.since < number) {
+                    self.place(inodes, entry, to, number);
+                } else if self.last.contains_key(&entry.link) {
+                    // A later operation has the place already: the name has moved on, and does so now.
+                    self.settle_last(inodes, entry.link);
+                } else {
+                    self.displace(inodes, entry.link);
+                }
+            }
+        }
+        superseded.iter().chain([&item]).for_each(|item| Self::release(inodes, item));
+    }
+
+    fn settle_last(&mut self, inodes: &mut Inodes, link: LinkId) {
+        if let Some(&number) = self.last.get(&link) {
+            self.settle(inodes, number);
+        }
+    }
+
+    fn is_removed(&self, inodes: &Inodes, directory: InodeId) -> bool {
+        directory != InodeId::ROOT && inodes.directory(directory).is_none_or(|d| d.parent.is_none())
+    }
+
+    /// Settles how the name that the device has at `to` left it before operation `number`, so that it is not overwritten.
+    fn see_off(&mut self, inodes: &mut Inodes, to: &Place, number: u64) {
+        let Some(occupant) = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name)) else { return };
+        let Entry { link, inode } = occupant.entry;
+        let mut departure = self.last.get(&link).copied();
+        while departure.is_some_and(|n| n >= number) {
+            departure = departure.and_then(|n| self.items.get(&n)).and_then(|item| item.previous);
+        }
+        if let Some(departure) = departure {
+            self.settle(inodes, departure);
+        }
+        if inodes.is_present(inode) {
+            self.sync(inodes, inode, number);
+        }
+    }
+
+    /// Settles the names of the directories that lead to `directory`.
+    fn make_reachable(&mut self, inodes: &mut Inodes, directory: InodeId) {
+        let mut at = Some(directory);
+        while let Some(Directory { link: Some(link), parent, .. }) = at.and_then(|id| inodes.directory(id)) {
+            let (link, parent) = (*link, *parent);
+            self.settle_last(inodes, link);
+            at = parent;
+        }
+    }
+
+    /// Puts a name on the device, over whatever is there.
+    pub(crate) fn place(&mut self, inodes: &mut Inodes, entry: Entry, to: &Place, since: u64) {
+        inodes.get_mut(entry.inode).durable_links += 1;
+        self.displace(inodes, entry.link);
+        let evicted = inodes.directory_mut(to.dir).and_then(|d| {
+            d.durable.insert(to.name.clone(), DurableEntry { entry, since }).map(|occupant| occupant.entry)
+        });
+        if let Some(evicted) = evicted {
+            self.places.remove(&evicted.link);
+            inodes.get_mut(evicted.inode).durable_links -= 1;
+            inodes.release(evicted.inode);
+        }
+        self.places.insert(entry.link, to.clone());
+    }
+
+    /// Takes a name off the device.
+    fn displace(&mut self, inodes: &mut Inodes, link: LinkId) {
+        let Some(place) = self.places.remove(&link) else { return };
+        if let Some(old) = inodes.directory_mut(place.dir).and_then(|d| d.durable.remove(&place.name)) {
+            inodes.get_mut(old.entry.inode).durable_links -= 1;
+            inodes.release(old.entry.inode);
+        }
+    }
+
+    /// Resolves every unsynced operation, each kept or undone. The device's tree is then the whole truth.
+    pub(crate) fn resolve(
+        &mut self,
+        inodes: &mut Inodes,
+        crash: &Crash<'_>,
+        report: &mut LossReport,
+        mut resolved: impl FnMut(NameOutcome),
+    ) {
+        // Names whose move was undone: nothing may take their place, or they would be nowhere.
+        let mut stuck = BTreeSet::new();
+        while let Some((&number, _)) = self.items.first_key_value() {
+            let Some(item) = self.take(inodes, number) else { break };
+            let kept = crash.name(item.site, item.ordinal) && self.can_keep(inodes, number, &item, &stuck);
+            let (what, counters) = match &item.change {
+                NameChange::Create { to } => {
+                    if kept {
+                        self.place(inodes, item.entry, to, number);
+                    }
+                    (0, (&mut report.entries_kept, &mut report.entries_lost))
+                }
+                NameChange::Move { to, .. } => {
+                    if kept {
+                        self.place(inodes, item.entry, to, number);
+                        stuck.remove(&item.entry.link);
+                    } else {
+                        stuck.insert(item.entry.link);
+                    }
+                    (1, (&mut report.renames_kept, &mut report.renames_lost))
+                }
+                NameChange::Remove { .. } => {
+                    if kept {
+                        self.displace(inodes, item.entry.link);
+                    }
+                    (2, (&mut report.removals_kept, &mut report.removals_lost))
+                }
+            };
+            *if kept { counters.0 } else { counters.1 } += 1;
+            report.broken_promises += u64::from(item.promised && !kept);
+            resolved(NameOutcome { site: item.site, ordinal: item.ordinal, what, kept });
+            Self::release(inodes, &item);
+        }
+        self.last.clear();
+    }
+
+    /// Whether an operation can be on the device when what came before it was resolved as it was.
+    fn can_keep(&self, inodes: &Inodes, number: u64, item: &Item, stuck: &BTreeSet<LinkId>) -> bool {
+        let is_empty = |id| inodes.directory(id).is_none_or(|d: &Directory| d.durable.is_empty());
+        let is_free = |to: &Place| {
+            let occupant = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name));
+            occupant.is_none_or(|o| o.since < number && !stuck.contains(&o.entry.link) && is_empty(o.entry.inode))
+        };
+        match &item.change {
+            NameChange::Create { to } => is_free(to),
+            NameChange::Move { to, .. } => is_free(to) && self.leads_to(inodes, to.dir, item.entry.inode),
+            NameChange::Remove { .. } => is_empty(item.entry.inode),
+        }
+    }
+
+    /// Whether the device has a path from the root to `directory` that does not pass through `avoided`.
+    fn leads_to(&self, inodes: &Inodes, directory: InodeId, avoided: InodeId) -> bool {
+        let mut at = directory;
+        loop {
+            if at == avoided {
+                return false;
+            }
+            let Some(link) = inodes.directory(at).and_then(|d| d.link) else { return at == InodeId::ROOT };
+            match self.places.get(&link) {
+                Some(place) => at = place.dir,
+                None => return false,
+            }
+        }
+    }
+
+    /// Forgets a name that lies on the device where no path leads.
+    pub(crate) fn forget(&mut self, link: LinkId) {
+        self.places.remove(&link);
+    }
+}

@@ -1,0 +1,338 @@
+//! The disks of all nodes as a world beside the kernel: operations begin, take their time, and complete.
+
+use std::ops::RangeInclusive;
+use std::task::Waker;
+use std::time::Duration;
+
+use stormglass_kernel::{
+    Domain, Down, Kernel, Kind, NodeId, Point, Site, Subsystem, Typed, Wait, WorldEvent, WorldId, saturating_nanos,
+};
+
+use crate::crash::Crash;
+use crate::device::{Device, Next, OperationKey, State};
+use crate::errno::Errno;
+use crate::injection::{Asking, Injection, Injections};
+use crate::losses::LossReport;
+use crate::options::DiskOptions;
+use crate::perform::{Class, Performed, Performer};
+use crate::request::{HandleKey, Reply, Request};
+use crate::volume::{Resolved, Volume};
+
+/// How long an operation takes: site = the file, ordinal = the operation's number there; nanoseconds.
+pub const LATENCY: Point = Point::new(Domain::Disk, "latency");
+/// In which order a directory shows its names: site = the directory, ordinal = the name's hash.
+pub const ORDER: Point = Point::new(Domain::Disk, "order");
+
+const BEGIN: u8 = 0;
+const COMPLETE: u8 = 1;
+const CLOSE: u8 = 2;
+
+/// The disks of a simulation, one per node. They survive their nodes.
+#[derive(Debug)]
+pub struct Disk {
+    pub(crate) options: DiskOptions,
+    pub(crate) devices: Vec<Option<Box<Device>>>,
+    pub(crate) injections: Injections,
+    operations: u64,
+    syncs: u64,
+    bytes_read: u64,
+    bytes_written: u64,
+}
+
+impl Disk {
+    /// Empty disks.
+    #[must_use]
+    pub fn new(options: DiskOptions) -> Self {
+        Self {
+            options,
+            devices: Vec::new(),
+            injections: Injections::default(),
+            operations: 0,
+            syncs: 0,
+            bytes_read: 0,
+            bytes_written: 0,
+        }
+    }
+
+    pub(crate) fn device(&mut self, kernel: &Kernel, node: NodeId) -> &mut Device {
+        if self.devices.len() <= node.index() {
+            self.devices.resize_with(node.index() + 1, || None);
+        }
+        let options = &self.options;
+        self.devices[node.index()].get_or_insert_with(|| {
+            let volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
+            Box::new(Device::new(volume))
+        })
+    }
+
+    fn existing(&mut self, node: NodeId) -> Option<&mut Device> {
+        self.devices.get_mut(node.index())?.as_deref_mut()
+    }
+
+    // ---- operations ---------------------------------------------------------------------------------------------
+
+    /// Takes an operation from the current node. It begins when the poll ends.
+    pub(crate) fn issue(&mut self, kernel: &mut Kernel, request: Request) -> OperationKey {
+        let node = kernel.current_node();
+        let key = self.device(kernel, node).issue(request);
+        kernel.effect(WorldId::DISK, BEGIN, key.to_u64(), 0);
+        key
+    }
+
+    /// Takes a finished operation's result, or remembers who waits. `None` when there is no such operation.
+    pub(crate) fn poll(
+        &mut self,
+        kernel: &mut Kernel,
+        node: NodeId,
+        key: OperationKey,
+        waker: &Waker,
+    ) -> Option<Option<Result<Reply, Errno>>> {
+        let device = self.existing(node)?;
+        let slot = device.slot(key)?;
+        if !matches!(slot.state, State::Finished(_)) {
+            let what = match slot.state {
+                State::Running(Next::Sync { .. }) => "disk sync",
+                _ => "disk operation",
+            };
+            kernel.park(&mut slot.waker, waker);
+            kernel.note_wait(Wait::Resource { what, id: slot.number });
+            return Some(None);
+        }
+        let (state, waker) = device.free(key)?;
+        waker.into_iter().for_each(|w| kernel.discard(w));
+        match state {
+            State::Finished(result) => Some(Some(result)),
+            _ => None,
+        }
+    }
+
+    /// Nobody waits for an operation any more. It goes on.
+    pub(crate) fn detach(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
+        let Some(device) = self.existing(node) else { return };
+        let Some(slot) = device.slot(key) else { return };
+        slot.detached = true;
+        slot.waker.take().into_iter().for_each(|w| kernel.discard(w));
+        if matches!(slot.state, State::Finished(_)) {
+            Self::throw_away(device, key);
+        }
+    }
+
+    fn throw_away(device: &mut Device, key: OperationKey) {
+        if let Some((State::Finished(Ok(Reply::Opened(handle))), _)) = device.free(key) {
+            Self::close_now(device, handle);
+        }
+    }
+
+    /// Closes a handle of the current node when the poll ends, or of another node at once.
+    pub(crate) fn close(&mut self, kernel: &mut Kernel, node: NodeId, handle: HandleKey) {
+        if kernel.current_node() == node {
+            kernel.effect(WorldId::DISK, CLOSE, u64::from(handle.generation) << 32 | u64::from(handle.slot), 0);
+        } else if let Some(device) = self.existing(node) {
+            Self::close_now(device, handle);
+        }
+    }
+
+    fn close_now(device: &mut Device, handle: HandleKey) {
+        if let Some(file) = device.volume.handles.remove(handle) {
+            device.volume.let_go(file.inode);
+        }
+    }
+
+    fn performer<'a>(&'a mut self, kernel: &Kernel, node: NodeId) -> Option<Performer<'a>> {
+        let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
+        Some(Performer {
+            volume: &mut device.volume,
+            injections: &mut self.injections,
+            options: &self.options,
+            node,
+            now_ns: wall_ns(kernel, node),
+        })
+    }
+
+    fn begin(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
+        let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
+        let State::Issued(request) = std::mem::replace(&mut slot.state, State::Free) else { return };
+        let Some(mut performer) = self.performer(kernel, node) else { return };
+        let performed = performer.perform(request);
+        self.operations += 1;
+        match performed.class {
+            Class::Read => self.bytes_read += performed.bytes,
+            Class::Write => self.bytes_written += performed.bytes,
+            Class::Sync => self.syncs += 1,
+            Class::Name => {}
+        }
+        kernel.trace_on(node, Kind::DISK, performed.site.as_u64(), performed.bytes << 8 | performed.code);
+        self.run(kernel, node, key, performed);
+    }
+
+    /// Lets an operation take its time.
+    fn run(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, performed: Performed) {
+        let Performed { mut next, class, bytes, site, ordinal, .. } = performed;
+        if let Next::Finish(Ok(Reply::Entries(entries))) = &mut next {
+            let hash = |name: &std::ffi::OsString| stormglass_kernel::hash_bytes(name.as_encoded_bytes());
+            entries.sort_by_cached_key(|(name, ..)| kernel.decisions().bits(ORDER, site, hash(name)));
+        }
+        let delay_ns = self.delay_ns(kernel, node, class, bytes, site, ordinal);
+        if let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) {
+            slot.state = State::Running(next);
+            let event = WorldEvent { world: WorldId::DISK, kind: COMPLETE, a: key.to_u64(), b: 0 };
+            kernel.schedule(kernel.now().after_nanos(delay_ns), node, event);
+        }
+    }
+
+    fn delay_ns(&mut self, kernel: &Kernel, node: NodeId, class: Class, bytes: u64, site: Site, ordinal: u64) -> u64 {
+        let options = &self.options;
+        let (range, speed): (&RangeInclusive<Duration>, _) = match class {
+            Class::Read => (&options.read_latency, options.cache_bytes_per_us),
+            Class::Write => (&options.write_latency, options.cache_bytes_per_us),
+            Class::Name => (&options.name_latency, 0),
+            Class::Sync => (&options.sync_latency, options.device_bytes_per_us),
+        };
+        let (low, high) = (saturating_nanos(*range.start()), saturating_nanos(*range.end()));
+        let fixed = kernel.decisions().range(LATENCY, site, ordinal, low, high);
+        let delay = fixed.saturating_add(bytes.saturating_mul(1_000).checked_div(speed).unwrap_or(0));
+        match self.injections.ask(node, Asking::Time) {
+            Some((fault, Injection::Slow { thousandths })) => {
+                self.injections.hit(fault, 1);
+                delay.saturating_mul(thousandths) / 1_000
+            }
+            _ => delay,
+        }
+    }
+
+    /// An operation's time has passed.
+    fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
+        let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
+        let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
+        let Some(mut performer) = self.performer(kernel, node) else { return };
+        let result = match next {
+            Next::Finish(result) => result,
+            Next::Sync { inode, changes, names, data_only } => {
+                performer.finish_sync(inode, changes, names, data_only)
+            }
+            Next::WriteOut { inode, data } => {
+                let result = performer.write_out(inode, &data).map(|()| Reply::Done);
+                return self.run_write(kernel, node, key, data.len() as u64, result);
+            }
+            Next::CopyOut { from, to } => {
+                let data = performer.volume.inodes.get(from).file().map(|file| file.bytes()).unwrap_or_default();
+                let len = data.len() as u64;
+                let result = performer.write_out(to, &data).map(|()| Reply::Position(len));
+                performer.volume.let_go(from);
+                return self.run_write(kernel, node, key, len, result);
+            }
+        };
+        self.finish(kernel, node, key, result);
+    }
+
+    fn run_write(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, bytes: u64, result: Result<Reply, Errno>) {
+        self.bytes_written += bytes;
+        let root = self.device(kernel, node).volume.inodes.get_mut(crate::inode::InodeId::ROOT);
+        let (site, ordinal) = (root.site, root.operations);
+        root.operations += 1;
+        let performed = Performed { next: Next::Finish(result), class: Class::Write, bytes, site, ordinal, code: 3 };
+        self.run(kernel, node, key, performed);
+    }
+
+    fn finish(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, result: Result<Reply, Errno>) {
+        let Some(device) = self.existing(node) else { return };
+        let Some(slot) = device.slot(key) else { return };
+        slot.state = State::Finished(result);
+        if slot.detached {
+            Self::throw_away(device, key);
+        } else if let Some(waker) = slot.waker.take() {
+            kernel.wake(waker);
+        }
+    }
+
+    // ---- the life of a node -------------------------------------------------------------------------------------
+
+    fn lose_power(&mut self, kernel: &mut Kernel, node: NodeId) {
+        let Some(device) = self.existing(node) else { return };
+        let site = Site::named(kernel.node(node).name());
+        let crash = Crash::new(kernel.decisions(), site, device.losses.power_losses);
+        device.losses.power_losses += 1;
+        let resolved = device.volume.lose_power(&crash, &mut device.losses);
+        for resolved in resolved {
+            let (site, b) = match resolved {
+                Resolved::Data(site, number, outcome) => (site, number << 8 | outcome as u64),
+                Resolved::Name(o) => (o.site, o.ordinal << 8 | 16 | o.what << 1 | u64::from(o.kept)),
+            };
+            kernel.trace_on(node, Kind::DISK_RESOLVED, site.as_u64(), b);
+        }
+    }
+
+    /// What power losses did to a node so far.
+    #[must_use]
+    pub fn losses(&self, node: NodeId) -> LossReport {
+        self.devices.get(node.index()).and_then(Option::as_deref).map_or(LossReport::default(), |d| d.losses)
+    }
+}
+
+/// What the node's wall clock shows, at no cost to it.
+pub(crate) fn wall_ns(kernel: &Kernel, node: NodeId) -> u64 {
+    kernel.node(node).wall().read_ns(kernel.now())
+}
+
+impl Subsystem for Disk {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn on_event(&mut self, kernel: &mut Kernel, node: NodeId, event: WorldEvent) {
+        let key = OperationKey::from_u64(event.a);
+        match event.kind {
+            BEGIN => self.begin(kernel, node, key),
+            COMPLETE => self.complete(kernel, node, key),
+            CLOSE => {
+                if let Some(device) = self.existing(node) {
+                    Self::close_now(device, HandleKey { slot: key.slot, generation: key.generation });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_down(&mut self, kernel: &mut Kernel, node: NodeId, how: Down) {
+        let Some(device) = self.existing(node) else { return };
+        if how == Down::Exit {
+            // What a program handed to its blocking pool before it ended still happens: tokio waits for it.
+            for key in device.not_started() {
+                self.begin(kernel, node, key);
+            }
+        }
+        let Some(device) = self.existing(node) else { return };
+        device.clear().into_iter().for_each(|waker| kernel.discard(waker));
+        device.volume.close_all();
+        if how == Down::PowerLoss {
+            self.lose_power(kernel, node);
+        }
+    }
+
+    fn on_boot(&mut self, _: &mut Kernel, _: NodeId) {}
+
+    fn describe(&self, what: &'static str, id: u64) -> String {
+        if what.starts_with("disk ") { format!("{what} {id} of its node") } else { String::new() }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut counters = vec![
+            ("operations", self.operations),
+            ("syncs", self.syncs),
+            ("bytes_read", self.bytes_read),
+            ("bytes_written", self.bytes_written),
+        ];
+        let mut total = LossReport::default().figures();
+        for device in self.devices.iter().flatten() {
+            for (sum, (_, figure)) in total.iter_mut().zip(device.losses.figures()) {
+                sum.1 += figure;
+            }
+        }
+        counters.extend(total);
+        counters
+    }
+}
+
+impl Typed for Disk {
+    const ID: WorldId = WorldId::DISK;
+}

@@ -1,0 +1,202 @@
+//! The network as a world of the simulation: hosts, the wire between them, and what scenarios may change.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use stormglass_kernel::{Down, Kernel, NodeId, Subsystem, Typed, WorldEvent, WorldId};
+
+use crate::address::ip_of;
+use crate::counter::Counters;
+use crate::host::Host;
+use crate::link::{DropReason, LinkOptions};
+use crate::packet::{Body, SocketRef};
+use crate::rule::{Pair, Rules};
+use crate::sockets::Socket;
+use crate::tcp::connection::Io;
+use crate::wire::{ARRIVE, OUTPUT, TIMER, Wire};
+
+/// How a network is set up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NetOptions {
+    /// Every link that has no options of its own.
+    pub links: LinkOptions,
+    /// Bytes that a TCP socket's program may have written and the peer not yet acknowledged.
+    pub send_buffer: usize,
+    /// Bytes that may wait in a TCP socket for its program: the largest window.
+    pub receive_buffer: usize,
+}
+
+impl Default for NetOptions {
+    /// Ordinary links, 256 KiB to send, 128 KiB to receive (Linux's `tcp_rmem` default).
+    fn default() -> Self {
+        Self { links: LinkOptions::default(), send_buffer: 256 * 1024, receive_buffer: 128 * 1024 }
+    }
+}
+
+/// The simulated network.
+#[derive(Debug)]
+pub struct Net {
+    hosts: Vec<Host>,
+    pub(crate) wire: Wire,
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::new(NetOptions::default())
+    }
+}
+
+impl Net {
+    /// A network without faults. Its hosts are the kernel's nodes.
+    #[must_use]
+    pub fn new(options: NetOptions) -> Self {
+        Self { hosts: Vec::new(), wire: Wire::new(options) }
+    }
+
+    /// The fault rules: cuts, latencies, losses, filters.
+    pub fn rules(&mut self) -> &mut Rules {
+        &mut self.wire.links.rules
+    }
+
+    /// Changes one link from now on; `None` makes it an ordinary one again. What is under way stays as it is.
+    pub fn set_link(&mut self, pair: Pair, options: Option<LinkOptions>) {
+        self.wire.links.set(pair, options);
+    }
+
+    /// Changes every link that has no options of its own, from now on.
+    pub fn set_default_link(&mut self, options: LinkOptions) {
+        self.wire.links.set_default(options);
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn totals(&self) -> Counters {
+        self.wire.counters
+    }
+
+    /// The addresses of a name: a number in text, `localhost`, or a node's name. Empty when there is no such name.
+    #[must_use]
+    pub fn lookup(kernel: &Kernel, name: &str) -> Vec<IpAddr> {
+        if let Ok(ip) = name.parse() {
+            return vec![ip];
+        }
+        if name.eq_ignore_ascii_case("localhost") {
+            return vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        }
+        kernel.find_node(name).map(|node| IpAddr::V4(ip_of(node))).into_iter().collect()
+    }
+
+    /// A host and what its sockets need to act.
+    #[inline]
+    pub(crate) fn host<'a>(&'a mut self, kernel: &'a mut Kernel, node: NodeId) -> (&'a mut Host, Io<'a>) {
+        if self.hosts.len() <= node.index() {
+            self.add_hosts(kernel);
+        }
+        (&mut self.hosts[node.index()], Io { kernel, wire: &mut self.wire })
+    }
+
+    #[cold]
+    fn add_hosts(&mut self, kernel: &Kernel) {
+        for node in &kernel.nodes()[self.hosts.len()..] {
+            self.hosts.push(Host::new(kernel, node.id()));
+        }
+    }
+
+    #[inline]
+    fn on_arrival(&mut self, kernel: &mut Kernel, node: NodeId, slot: u32) {
+        let Some(packet) = self.wire.arrive(kernel, slot) else { return };
+        let (host, mut io) = self.host(kernel, node);
+        if !host.powered {
+            return io.wire.drop(io.kernel, packet, DropReason::NoMachine);
+        }
+        io.wire.delivered(io.kernel, &packet);
+        match packet.body {
+            Body::Segment(segment) => {
+                io.wire.counters.segments_delivered += 1;
+                host.on_segment(&mut io, &packet, &segment);
+                io.wire.packets.recycle(packet.payload);
+            }
+            Body::Datagram => host.on_datagram(&mut io, packet),
+            Body::PortUnreachable => host.on_port_unreachable(&mut io, &packet),
+        }
+    }
+
+    fn on_output(&mut self, kernel: &mut Kernel, node: NodeId, at: SocketRef) {
+        let (host, mut io) = self.host(kernel, node);
+        match host.sockets.get_mut(at) {
+            Some(Socket::Connection(connection)) => {
+                connection.on_output(&mut io);
+                host.settle(&mut io, at);
+            }
+            Some(Socket::Datagrams(_)) => host.send_datagrams(&mut io, at),
+            // The program has dropped it.
+            Some(Socket::Listener(_)) => host.close_listener(&mut io, at),
+            None => {}
+        }
+    }
+
+    fn on_timer(&mut self, kernel: &mut Kernel, node: NodeId, at: SocketRef) {
+        let (host, mut io) = self.host(kernel, node);
+        if let Some(connection) = host.sockets.connection(at) {
+            connection.on_timer(&mut io);
+            host.settle(&mut io, at);
+        }
+    }
+}
+
+/// The name of a socket in lists of what tasks wait for.
+pub(crate) fn resource_id(node: NodeId, at: SocketRef) -> u64 {
+    (node.index() as u64) << 48 | u64::from(at.generation & 0xfff_ffff) << 20 | u64::from(at.slot & 0xf_ffff)
+}
+
+impl Typed for Net {
+    const ID: WorldId = WorldId::NET;
+}
+
+impl Subsystem for Net {
+    fn name(&self) -> &'static str {
+        "net"
+    }
+
+    #[inline]
+    fn on_event(&mut self, kernel: &mut Kernel, node: NodeId, event: WorldEvent) {
+        match event.kind {
+            ARRIVE => self.on_arrival(kernel, node, event.a as u32),
+            OUTPUT => self.on_output(kernel, NodeId::from_index(event.b as u16), SocketRef::from_bits(event.a)),
+            TIMER => self.on_timer(kernel, node, SocketRef::from_bits(event.a)),
+            _ => {}
+        }
+    }
+
+    fn on_down(&mut self, kernel: &mut Kernel, node: NodeId, how: Down) {
+        let (host, mut io) = self.host(kernel, node);
+        match how {
+            Down::PowerLoss => host.on_power_loss(io.kernel),
+            Down::Exit | Down::Kill => host.on_process_end(&mut io, how),
+        }
+    }
+
+    fn on_boot(&mut self, kernel: &mut Kernel, node: NodeId) {
+        self.host(kernel, node).0.powered = true;
+    }
+
+    fn describe(&self, what: &'static str, id: u64) -> String {
+        if !(what.starts_with("tcp ") || what.starts_with("udp ")) {
+            return String::new();
+        }
+        let at = SocketRef { slot: (id & 0xf_ffff) as u32, generation: (id >> 20 & 0xfff_ffff) as u32 };
+        let Some(host) = self.hosts.get((id >> 48) as usize) else { return what.to_owned() };
+        match host.sockets.get(at) {
+            Some(Socket::Connection(c)) => {
+                let peer = self.hosts.get(c.flow.to.index()).map_or("?", |h| &*h.name);
+                format!("{what} on {}:{} > {peer}:{}", host.name, c.key.local.port(), c.key.remote.port())
+            }
+            Some(Socket::Listener(l)) => format!("{what} on {}:{}", host.name, l.local.port()),
+            Some(Socket::Datagrams(d)) => format!("{what} on {}:{}", host.name, d.local.port()),
+            None => format!("{what} on {}, of a socket that is closed", host.name),
+        }
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.wire.counters.list()
+    }
+}

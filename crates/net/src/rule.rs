@@ -1,0 +1,193 @@
+//! Fault rules: what faults do to links and ports, each with its own count of what it hit.
+//!
+//! Rules are held by the number of their fault, and several may cover one link. A link is cut while *any* cut covers
+//! it; extra latencies add up; losses are independent. So the end of one fault never heals another.
+//!
+//! A **cut** drops a packet whose departure or whose arrival falls within it: what is under way when the link breaks
+//! is lost, and what is sent into the break is too. A packet that leaves before and arrives after a short cut passes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use stormglass_kernel::{NodeId, saturating_nanos};
+
+use crate::packet::Protocol;
+
+/// An ordered pair of nodes: who sends, who receives.
+pub type Pair = (NodeId, NodeId);
+
+/// On which side of a node a filter drops packets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Direction {
+    /// Packets that arrive at the node for the port: `iptables -A INPUT --dport … -j DROP`.
+    In,
+    /// Packets that leave the node for the port of anyone else: `iptables -A OUTPUT --dport … -j DROP`.
+    Out,
+}
+
+/// What a fault hit so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RuleHits {
+    /// Packets that it dropped, or would have: each of several cuts over one link counts the packet.
+    pub packets_dropped: u64,
+    /// Packets that it held back.
+    pub packets_delayed: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Cut(Vec<Pair>),
+    Latency { pairs: Vec<Pair>, extra_ns: u64, jitter_ns: u64 },
+    Loss { pairs: Vec<Pair>, ppm: u32 },
+    Block { node: NodeId, port: u16, protocol: Protocol, direction: Direction },
+}
+
+/// What covers one link now, in order of fault.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OnLink {
+    pub(crate) cuts: Vec<u32>,
+    /// Fault, extra, jitter; in nanoseconds.
+    pub(crate) latencies: Vec<(u32, u64, u64)>,
+    /// Fault, parts per million.
+    pub(crate) losses: Vec<(u32, u32)>,
+}
+
+/// Rules in force.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: BTreeMap<u32, Vec<Rule>>,
+    hits: BTreeMap<u32, RuleHits>,
+    links: BTreeMap<Pair, OnLink>,
+    blocks: BTreeMap<(NodeId, Protocol, Direction, u16), Vec<u32>>,
+}
+
+impl Rules {
+    /// Cuts links: see the head of this file for which packets that drops.
+    pub fn cut(&mut self, fault: u32, pairs: &[Pair]) {
+        self.add(fault, Rule::Cut(pairs.to_vec()));
+    }
+
+    /// Delays every packet on the links by `extra`, and on top by a uniform draw from zero to `jitter`; one way.
+    pub fn add_latency(&mut self, fault: u32, pairs: &[Pair], extra: Duration, jitter: Duration) {
+        let (extra_ns, jitter_ns) = (saturating_nanos(extra), saturating_nanos(jitter));
+        self.add(fault, Rule::Latency { pairs: pairs.to_vec(), extra_ns, jitter_ns });
+    }
+
+    /// Loses `ppm` of a million packets on the links, each for itself.
+    pub fn add_loss(&mut self, fault: u32, pairs: &[Pair], ppm: u32) {
+        self.add(fault, Rule::Loss { pairs: pairs.to_vec(), ppm });
+    }
+
+    /// Drops packets to one destination port at one node. What stays inside the node is not filtered.
+    pub fn block_port(&mut self, fault: u32, node: NodeId, port: u16, protocol: Protocol, direction: Direction) {
+        self.add(fault, Rule::Block { node, port, protocol, direction });
+    }
+
+    /// Ends every rule of a fault. Says whether there was one. Its counts stay.
+    pub fn remove(&mut self, fault: u32) -> bool {
+        let there = self.rules.remove(&fault).is_some();
+        self.rebuild();
+        there
+    }
+
+    /// What a fault hit so far; zero for one that never began.
+    #[must_use]
+    pub fn hits(&self, fault: u32) -> RuleHits {
+        self.hits.get(&fault).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, fault: u32, rule: Rule) {
+        self.rules.entry(fault).or_default().push(rule);
+        self.rebuild();
+    }
+
+    /// Rules change rarely and are asked often: what covers each link and port is worked out here.
+    fn rebuild(&mut self) {
+        self.links.clear();
+        self.blocks.clear();
+        for (&fault, rules) in &self.rules {
+            for rule in rules {
+                match rule {
+                    Rule::Cut(pairs) => {
+                        pairs.iter().for_each(|&p| self.links.entry(p).or_default().cuts.push(fault));
+                    }
+                    Rule::Latency { pairs, extra_ns, jitter_ns } => pairs.iter().for_each(|&p| {
+                        self.links.entry(p).or_default().latencies.push((fault, *extra_ns, *jitter_ns));
+                    }),
+                    Rule::Loss { pairs, ppm } => {
+                        pairs.iter().for_each(|&p| self.links.entry(p).or_default().losses.push((fault, *ppm)));
+                    }
+                    Rule::Block { node, port, protocol, direction } => {
+                        self.blocks.entry((*node, *protocol, *direction, *port)).or_default().push(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub(crate) fn on_link(&self, pair: Pair) -> Option<&OnLink> {
+        self.links.get(&pair)
+    }
+
+    /// Whether a cut covers the link. Counts the packet if so.
+    pub(crate) fn cuts(&mut self, pair: Pair) -> bool {
+        let Self { links, hits, .. } = self;
+        let Some(on) = links.get(&pair).filter(|on| !on.cuts.is_empty()) else { return false };
+        on.cuts.iter().for_each(|&fault| hits.entry(fault).or_default().packets_dropped += 1);
+        true
+    }
+
+    /// Whether a filter drops packets to `port` here. Counts the packet if so.
+    pub(crate) fn blocks(&mut self, node: NodeId, protocol: Protocol, direction: Direction, port: u16) -> bool {
+        let Self { blocks, hits, .. } = self;
+        let Some(faults) = blocks.get(&(node, protocol, direction, port)) else { return false };
+        faults.iter().for_each(|&fault| hits.entry(fault).or_default().packets_dropped += 1);
+        true
+    }
+
+    pub(crate) fn count_dropped(&mut self, fault: u32) {
+        self.hits.entry(fault).or_default().packets_dropped += 1;
+    }
+
+    pub(crate) fn count_delayed(&mut self, fault: u32) {
+        self.hits.entry(fault).or_default().packets_delayed += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeId = NodeId::from_index(1);
+    const B: NodeId = NodeId::from_index(2);
+
+    #[test]
+    fn the_end_of_one_cut_does_not_heal_another() {
+        let mut rules = Rules::default();
+        rules.cut(1, &[(A, B)]);
+        rules.cut(2, &[(A, B), (B, A)]);
+        assert!(rules.cuts((A, B)) && rules.cuts((B, A)));
+        assert!(rules.remove(1));
+        assert!(rules.cuts((A, B)));
+        assert!(rules.remove(2) && !rules.remove(2));
+        assert!(!rules.cuts((A, B)) && rules.is_empty());
+        assert_eq!([1, 2, 3].map(|f| rules.hits(f).packets_dropped), [1, 3, 0]);
+    }
+
+    #[test]
+    fn a_filter_drops_its_port_on_its_side_only() {
+        let mut rules = Rules::default();
+        rules.block_port(7, A, 2380, Protocol::Tcp, Direction::In);
+        assert!(rules.blocks(A, Protocol::Tcp, Direction::In, 2380));
+        assert!(!rules.blocks(A, Protocol::Tcp, Direction::Out, 2380));
+        assert!(!rules.blocks(A, Protocol::Udp, Direction::In, 2380));
+        assert!(!rules.blocks(A, Protocol::Tcp, Direction::In, 2379));
+        assert!(!rules.blocks(B, Protocol::Tcp, Direction::In, 2380));
+        assert_eq!(rules.hits(7), RuleHits { packets_dropped: 1, packets_delayed: 0 });
+    }
+}

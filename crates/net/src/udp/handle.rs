@@ -1,0 +1,253 @@
+//! What a program holds of UDP.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use super::socket::{DATAGRAM_MAX, Datagrams};
+use crate::address::to_v4;
+use crate::error::Cause;
+use crate::handle::Handle;
+use crate::tcp::connection::Io;
+
+const WHAT: &str = "udp socket";
+
+/// A UDP socket. Dropping it closes it; what was sent still leaves.
+#[derive(PartialEq, Eq, Debug)]
+pub struct UdpSocket(Handle);
+
+/// A datagram and who sent it.
+pub type Received = (Vec<u8>, SocketAddr);
+
+impl UdpSocket {
+    /// Binds. Port 0 asks for an ephemeral one.
+    ///
+    /// # Errors
+    /// `AddrInUse` when another socket has the port, `AddrNotAvailable` when the address is not this host's.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let handle = Handle::create(WHAT, |host, io| Ok(host.bind_datagrams(io.kernel, to_v4(address)?, address)?))?;
+        Ok(Self(handle))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Datagrams, &mut Io<'_>) -> R) -> io::Result<R> {
+        self.0.with(WHAT, |host, io| Some(f(host.sockets.datagrams(self.0.at)?, io)))
+    }
+
+    /// Sends to and receives from `peer` only, from now on.
+    ///
+    /// # Errors
+    /// When there is no such host or network.
+    pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        let handle = self.0;
+        let connected = handle.with(WHAT, |host, io| {
+            let route = to_v4(peer).and_then(|v4| Ok((v4, host.route(io.kernel, *v4.ip())?)));
+            let (own_node, socket) = (host.node, host.sockets.datagrams(handle.at)?);
+            Some(route.map(|(v4, (node, ip, own_ip))| {
+                socket.connected = Some(std::net::SocketAddrV4::new(ip, v4.port()));
+                // As Linux does, the socket takes the address from which it speaks to the peer.
+                if socket.local.ip().is_unspecified() && node != own_node {
+                    socket.shown.set_ip(own_ip.into());
+                } else if socket.local.ip().is_unspecified() {
+                    socket.shown.set_ip(ip.into());
+                }
+            }))
+        })?;
+        Ok(connected?)
+    }
+
+    /// Sends a datagram to `to`, or to the connected peer; it leaves when the poll ends.
+    ///
+    /// # Errors
+    /// Too long, no destination, no such host; `ConnectionRefused` once after a peer answered that nobody listens.
+    pub fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8], to: Option<SocketAddr>) -> Poll<io::Result<usize>> {
+        let handle = self.0;
+        let sent = self.send(bytes, to, |socket, io| {
+            socket.writers.park(io.kernel, cx.waker());
+            handle.note_wait(io, "udp send");
+        });
+        match sent {
+            Ok(Some(n)) => Poll::Ready(Ok(n)),
+            Ok(None) => Poll::Pending,
+            Err(e) => Poll::Ready(Err(e)),
+        }
+    }
+
+    /// As [`UdpSocket::poll_send`], without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is no room.
+    pub fn try_send(&self, bytes: &[u8], to: Option<SocketAddr>) -> io::Result<usize> {
+        self.send(bytes, to, |_, _| {})?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(
+        &self,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+        full: impl FnOnce(&mut Datagrams, &mut Io<'_>),
+    ) -> io::Result<Option<usize>> {
+        let handle = self.0;
+        let outcome = handle.with(WHAT, |host, io| {
+            let node = host.node.index() as u64;
+            let route = |ip| host.route(io.kernel, ip).map(|_| ());
+            let to = to.map(|to| to_v4(to).and_then(|to| route(*to.ip()).map(|()| to))).transpose();
+            let socket = host.sockets.datagrams(handle.at)?;
+            if let Some(cause) = socket.error.take() {
+                return Some(Err(cause));
+            }
+            let to = match to.map(|to| to.or(socket.connected)) {
+                Ok(Some(to)) => to,
+                Ok(None) => return Some(Err(Cause::DestinationRequired)),
+                Err(cause) => return Some(Err(cause)),
+            };
+            if bytes.len() > DATAGRAM_MAX {
+                return Some(Err(Cause::MessageTooLong));
+            }
+            if !socket.has_room() {
+                full(socket, io);
+                return Some(Ok(None));
+            }
+            let mut payload = io.wire.packets.buffer();
+            payload.extend_from_slice(bytes);
+            socket.send(io.kernel, node, to, payload);
+            Some(Ok(Some(bytes.len())))
+        })?;
+        Ok(outcome?)
+    }
+
+    /// Takes the oldest datagram, or a copy of it if `peek`. What does not fit the caller's buffer is the caller's to
+    /// drop.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` once after the connected peer answered that nobody listens.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, peek: bool) -> Poll<io::Result<Received>> {
+        let handle = self.0;
+        let outcome = self.with(|socket, io| match receive(socket, peek) {
+            None => {
+                socket.readers.park(io.kernel, cx.waker());
+                handle.note_wait(io, "udp receive");
+                Poll::Pending
+            }
+            Some(result) => Poll::Ready(result),
+        });
+        outcome.unwrap_or_else(|stale| Poll::Ready(Err(stale)))
+    }
+
+    /// As [`UdpSocket::poll_recv`], without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there.
+    pub fn try_recv(&self, peek: bool) -> io::Result<Received> {
+        self.with(|socket, _| receive(socket, peek))?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+    }
+
+    /// Whether receiving and sending would not wait.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn readiness(&self) -> io::Result<(bool, bool)> {
+        self.with(|socket, _| ready(socket))
+    }
+
+    /// Waits until receiving (if `read`) or sending (if `write`) would not wait.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn poll_ready(&self, cx: &mut Context<'_>, read: bool, write: bool) -> Poll<io::Result<(bool, bool)>> {
+        let handle = self.0;
+        let outcome = self.with(|socket, io| {
+            let (readable, writable) = ready(socket);
+            if read && readable || write && writable {
+                return Poll::Ready(Ok((readable, writable)));
+            }
+            if read {
+                socket.readers.park(io.kernel, cx.waker());
+            }
+            if write {
+                socket.writers.park(io.kernel, cx.waker());
+            }
+            handle.note_wait(io, if read { "udp receive" } else { "udp send" });
+            Poll::Pending
+        });
+        outcome.unwrap_or_else(|stale| Poll::Ready(Err(stale)))
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.with(|socket, _| socket.shown)
+    }
+
+    /// The peer it is connected to.
+    ///
+    /// # Errors
+    /// `NotConnected` when there is none.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.with(|socket, _| socket.connected)?.map(Into::into).ok_or_else(|| Cause::NotConnected.into())
+    }
+
+    /// An error that no call has told yet.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.with(|socket, _| socket.error.take().map(Into::into))
+    }
+
+    /// Whether broadcasts may be sent. Kept and told, without effect.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.with(|socket, _| socket.broadcast)
+    }
+
+    /// Sets what [`UdpSocket::broadcast`] tells.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.with(|socket, _| socket.broadcast = on)
+    }
+
+    /// Time to live of packets. Kept and told, without effect.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.with(|socket, _| socket.ttl)
+    }
+
+    /// Sets what [`UdpSocket::ttl`] tells.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.with(|socket, _| socket.ttl = ttl)
+    }
+}
+
+fn ready(socket: &Datagrams) -> (bool, bool) {
+    let error = socket.error.is_some();
+    (!socket.queue.is_empty() || error, socket.has_room() || error)
+}
+
+fn receive(socket: &mut Datagrams, peek: bool) -> Option<io::Result<Received>> {
+    if let Some(cause) = socket.error.take() {
+        return Some(Err(cause.into()));
+    }
+    let (from, payload) = if peek { socket.queue.front().cloned()? } else { socket.receive()? };
+    Some(Ok((payload, from.into())))
+}
+
+impl Drop for UdpSocket {
+    fn drop(&mut self) {
+        let handle = self.0;
+        let _ = handle.with(WHAT, |host, io| {
+            host.drop_datagrams(io.kernel, handle.at);
+            Some(())
+        });
+    }
+}

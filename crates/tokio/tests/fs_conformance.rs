@@ -1,0 +1,489 @@
+//! One list of behaviours, run against a real directory through the real tokio and against the simulated disk: both must
+//! give what is written here.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::io::{self, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use real_tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use stormglass_disk::{Disk, DiskOptions};
+use stormglass_kernel::{Options, Simulation};
+use stormglass_tokio::fs::{self, File, OpenOptions};
+
+type Behaviour = Pin<Box<dyn Future<Output = Vec<String>>>>;
+
+/// A result in a word: what it holds, or the name of its error.
+fn word<T: Debug>(result: io::Result<T>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => match error.raw_os_error() {
+            Some(1) => "EPERM".into(),
+            Some(2) => "ENOENT".into(),
+            Some(9) => "EBADF".into(),
+            Some(17) => "EEXIST".into(),
+            Some(20) => "ENOTDIR".into(),
+            Some(21) => "EISDIR".into(),
+            Some(22) => "EINVAL".into(),
+            Some(36) => "ENAMETOOLONG".into(),
+            Some(39) => "ENOTEMPTY".into(),
+            _ => format!("{:?}", error.kind()),
+        },
+    }
+}
+
+async fn text(path: impl AsRef<Path>) -> String {
+    match fs::read(path).await {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => word::<()>(Err(error)),
+    }
+}
+
+async fn names(path: impl AsRef<Path>) -> String {
+    let mut names = Vec::new();
+    match fs::read_dir(path).await {
+        Ok(mut dir) => {
+            while let Ok(Some(entry)) = dir.next_entry().await {
+                let kind = entry.file_type().await.map_or('?', |t| if t.is_dir() { '/' } else { ' ' });
+                names.push(format!("{}{kind}", entry.file_name().to_string_lossy()).trim().to_owned());
+            }
+        }
+        Err(error) => return word::<()>(Err(error)),
+    }
+    names.sort();
+    names.join(",")
+}
+
+macro_rules! behaviours {
+    ($($name:ident => $expected:expr, |$dir:ident, $saw:ident| $body:block)*) => {
+        const BEHAVIOURS: &[(&str, &[&str], fn(PathBuf) -> Behaviour)] = &[$((stringify!($name), &$expected, $name)),*];
+        $(fn $name($dir: PathBuf) -> Behaviour {
+            Box::pin(async move {
+                let mut $saw = Vec::new();
+                $body
+                $saw
+            })
+        })*
+    };
+}
+
+macro_rules! saw {
+    ($saw:ident, $result:expr) => {
+        $saw.push(word($result))
+    };
+}
+
+behaviours! {
+    write_then_read => ["()", "hello", "Ok(true)"], |dir, saw| {
+        saw!(saw, fs::write(dir.join("a"), "hello").await);
+        saw.push(text(dir.join("a")).await);
+        saw.push(format!("{:?}", fs::try_exists(dir.join("a")).await.map_err(|e| e.kind())));
+    }
+    write_replaces_all => ["by"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "hello").await;
+        let _ = fs::write(dir.join("a"), "by").await;
+        saw.push(text(dir.join("a")).await);
+    }
+    read_of_nothing => ["ENOENT", "ENOENT", "Ok(false)"], |dir, saw| {
+        saw!(saw, fs::read(dir.join("a")).await);
+        saw!(saw, File::open(dir.join("a")).await.map(drop));
+        saw.push(format!("{:?}", fs::try_exists(dir.join("a")).await.map_err(|e| e.kind())));
+    }
+    read_to_string_refuses_other_bytes => ["InvalidData"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), [0xff, 0xfe]).await;
+        saw!(saw, fs::read_to_string(dir.join("a")).await);
+    }
+    create_new_refuses_an_existing_file => ["()", "EEXIST", "EEXIST"], |dir, saw| {
+        saw!(saw, File::create_new(dir.join("a")).await.map(drop));
+        saw!(saw, File::create_new(dir.join("a")).await.map(drop));
+        saw!(saw, OpenOptions::new().write(true).create_new(true).open(&dir).await.map(drop));
+    }
+    options_that_contradict => ["InvalidInput", "InvalidInput", "InvalidInput", "InvalidInput"], |dir, saw| {
+        let kind = |r: io::Result<File>| r.map_or_else(|e| format!("{:?}", e.kind()), |_| "ok".into());
+        let a = dir.join("a");
+        saw.push(kind(OpenOptions::new().open(&a).await));
+        saw.push(kind(OpenOptions::new().read(true).create(true).open(&a).await));
+        saw.push(kind(OpenOptions::new().read(true).truncate(true).open(&a).await));
+        saw.push(kind(OpenOptions::new().append(true).truncate(true).open(&a).await));
+    }
+    a_missing_directory_before_the_name => ["ENOENT", "ENOENT", "ENOENT"], |dir, saw| {
+        saw!(saw, fs::write(dir.join("no/a"), "x").await);
+        saw!(saw, fs::create_dir(dir.join("no/a")).await);
+        saw!(saw, fs::metadata(dir.join("no/a")).await.map(drop));
+    }
+    a_file_where_a_directory_must_be => ["ENOTDIR", "ENOTDIR", "ENOTDIR", "ENOTDIR", "EISDIR"], |dir, saw| {
+        let _ = fs::write(dir.join("f"), "x").await;
+        saw!(saw, fs::write(dir.join("f/a"), "x").await);
+        saw!(saw, fs::metadata(dir.join("f/")).await.map(drop));
+        saw!(saw, fs::create_dir_all(dir.join("f/a/b")).await);
+        saw.push(names(dir.join("f")).await);
+        saw!(saw, fs::write(dir.join("g/"), "x").await);
+    }
+    a_directory_where_a_file_must_be => ["EISDIR", "EISDIR", "EISDIR", "()", "EISDIR"], |dir, saw| {
+        let _ = fs::create_dir(dir.join("d")).await;
+        saw!(saw, fs::write(dir.join("d"), "x").await);
+        saw!(saw, fs::read(dir.join("d")).await);
+        saw!(saw, fs::remove_file(dir.join("d")).await);
+        let mut opened = File::open(dir.join("d")).await;
+        saw!(saw, opened.as_ref().map(drop).map_err(|e| io::Error::from(e.kind())));
+        if let Ok(file) = &mut opened {
+            saw!(saw, file.read(&mut [0; 4]).await);
+        }
+    }
+    names_that_are_too_long => ["ENAMETOOLONG", "()", "ENAMETOOLONG"], |dir, saw| {
+        saw!(saw, fs::write(dir.join("x".repeat(256)), "x").await);
+        saw!(saw, fs::write(dir.join("x".repeat(255)), "x").await);
+        saw!(saw, fs::metadata(dir.join("x/".repeat(2_100))).await.map(drop));
+    }
+    empty_and_nul_paths => ["ENOENT", "InvalidInput"], |_dir, saw| {
+        saw!(saw, fs::read("").await);
+        saw.push(fs::read("a\0b").await.map_or_else(|e| format!("{:?}", e.kind()), |_| "ok".into()));
+    }
+    reading_in_parts_and_to_the_end => ["3", "abc", "2", "0"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcde").await;
+        if let Ok(mut file) = File::open(dir.join("a")).await {
+            let mut part = [0; 3];
+            saw!(saw, file.read(&mut part).await);
+            saw.push(String::from_utf8_lossy(&part).into_owned());
+            saw!(saw, file.read(&mut part).await);
+            saw!(saw, file.read(&mut part).await);
+        }
+    }
+    writing_moves_the_position_and_seek_moves_it_back => ["6", "aBCdef", "def"], |dir, saw| {
+        if let Ok(mut file) = OpenOptions::new().read(true).write(true).create(true).open(dir.join("a")).await {
+            let _ = file.write_all(b"abcdef").await;
+            saw!(saw, file.stream_position().await);
+            let _ = file.seek(SeekFrom::Start(1)).await;
+            let _ = file.write_all(b"BC").await;
+            let _ = file.flush().await;
+            saw.push(text(dir.join("a")).await);
+            let mut rest = String::new();
+            let _ = file.read_to_string(&mut rest).await;
+            saw.push(rest);
+        }
+    }
+    seek_from_the_end_and_before_the_start => ["2", "EINVAL", "2", "4"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcde").await;
+        if let Ok(mut file) = File::open(dir.join("a")).await {
+            saw!(saw, file.seek(SeekFrom::End(-3)).await);
+            saw!(saw, file.seek(SeekFrom::Current(-9)).await);
+            saw!(saw, file.stream_position().await);
+            saw!(saw, file.seek(SeekFrom::Current(2)).await);
+        }
+    }
+    seek_beyond_the_end_leaves_a_hole => ["[97, 0, 0, 0, 98]", "5"], |dir, saw| {
+        if let Ok(mut file) = File::create(dir.join("a")).await {
+            let _ = file.write_all(b"a").await;
+            let _ = file.seek(SeekFrom::Start(4)).await;
+            let _ = file.write_all(b"b").await;
+            let _ = file.flush().await;
+            saw!(saw, fs::read(dir.join("a")).await);
+            saw!(saw, file.metadata().await.map(|m| m.len()));
+        }
+    }
+    a_read_ahead_is_given_back_before_a_write => ["abXYef"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcdef").await;
+        if let Ok(mut file) = OpenOptions::new().read(true).write(true).open(dir.join("a")).await {
+            let _ = file.read_exact(&mut [0; 2]).await;
+            let _ = file.write_all(b"XY").await;
+            let _ = file.flush().await;
+            saw.push(text(dir.join("a")).await);
+        }
+    }
+    append_goes_to_the_end_wherever_the_position_is => ["abcdXY", "6"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcd").await;
+        if let Ok(mut file) = OpenOptions::new().append(true).open(dir.join("a")).await {
+            let _ = file.seek(SeekFrom::Start(0)).await;
+            let _ = file.write_all(b"XY").await;
+            let _ = file.flush().await;
+            saw.push(text(dir.join("a")).await);
+            saw!(saw, file.stream_position().await);
+        }
+    }
+    two_handles_that_append_do_not_overwrite => ["onetwothree"], |dir, saw| {
+        let options = OpenOptions::new().append(true).create(true).clone();
+        if let (Ok(mut a), Ok(mut b)) = (options.open(dir.join("a")).await, options.open(dir.join("a")).await) {
+            for (file, word) in [(&mut a, "one"), (&mut b, "two")] {
+                let _ = file.write_all(word.as_bytes()).await;
+                let _ = file.flush().await;
+            }
+            let _ = a.write_all(b"three").await;
+            let _ = a.flush().await;
+            saw.push(text(dir.join("a")).await);
+        }
+    }
+    a_handle_opened_for_one_thing_refuses_the_other => ["EBADF", "3", "Uncategorized"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abc").await;
+        if let Ok(mut file) = OpenOptions::new().write(true).open(dir.join("a")).await {
+            saw!(saw, file.read(&mut [0; 4]).await);
+        }
+        if let Ok(mut file) = File::open(dir.join("a")).await {
+            // The write is handed over, and its error comes with the flush; of the number only the kind is left.
+            saw!(saw, file.write(b"xyz").await);
+            let flushed = file.flush().await;
+            saw.push(flushed.map_or_else(|e| format!("{:?}", e.kind()), |()| "ok".into()));
+        }
+    }
+    an_error_of_a_write_surfaces_once_at_the_next => ["3", "EBADF", "3"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abc").await;
+        if let Ok(mut file) = File::open(dir.join("a")).await {
+            saw!(saw, file.write(b"xyz").await);
+            saw!(saw, file.write(b"xyz").await);
+            saw!(saw, file.write(b"xyz").await);
+        }
+    }
+    a_sync_does_not_report_a_failed_write => ["()", "Uncategorized"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abc").await;
+        if let Ok(mut file) = File::open(dir.join("a")).await {
+            let _ = file.write(b"xyz").await;
+            saw!(saw, file.sync_all().await);
+            saw.push(file.write(b"x").await.map_or_else(|e| format!("{:?}", e.kind()), |n| n.to_string()));
+        }
+    }
+    set_len_cuts_and_grows => ["ab", "[97, 98, 0, 0]", "()", "[0, 0]"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcdef").await;
+        if let Ok(file) = OpenOptions::new().write(true).open(dir.join("a")).await {
+            let _ = file.set_len(2).await;
+            saw.push(text(dir.join("a")).await);
+            let _ = file.set_len(4).await;
+            saw!(saw, fs::read(dir.join("a")).await);
+            let _ = file.set_len(0).await;
+            saw!(saw, file.set_len(2).await);
+            saw!(saw, fs::read(dir.join("a")).await);
+        }
+    }
+    set_len_needs_a_handle_for_writing => ["EINVAL"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abc").await;
+        if let Ok(file) = File::open(dir.join("a")).await {
+            saw!(saw, file.set_len(1).await);
+        }
+    }
+    set_len_does_not_move_the_position => ["[0, 0, 0, 100]"], |dir, saw| {
+        if let Ok(mut file) = File::create(dir.join("a")).await {
+            let _ = file.write_all(b"abc").await;
+            let _ = file.set_len(0).await;
+            let _ = file.write_all(b"d").await;
+            let _ = file.flush().await;
+            saw!(saw, fs::read(dir.join("a")).await);
+        }
+    }
+    a_clone_shares_the_position => ["2", "cd"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcd").await;
+        if let Ok(mut file) = File::open(dir.join("a")).await
+            && let Ok(mut clone) = file.try_clone().await
+        {
+            saw!(saw, file.read_exact(&mut [0; 2]).await);
+            let mut rest = String::new();
+            let _ = clone.read_to_string(&mut rest).await;
+            saw.push(rest);
+        }
+    }
+    an_unlinked_file_lives_while_it_is_open => ["ENOENT", "still here"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "still here").await;
+        if let Ok(mut file) = File::open(dir.join("a")).await {
+            let _ = fs::remove_file(dir.join("a")).await;
+            saw.push(text(dir.join("a")).await);
+            let mut rest = String::new();
+            let _ = file.read_to_string(&mut rest).await;
+            saw.push(rest);
+        }
+    }
+    a_removed_name_can_be_made_again => ["()", "new", "ENOENT"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "old").await;
+        saw!(saw, fs::remove_file(dir.join("a")).await);
+        let _ = fs::write(dir.join("a"), "new").await;
+        saw.push(text(dir.join("a")).await);
+        let _ = fs::remove_file(dir.join("a")).await;
+        saw!(saw, fs::remove_file(dir.join("a")).await);
+    }
+    rename_replaces_in_one_step => ["()", "ENOENT", "new"], |dir, saw| {
+        let _ = fs::write(dir.join("cur"), "old").await;
+        let _ = fs::write(dir.join("tmp"), "new").await;
+        saw!(saw, fs::rename(dir.join("tmp"), dir.join("cur")).await);
+        saw.push(text(dir.join("tmp")).await);
+        saw.push(text(dir.join("cur")).await);
+    }
+    a_handle_follows_a_rename_and_outlives_a_replacement => ["old!", "new"], |dir, saw| {
+        let _ = fs::write(dir.join("cur"), "old").await;
+        let _ = fs::write(dir.join("tmp"), "new").await;
+        if let Ok(mut file) = OpenOptions::new().read(true).write(true).open(dir.join("cur")).await {
+            let _ = fs::rename(dir.join("tmp"), dir.join("cur")).await;
+            let _ = file.seek(SeekFrom::End(0)).await;
+            let _ = file.write_all(b"!").await;
+            let _ = file.rewind().await;
+            let mut all = String::new();
+            let _ = file.read_to_string(&mut all).await;
+            saw.push(all);
+            saw.push(text(dir.join("cur")).await);
+        }
+    }
+    rename_of_directories => ["()", "x", "ENOTEMPTY", "()", "EINVAL", "ENOENT"], |dir, saw| {
+        let _ = fs::create_dir_all(dir.join("d/e")).await;
+        let _ = fs::write(dir.join("d/e/a"), "x").await;
+        saw!(saw, fs::rename(dir.join("d"), dir.join("f")).await);
+        saw.push(text(dir.join("f/e/a")).await);
+        let _ = fs::create_dir_all(dir.join("g/h")).await;
+        saw!(saw, fs::rename(dir.join("f"), dir.join("g")).await);
+        let _ = fs::remove_dir(dir.join("g/h")).await;
+        saw!(saw, fs::rename(dir.join("f"), dir.join("g")).await);
+        saw!(saw, fs::rename(dir.join("g"), dir.join("g/e/inside")).await);
+        saw!(saw, fs::rename(dir.join("nothing"), dir.join("g")).await);
+    }
+    rename_between_kinds => ["EISDIR", "ENOTDIR", "()", "x"], |dir, saw| {
+        let _ = fs::create_dir(dir.join("d")).await;
+        let _ = fs::write(dir.join("f"), "x").await;
+        saw!(saw, fs::rename(dir.join("f"), dir.join("d")).await);
+        saw!(saw, fs::rename(dir.join("d"), dir.join("f")).await);
+        saw!(saw, fs::rename(dir.join("f"), dir.join("f")).await);
+        saw.push(text(dir.join("f")).await);
+    }
+    directories_are_made_and_removed => ["()", "EEXIST", "()", "()", "ENOTEMPTY", "()", "()", "ENOENT"], |dir, saw| {
+        saw!(saw, fs::create_dir(dir.join("d")).await);
+        saw!(saw, fs::create_dir(dir.join("d")).await);
+        saw!(saw, fs::create_dir_all(dir.join("d")).await);
+        saw!(saw, fs::create_dir_all(dir.join("d/e/f/")).await);
+        saw!(saw, fs::remove_dir(dir.join("d")).await);
+        saw!(saw, fs::remove_dir(dir.join("d/e/f")).await);
+        saw!(saw, fs::remove_dir_all(dir.join("d")).await);
+        saw!(saw, fs::remove_dir(dir.join("d")).await);
+    }
+    removing_the_wrong_kind => ["ENOTDIR", "ENOTDIR", "EEXIST", "EEXIST", "ENOTDIR"], |dir, saw| {
+        let _ = fs::write(dir.join("f"), "x").await;
+        saw!(saw, fs::remove_dir(dir.join("f")).await);
+        saw!(saw, fs::remove_dir_all(dir.join("f")).await);
+        saw!(saw, fs::create_dir(dir.join("f")).await);
+        saw!(saw, fs::create_dir_all(dir.join("f")).await);
+        saw!(saw, fs::remove_file(dir.join("f/")).await);
+    }
+    reading_a_directory => ["a,d/", "", "ENOENT"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "x").await;
+        let _ = fs::create_dir(dir.join("d")).await;
+        saw.push(names(&dir).await);
+        saw.push(names(dir.join("d")).await);
+        saw.push(names(dir.join("no")).await);
+    }
+    entries_know_their_paths_and_metadata => ["true", "5", "true"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcde").await;
+        if let Ok(mut entries) = fs::read_dir(&dir).await
+            && let Ok(Some(entry)) = entries.next_entry().await
+        {
+            saw.push((entry.path() == dir.join("a")).to_string());
+            saw!(saw, entry.metadata().await.map(|m| m.len()));
+            saw.push(entry.metadata().await.is_ok_and(|m| m.is_file() && !m.is_dir() && !m.is_symlink()).to_string());
+        }
+    }
+    metadata_of_files_and_directories => ["(3, true, false)", "(false, true)", "(false, true)"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abc").await;
+        saw!(saw, fs::metadata(dir.join("a")).await.map(|m| (m.len(), m.is_file(), m.is_dir())));
+        saw!(saw, fs::metadata(&dir).await.map(|m| (m.is_file(), m.is_dir())));
+        saw!(saw, fs::symlink_metadata(&dir).await.map(|m| (m.is_file(), m.is_dir())));
+    }
+    modified_does_not_run_backwards => ["true", "true"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abc").await;
+        let first = fs::metadata(dir.join("a")).await.and_then(|m| m.modified());
+        let _ = fs::write(dir.join("a"), "abcd").await;
+        let second = fs::metadata(dir.join("a")).await.and_then(|m| m.modified());
+        saw.push(first.is_ok().to_string());
+        saw.push(matches!((first, second), (Ok(a), Ok(b)) if a <= b).to_string());
+    }
+    permissions_are_kept => ["33152", "33188"], |dir, saw| {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let _ = fs::write(dir.join("a"), "abc").await;
+        let _ = fs::set_permissions(dir.join("a"), std::fs::Permissions::from_mode(0o600)).await;
+        saw!(saw, fs::metadata(dir.join("a")).await.map(|m| m.mode()));
+        if let Ok(file) = File::open(dir.join("a")).await {
+            let _ = file.set_permissions(std::fs::Permissions::from_mode(0o644)).await;
+            saw!(saw, file.metadata().await.map(|m| m.mode()));
+        }
+    }
+    copy_takes_bytes_and_length => ["5", "hello", "InvalidInput", "ENOENT"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "hello").await;
+        let _ = fs::write(dir.join("b"), "something longer").await;
+        saw!(saw, fs::copy(dir.join("a"), dir.join("b")).await);
+        saw.push(text(dir.join("b")).await);
+        let of_a_directory = fs::copy(&dir, dir.join("c")).await;
+        saw.push(of_a_directory.map_or_else(|e| format!("{:?}", e.kind()), |n| n.to_string()));
+        saw!(saw, fs::copy(dir.join("no"), dir.join("c")).await);
+    }
+    hard_links_share_their_bytes => ["()", "shared!", "2", "EEXIST", "EPERM", "shared!"], |dir, saw| {
+        use std::os::unix::fs::MetadataExt;
+        let _ = fs::write(dir.join("a"), "shared").await;
+        saw!(saw, fs::hard_link(dir.join("a"), dir.join("b")).await);
+        if let Ok(mut file) = OpenOptions::new().append(true).open(dir.join("b")).await {
+            let _ = file.write_all(b"!").await;
+            let _ = file.flush().await;
+        }
+        saw.push(text(dir.join("a")).await);
+        saw!(saw, fs::metadata(dir.join("a")).await.map(|m| m.nlink()));
+        saw!(saw, fs::hard_link(dir.join("a"), dir.join("b")).await);
+        saw!(saw, fs::hard_link(&dir, dir.join("c")).await);
+        let _ = fs::remove_file(dir.join("a")).await;
+        saw.push(text(dir.join("b")).await);
+    }
+    canonicalize_resolves_dots => ["true", "ENOENT", "ENOTDIR"], |dir, saw| {
+        let _ = fs::create_dir(dir.join("d")).await;
+        let _ = fs::write(dir.join("a"), "x").await;
+        let plain = fs::canonicalize(&dir).await.map(|d| d.join("a")).ok();
+        saw.push((fs::canonicalize(dir.join("d/.././a")).await.ok() == plain).to_string());
+        saw!(saw, fs::canonicalize(dir.join("no")).await);
+        saw!(saw, fs::canonicalize(dir.join("a/..")).await);
+    }
+    syncs_succeed_on_files_and_directories => ["()", "()", "()", "()"], |dir, saw| {
+        if let Ok(mut file) = File::create(dir.join("a")).await {
+            let _ = file.write_all(b"abc").await;
+            saw!(saw, file.sync_data().await);
+            saw!(saw, file.sync_all().await);
+        }
+        if let (Ok(file), Ok(directory)) = (File::open(dir.join("a")).await, File::open(&dir).await) {
+            saw!(saw, file.sync_all().await);
+            saw!(saw, directory.sync_all().await);
+        }
+    }
+    a_large_write_goes_in_parts => ["2097152", "3145728", "true"], |dir, saw| {
+        let data: Vec<u8> = (0..3 << 20_u32).map(|i: u32| (i % 251) as u8).collect();
+        if let Ok(mut file) = File::create(dir.join("a")).await {
+            saw!(saw, file.write(&data).await);
+            let _ = file.rewind().await;
+            let _ = file.write_all(&data).await;
+            let _ = file.flush().await;
+            saw!(saw, file.metadata().await.map(|m| m.len()));
+            saw.push(fs::read(dir.join("a")).await.is_ok_and(|read| read == data).to_string());
+        }
+    }
+    a_dropped_write_still_happens => ["abc"], |dir, saw| {
+        if let Ok(mut file) = File::create(dir.join("a")).await {
+            let _ = file.write_all(b"abc").await;
+            let _ = file.sync_all().await;
+        }
+        saw.push(text(dir.join("a")).await);
+    }
+}
+
+#[test]
+fn the_simulated_disk_does_what_a_real_one_does() {
+    let runtime = real_tokio::runtime::Runtime::new().expect("a runtime");
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fs-conformance-{}", std::process::id()));
+    let mut differences = Vec::new();
+    for &(name, expected, behaviour) in BEHAVIOURS {
+        let dir = scratch.join(name);
+        std::fs::create_dir_all(&dir).expect("a scratch directory");
+        let real = runtime.block_on(behaviour(dir));
+        let mut simulation = Simulation::new(Options::new(1));
+        simulation.universe().insert(Disk::new(DiskOptions::default()));
+        let report = simulation.run(async move {
+            let dir = PathBuf::from("/scratch").join(name);
+            fs::create_dir_all(&dir).await.expect("an empty disk");
+            behaviour(dir).await
+        });
+        let simulated = report.outcome.unwrap_or_else(|failure| vec![failure.to_string()]);
+        for (arm, saw) in [("real", real), ("simulated", simulated)] {
+            if saw != expected {
+                differences.push(format!("{name}, {arm}:\n  expected {expected:?}\n  saw      {saw:?}"));
+            }
+        }
+    }
+    std::fs::remove_dir_all(&scratch).expect("the scratch directory is ours");
+    assert!(BEHAVIOURS.len() >= 40, "{} behaviours", BEHAVIOURS.len());
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}

@@ -1,0 +1,171 @@
+//! A ChainFire cluster in a simulation: its nodes, who leads them, and what they say of themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chainfire::{Client, Member, NodeConfig, NodeId, Retry};
+use parking_lot::Mutex;
+use stormglass::NodeHandle;
+use stormglass::check::Evidence;
+use stormglass::faults::{Convergence, NodeName};
+use stormglass::prelude::*;
+
+use crate::oracle::{Judge, Picture};
+
+/// Where clients reach a node.
+pub const API_PORT: u16 = 2379;
+/// Where its peers reach it.
+pub const PEER_PORT: u16 = 2380;
+
+/// A cluster of one simulation.
+#[derive(Clone)]
+pub struct Cluster {
+    pub sim: Sim,
+    pub nodes: Vec<NodeHandle>,
+    pub members: Vec<Member>,
+    pub picture: Arc<Mutex<Picture>>,
+}
+
+/// What a cluster is started with.
+pub struct Options {
+    pub size: usize,
+    /// A snapshot is taken after this many entries.
+    pub snapshot_entries: u64,
+    /// Election timeouts, if not the documented 150 to 600 ms.
+    pub election: Option<(Duration, Duration)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { size: 3, snapshot_entries: 10_000, election: None }
+    }
+}
+
+fn member(id: usize) -> Member {
+    Member { id: NodeId(id as u64), api: format!("n{id}:{API_PORT}"), peer: format!("n{id}:{PEER_PORT}") }
+}
+
+impl Cluster {
+    /// A cluster of `size` nodes with the documented timings.
+    pub fn of(sim: &Sim, size: usize) -> Self {
+        Self::start(sim, Options { size, ..Options::default() })
+    }
+
+    /// Starts every node, and has every probe judged from then on. A planted bug named by the run is switched on.
+    pub fn start(sim: &Sim, options: Options) -> Self {
+        plant(sim);
+        let members: Vec<Member> = (1..=options.size).map(member).collect();
+        let picture = Arc::new(Mutex::new(Picture::default()));
+        let mut judge = Judge::new(Arc::clone(&picture));
+        let observe = sim.observer(move |_name: &str, _boot, at_ns, (node, probe): (u64, chainfire::probe::Probe)| {
+            judge.observe(node, at_ns, &probe)
+        });
+        let of_nodes = members.clone();
+        let nodes = sim.nodes("n", options.size, move |host| {
+            let id = host.index() as u64 + 1;
+            let mut config = NodeConfig::new(NodeId(id), of_nodes.clone(), "/data");
+            config.limits.snapshot_entries = options.snapshot_entries;
+            if let Some((min, max)) = options.election {
+                (config.timing.election_min, config.timing.election_max) = (min, max);
+                config.timing.heartbeat = config.timing.heartbeat.min(min / 3);
+                config.timing.peer_silence = max;
+            }
+            let observe = observe.clone();
+            config.probes = Some(Arc::new(move |probe| observe((id, probe.clone()))));
+            chainfire::serve(config)
+        });
+        Self { sim: sim.clone(), nodes, members, picture }
+    }
+
+    /// The names of all nodes.
+    pub fn names(&self) -> Vec<NodeName> {
+        self.nodes.iter().map(|node| node.name().clone()).collect()
+    }
+
+    /// The name of the node with this id.
+    pub fn name(&self, id: u64) -> NodeName {
+        self.nodes[id as usize - 1].name().clone()
+    }
+
+    /// Every node but this one.
+    pub fn others(&self, id: u64) -> Vec<NodeName> {
+        self.names().into_iter().filter(|name| *name != self.name(id)).collect()
+    }
+
+    /// A client of all nodes.
+    pub fn client(&self) -> Client {
+        Client::of(&self.members)
+    }
+
+    /// A client that knows one node only and does not retry.
+    pub fn client_of(&self, id: u64) -> Client {
+        let retry = Retry { retries: 0, ..Retry::default() };
+        Client::with_retry(vec![self.members[id as usize - 1].api.clone()], retry)
+    }
+
+    /// Waits for a leader; gives its id and how long it took.
+    ///
+    /// # Errors
+    /// None within the bound.
+    pub async fn leader_within(&self, within: Duration) -> Result<(u64, Duration), Evidence> {
+        self.leader_among(within, |_| true).await
+    }
+
+    /// Waits for a leader that `fits`.
+    ///
+    /// # Errors
+    /// None within the bound.
+    pub async fn leader_among(&self, within: Duration, fits: impl Fn(u64) -> bool) -> Result<(u64, Duration), Evidence> {
+        let start = self.sim.now();
+        let found = self
+            .sim
+            .wait_until(within, Duration::from_millis(5), async || self.picture.lock().leader().is_some_and(&fits))
+            .await;
+        match self.picture.lock().leader().filter(|_| found) {
+            Some(leader) => Ok((leader, self.sim.now() - start)),
+            None => Err(Evidence::new("time", format!("no such leader within {within:?}"))),
+        }
+    }
+
+    /// What every node that answers says of itself.
+    pub async fn statuses(&self) -> BTreeMap<u64, chainfire::wire::messages::Status> {
+        let mut statuses = BTreeMap::new();
+        for member in &self.members {
+            if let Ok(status) = Client::status(&member.api, Duration::from_millis(200)).await {
+                statuses.insert(member.id.0, status);
+            }
+        }
+        statuses
+    }
+
+    /// Whether every node is up, follows one leader, and has applied the same entries to the same state.
+    pub async fn converged(&self) -> Convergence {
+        let statuses = self.statuses().await;
+        let mut convergence = Convergence::reached();
+        for member in &self.members {
+            convergence = convergence.require(statuses.contains_key(&member.id.0), || format!("n{} does not answer", member.id.0));
+        }
+        let leaders: Vec<_> = statuses.values().map(|s| s.leader).collect();
+        let agreed = leaders.first().is_some_and(|first| first.is_some() && leaders.iter().all(|l| l == first));
+        convergence = convergence.require(agreed, || format!("no one leader: {leaders:?}"));
+        let applied: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.applied.0, s.commit.0)).collect();
+        let level = applied.windows(2).all(|w| w[0].1 == w[1].1);
+        convergence = convergence.require(level, || format!("applied (node, applied, commit): {applied:?}"));
+        let hashes: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.state_hash)).collect();
+        let same = hashes.windows(2).all(|w| w[0].1 == w[1].1);
+        convergence.require(!level || same, || format!("replicas differ at the same index: {hashes:x?}"))
+    }
+}
+
+/// Switches on the planted bug that the run names, if it is one of the service's.
+fn plant(sim: &Sim) {
+    let Some(name) = sim.param("planted") else { return };
+    if name == "M85" {
+        sim.miswire_cuts();
+        return;
+    }
+    if let Err(error) = chainfire::planted::select(name) {
+        sim.refuse_run(error.to_string(), "build with the feature `planted`, and name one of chainfire::planted::ALL");
+    }
+}

@@ -1,0 +1,46 @@
+//! The scenario for campaigns: everything at once.
+
+use std::time::Duration;
+
+use stormglass::faults::Profile;
+use stormglass::prelude::*;
+
+use crate::cluster::{API_PORT, Cluster, Options};
+use crate::workload::{Book, Load};
+
+/// Five nodes, five clients at 100 operations a second, a minute of mixed weather, then calm: linearizable, durable,
+/// exactly once, and converged.
+#[stormglass::scenario(time = "150s", families("network", "process"), profiles("calm", "rough", "storm"), tags("campaign"))]
+async fn chainfire_mixed(sim: Sim) -> Outcome {
+    sim.keep_going();
+    let size = sim.param("nodes").and_then(|n| n.parse().ok()).unwrap_or(5);
+    let snapshot_entries = sim.choose("snapshot entries", "cluster", 0, 100, 3_000);
+    let cluster = Cluster::start(&sim, Options { size, snapshot_entries, ..Options::default() });
+    let profile = match sim.param("profile") {
+        Some("calm") => Profile::Calm,
+        Some("storm") => Profile::Storm,
+        _ => Profile::Rough,
+    };
+    cluster.leader_within(Duration::from_secs(10)).await?;
+    let minute = Duration::from_secs(60);
+    let storm = swarm()
+        .everything()
+        .profile(profile)
+        .sparing(minority(cluster.names()))
+        .port(stormglass::faults::Protocol::Tcp, API_PORT)
+        .between(sim.now(), minute);
+    sim.storm(storm);
+    let book = Book::new();
+    let duration = minute.saturating_sub(sim.now());
+    book.run(&cluster, Load { clients: 5, rate: 100, keys: 10, duration }).await;
+    sim.calm(Duration::from_secs(30)).until(async || cluster.converged().await).await?;
+    sim.demand_hits(Duration::from_secs(1));
+    let picture = cluster.picture.lock();
+    sim.count("elections", picture.elections);
+    sim.count("truncations", picture.truncations);
+    sim.count("snapshots installed", picture.installs);
+    drop(picture);
+    sim.count("operations", book.history.with(|h| h.len()) as u64);
+    sim.count("acknowledged unique writes", book.acknowledged() as u64);
+    book.judge(&cluster).await
+}

@@ -1,0 +1,107 @@
+//! From ChainFire's probes to Raft's oracles, and to a picture of who leads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chainfire::probe::Probe;
+use parking_lot::Mutex;
+use stormglass::check::{Evidence, Probe as Seen, RaftOracle};
+
+/// What the probes say of the cluster: ground truth, where a status page is only a node's own view.
+#[derive(Debug, Default)]
+pub struct Picture {
+    /// Who leads, by node: the term it won and has not given up.
+    leading: BTreeMap<u64, u64>,
+    /// Highest term seen anywhere.
+    pub term: u64,
+    /// Elections won so far.
+    pub elections: u64,
+    /// Snapshots installed so far.
+    pub installs: u64,
+    /// Highest index committed anywhere.
+    pub committed: u64,
+    /// Entries truncated after they had been appended.
+    pub truncations: u64,
+}
+
+impl Picture {
+    /// The node that leads in the highest term of those that lead.
+    pub fn leader(&self) -> Option<u64> {
+        self.leading.iter().max_by_key(|&(_, term)| *term).map(|(node, _)| *node)
+    }
+
+    /// Every node that believes it leads.
+    pub fn leaders(&self) -> Vec<u64> {
+        self.leading.keys().copied().collect()
+    }
+}
+
+/// Judges probes as they come.
+#[derive(Debug)]
+pub struct Judge {
+    raft: RaftOracle,
+    /// Entries that are in a node's memory and not yet on its disk.
+    in_memory: BTreeMap<u64, BTreeMap<u64, (u64, u64)>>,
+    picture: Arc<Mutex<Picture>>,
+}
+
+impl Judge {
+    pub fn new(picture: Arc<Mutex<Picture>>) -> Self {
+        Self { raft: RaftOracle::new(), in_memory: BTreeMap::new(), picture }
+    }
+
+    /// One probe of one node.
+    pub fn observe(&mut self, node: u64, at_ns: u64, probe: &Probe) -> Result<(), Evidence> {
+        self.draw(node, probe);
+        let in_memory = self.in_memory.entry(node).or_default();
+        let mut see = |seen| self.raft.observe(node, at_ns, seen);
+        match *probe {
+            Probe::Started { term, voted_for, last_index, .. } => {
+                in_memory.clear();
+                see(Seen::Started { term: term.0, voted_for: voted_for.map(|n| n.0), last_index: last_index.0 })
+            }
+            Probe::BecameLeader { term } => see(Seen::Leader { term: term.0 }),
+            Probe::Appended { index, term, hash } => {
+                in_memory.insert(index.0, (term.0, hash));
+                Ok(())
+            }
+            Probe::Durable { index, .. } => {
+                let later = in_memory.split_off(&(index.0 + 1));
+                let synced = std::mem::replace(in_memory, later);
+                synced.into_iter().try_for_each(|(index, (term, hash))| see(Seen::Append { index, term, hash }))
+            }
+            Probe::Truncated { from, .. } => {
+                in_memory.split_off(&from.0);
+                see(Seen::Truncate { from: from.0 })
+            }
+            Probe::Committed { index, .. } => see(Seen::Commit { index: index.0 }),
+            Probe::Applied { index, term, hash } => see(Seen::Apply { index: index.0, term: term.0, hash }),
+            Probe::SnapshotTaken { index, term, .. } | Probe::SnapshotInstalled { index, term, .. } => {
+                see(Seen::Snapshot { last_index: index.0, last_term: term.0 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn draw(&mut self, node: u64, probe: &Probe) {
+        let mut picture = self.picture.lock();
+        match *probe {
+            Probe::Started { term, .. } => {
+                picture.leading.remove(&node);
+                picture.term = picture.term.max(term.0);
+            }
+            Probe::TermChanged { term } => picture.term = picture.term.max(term.0),
+            Probe::BecameLeader { term } => {
+                picture.leading.insert(node, term.0);
+                picture.elections += 1;
+            }
+            Probe::SteppedDown { .. } => {
+                picture.leading.remove(&node);
+            }
+            Probe::Committed { index, .. } => picture.committed = picture.committed.max(index.0),
+            Probe::Truncated { .. } => picture.truncations += 1,
+            Probe::SnapshotInstalled { .. } => picture.installs += 1,
+            _ => {}
+        }
+    }
+}
