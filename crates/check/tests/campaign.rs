@@ -75,9 +75,17 @@ fn with_stale_read(history: &History<KvOp, KvRet>) -> Option<History<KvOp, KvRet
 
 #[test]
 fn a_stale_read_in_a_campaign_history_is_found_in_few_steps_and_shown_on_a_few_operations() {
-    for (name, shape) in shapes().into_iter().filter(|(_, shape)| shape.values == 0) {
+    let cas = Features { cas: true, ..Features::default() };
+    let transactions = Features { cas: true, delete: true, txn: true, append: false };
+    let shapes = [
+        ("unique values", campaign(10, 0, Features::default())),
+        ("unique values with cas", campaign(10, 0, cas)),
+        ("one key", campaign(1, 0, cas)),
+        ("transactions", Shape { unknown: 0, ..campaign(10, 0, transactions) }),
+    ];
+    for (name, shape) in shapes {
         for seed in 0..5 {
-            let history = with_stale_read(&valid(&mut rng(seed), &shape)).unwrap_or_else(|| panic!("{name} {seed}"));
+            let history = with_stale_read(&valid(&mut rng(seed), &shape)).expect("a long history has puts and gets");
             let found = linearizability(&Kv::default(), &history, Budget::default());
             let bound = STEPS_PER_OPERATION_BROKEN * history.len() as u64;
             assert!(found.steps <= bound, "{name}, seed {seed}: {} steps", found.steps);

@@ -34,7 +34,8 @@ pub(crate) struct Workspace {
 }
 
 /// Where the flag stands that makes a package's test targets scenario targets.
-const METADATA_HINT: &str = "mark the package with `[package.metadata.stormglass] scenarios = true` and give its test target `harness = false`";
+const METADATA_HINT: &str =
+    "mark the package with `[package.metadata.stormglass] scenarios = true` and give its test target `harness = false`";
 
 /// Finds the scenario binaries, building them unless they were named.
 pub(crate) fn workspace(build: &BuildArguments) -> Result<Workspace, CliError> {
@@ -64,7 +65,8 @@ pub(crate) fn workspace(build: &BuildArguments) -> Result<Workspace, CliError> {
 
 fn named(path: &Path) -> Result<ScenarioBinary, CliError> {
     let path = path.canonicalize().map_err(|error| {
-        CliError::usage(format_args!("--binary {}: {error}", path.display())).hint("give the path of a built test target")
+        CliError::usage(format_args!("--binary {}: {error}", path.display()))
+            .hint("give the path of a built test target")
     })?;
     Ok(ScenarioBinary { path, hints: CommandHints::default() })
 }
@@ -150,7 +152,11 @@ fn compile(
         features.push("planted".to_owned());
     }
     let mut command = Command::new(cargo());
-    command.current_dir(&metadata.workspace_root).args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    command.current_dir(&metadata.workspace_root).args([
+        "test",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ]);
     command.args(["--package", package.name.as_str()]);
     for test in tests {
         command.args(["--test", test]);
@@ -161,20 +167,20 @@ fn compile(
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }
-    let failed = |error: &dyn std::fmt::Display| CliError::new(Exit::Setup, format_args!("cannot build the scenarios: {error}"));
+    let failed =
+        |error: &dyn std::fmt::Display| CliError::new(Exit::Setup, format_args!("cannot build the scenarios: {error}"));
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| failed(&error))?;
     let output = child.stdout.take().ok_or_else(|| failed(&"cargo has no output"))?;
     let mut binaries = Vec::new();
     for message in Message::parse_stream(BufReader::new(output)) {
-        if let Message::CompilerArtifact(artifact) = message.map_err(|error| failed(&error))? {
-            if let (Some(path), true) = (artifact.executable, tests.contains(&artifact.target.name)) {
-                let hints = CommandHints {
-                    package: Some(package.name.to_string()),
-                    target: Some(artifact.target.name),
-                    features: features.clone(),
-                };
-                binaries.push(ScenarioBinary { path: path.into_std_path_buf(), hints });
-            }
+        let Message::CompilerArtifact(artifact) = message.map_err(|error| failed(&error))? else { continue };
+        if let (Some(path), true) = (artifact.executable, tests.contains(&artifact.target.name)) {
+            let hints = CommandHints {
+                package: Some(package.name.to_string()),
+                target: Some(artifact.target.name),
+                features: features.clone(),
+            };
+            binaries.push(ScenarioBinary { path: path.into_std_path_buf(), hints });
         }
     }
     let status = child.wait().map_err(|error| failed(&error))?;

@@ -32,7 +32,9 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Exit, CliError> {
         Verdict::Unknown(_) => (Status::Unknown, Exit::Incomplete),
     };
     match arguments.format {
-        Format::Json => anstream::println!("{:#}", json!({ "file": arguments.file, "model": model.as_str(), "verdict": verdict })),
+        Format::Json => {
+            anstream::println!("{:#}", json!({ "file": arguments.file, "model": model.as_str(), "verdict": verdict }))
+        }
         Format::Text => {
             let style = render::of_status(status);
             let word = status.as_str().to_uppercase();

@@ -1,8 +1,6 @@
 //! The scenarios of all binaries together: who has which, and what to say of a name that nobody has.
 
-use stormglass_harness::{
-    Exit, PinnedSeed, ScenarioInfo, Worker, WorkerCommand, read_seeds, seeds_path, suggestions,
-};
+use stormglass_harness::{Exit, PinnedSeed, ScenarioInfo, Worker, WorkerCommand, read_seeds, seeds_path, suggestions};
 
 use crate::{
     arguments::BuildArguments,
@@ -58,8 +56,11 @@ impl Fleet {
             }
             _ => {
                 let places: Vec<String> = named.iter().map(|member| member.binary.path.display().to_string()).collect();
-                Err(CliError::usage(format_args!("scenario `{name}` is in more than one binary: {}", places.join(", ")))
-                    .hint("select one with --package or --binary"))
+                Err(CliError::usage(format_args!(
+                    "scenario `{name}` is in more than one binary: {}",
+                    places.join(", ")
+                ))
+                .hint("select one with --package or --binary"))
             }
         }
     }
@@ -83,6 +84,8 @@ fn command(binary: &ScenarioBinary, isolation: stormglass_harness::IsolationKind
 pub(crate) fn did_you_mean(near: &[String]) -> String {
     match near {
         [] => "`cargo stormglass list` shows what there is".to_owned(),
-        near => format!("did you mean {}?", near.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")),
+        near => {
+            format!("did you mean {}?", near.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or "))
+        }
     }
 }

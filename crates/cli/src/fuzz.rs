@@ -49,7 +49,10 @@ pub(crate) fn fuzz(build: &BuildArguments, arguments: &FuzzArguments) -> Result<
             Format::Json => summaries.push(summary::json(&campaign, &outcome)),
         }
         if outcome.ended == Ended::Interrupted {
-            anstream::eprintln!("interrupted; the same command goes on from here: {COMMAND}{}{COMMAND:#}", command_line());
+            anstream::eprintln!(
+                "interrupted; the same command goes on from here: {COMMAND}{}{COMMAND:#}",
+                command_line()
+            );
             break;
         }
         if arguments.fail_fast && outcome.exit() != Exit::Passed {

@@ -36,7 +36,8 @@ pub(crate) fn replay(build: &BuildArguments, arguments: &ReplayArguments) -> Res
     let member = fleet.find(&scenario)?;
     let mut worst = Exit::Passed;
     for entry in entries {
-        let mut request = request(build, entry.seed, limits(&member.info.limits, &arguments.limits), &arguments.request);
+        let mut request =
+            request(build, entry.seed, limits(&member.info.limits, &arguments.limits), &arguments.request);
         request.overrides.splice(..0, entry.overrides);
         request.drop.splice(..0, entry.drop);
         // What the command line says wins over what the file says.
@@ -79,12 +80,7 @@ fn read_plan(path: &Path) -> Result<String, CliError> {
 }
 
 /// The request that the command line spells.
-pub(crate) fn request(
-    build: &BuildArguments,
-    seed: Seed,
-    limits: Limits,
-    arguments: &RequestArguments,
-) -> RunRequest {
+pub(crate) fn request(build: &BuildArguments, seed: Seed, limits: Limits, arguments: &RequestArguments) -> RunRequest {
     let mut request = RunRequest::new(seed, limits);
     request.overrides = arguments.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
     request.drop = arguments.drop.clone();
@@ -194,7 +190,8 @@ fn show_text(member: &Member, request: &RunRequest, report: &CaseReport) {
     }
     if report.status == Status::Pass {
         for (index, fault) in run.faults.iter().enumerate() {
-            let effect = if fault.vacuous { "VACUOUS: it hit nothing".to_owned() } else { format!("hit {}", fault.hits) };
+            let effect =
+                if fault.vacuous { "VACUOUS: it hit nothing".to_owned() } else { format!("hit {}", fault.hits) };
             row(if index == 0 { "faults" } else { "" }, &format!("{} {DIM}{}{DIM:#} ({effect})", fault.id, fault.text));
         }
     }

@@ -82,7 +82,8 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
         row("CPU a seed", each.join(", "));
     }
     let totals = [(summary.virtual_ns, "of virtual time"), (summary.cpu_ns, "of CPU")];
-    let mut totals: Vec<String> = totals.iter().map(|(ns, what)| format!("{} {what}", seconds(*ns as f64 / 1e9))).collect();
+    let mut totals: Vec<String> =
+        totals.iter().map(|(ns, what)| format!("{} {what}", seconds(*ns as f64 / 1e9))).collect();
     totals.push(format!("{} of wall time", seconds(summary.wall_ms as f64 / 1e3)));
     row("in all", totals.join(", "));
     if let Some(memory) = summary.memory() {
@@ -140,7 +141,11 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
 }
 
 fn tally_line(tallies: &std::collections::BTreeMap<String, u64>) -> String {
-    tallies.iter().map(|(name, seeds)| format!("{name} in {}", count(u128::from(*seeds)))).collect::<Vec<_>>().join(", ")
+    tallies
+        .iter()
+        .map(|(name, seeds)| format!("{name} in {}", count(u128::from(*seeds))))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn verdicts(summary: &Summary) -> String {

@@ -70,8 +70,9 @@ fn record(name: &str, request: &RunRequest) -> RunRecord {
     record.digest = format!("{draw:016x}");
     record.virtual_ns = 1_000_000_000 + draw % 1_000_000_000;
     record.counters = [("events".to_owned(), draw % 1_000), ("polls".to_owned(), draw % 500)].into();
-    record.families = vec![if draw % 2 == 0 { "network" } else { "process" }.to_owned()];
-    record.sometimes = [("a leader is deposed".to_owned(), draw % 3 == 0), ("the log wraps".to_owned(), false)].into();
+    record.families = vec![if draw.is_multiple_of(2) { "network" } else { "process" }.to_owned()];
+    record.sometimes =
+        [("a leader is deposed".to_owned(), draw.is_multiple_of(3)), ("the log wraps".to_owned(), false)].into();
     record.plan = "partition-1 partition n1 from n2,n3 at 2s for 3s\n".to_owned();
     let fault = |id: &str, text: &str, family: &str, kind: &str, hits| FaultRecord {
         id: id.to_owned(),
@@ -104,7 +105,8 @@ fn trace(path: &Path, draw: u64) -> std::io::Result<()> {
 }
 
 fn render_trace(path: &Path) -> Result<TraceLines, TraceError> {
-    let failed = |error: std::io::Error, path: &Path| TraceError { path: path.display().to_string(), what: error.to_string() };
+    let failed =
+        |error: std::io::Error, path: &Path| TraceError { path: path.display().to_string(), what: error.to_string() };
     let file = File::open(path).map_err(|error| failed(error, path))?;
     let path = path.to_owned();
     Ok(Box::new(BufReader::new(file).lines().map(move |line| line.map_err(|error| failed(error, &path)))))
@@ -128,7 +130,7 @@ fn passes(request: &RunRequest) -> Result<RunRecord, Refusal> {
 
 fn fails_on_sevens(request: &RunRequest) -> Result<RunRecord, Refusal> {
     let mut record = record("fails_on_sevens", request);
-    if request.seed.0 % 7 == 0 && !request.drop.iter().any(|id| id == "partition-1") {
+    if request.seed.0.is_multiple_of(7) && !request.drop.iter().any(|id| id == "partition-1") {
         record.verdict = Verdict::Fail;
         record.oracle = "linearizable".to_owned();
         record.evidence = vec![
@@ -143,7 +145,7 @@ fn fails_on_sevens(request: &RunRequest) -> Result<RunRecord, Refusal> {
 
 fn runs_out(request: &RunRequest) -> Result<RunRecord, Refusal> {
     let mut record = record("runs_out", request);
-    if request.seed.0 % 5 == 0 {
+    if request.seed.0.is_multiple_of(5) {
         record.verdict = Verdict::Unknown;
         record.oracle = "events".to_owned();
         record.evidence = vec![format!("more than {} events", request.limits.events)];
@@ -178,7 +180,7 @@ fn overflows(request: &RunRequest) -> Result<RunRecord, Refusal> {
 
 fn loops(request: &RunRequest) -> Result<RunRecord, Refusal> {
     let mut turns = 0_u64;
-    let _watching = (request.params.get("watched").is_some()).then(|| {
+    let _watching = request.params.contains_key("watched").then(|| {
         watchdog::poll_begins();
         watch_polls(&request.limits).expect("the watchdog starts")
     });

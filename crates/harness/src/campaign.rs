@@ -154,7 +154,8 @@ pub fn binary_identity(path: &Path) -> io::Result<String> {
 pub fn default_name(scenario: &str, params: &BTreeMap<String, String>, identity: &str) -> String {
     let mut name = scenario.to_owned();
     for (key, value) in params {
-        let safe = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
+        let safe =
+            |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
         name.push_str(&format!("+{}={}", safe(key), safe(value)));
     }
     format!("{name}-{}", &identity[..identity.len().min(12)])
@@ -173,10 +174,8 @@ impl Campaign {
     ///
     /// [`CampaignError`]. Whatever was recorded by then can be resumed.
     pub fn run(&self, observer: &mut dyn Observer, interrupted: &dyn Fn() -> bool) -> Result<Outcome, CampaignError> {
-        let identity = binary_identity(&self.worker.binary).map_err(|source| CampaignError::Binary {
-            path: self.worker.binary.display().to_string(),
-            source,
-        })?;
+        let identity = binary_identity(&self.worker.binary)
+            .map_err(|source| CampaignError::Binary { path: self.worker.binary.display().to_string(), source })?;
         let header = Header {
             stormglass_ledger: LEDGER_FORMAT,
             scenario: self.scenario.clone(),
@@ -305,12 +304,7 @@ impl Attempt<'_> {
         })
     }
 
-    fn listen(
-        &mut self,
-        desk: &Desk<'_>,
-        news: &Receiver<crew::News>,
-        last_try: bool,
-    ) -> Result<Ended, CampaignError> {
+    fn listen(&mut self, desk: &Desk<'_>, news: &Receiver<crew::News>, last_try: bool) -> Result<Ended, CampaignError> {
         let mut ended = Ended::Done;
         loop {
             if (self.interrupted)() {

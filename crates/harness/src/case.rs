@@ -156,9 +156,8 @@ pub(crate) fn run_case(
 /// What an ending says of its seed.
 fn judge(scenario: &str, seed: Seed, limits: &Limits, end: CaseEnd) -> Result<CaseReport, CaseError> {
     let stderr = last_lines(&end.stderr);
-    let named = |status, oracle: &str, evidence: String| {
-        CaseReport::without_record(scenario, seed, status, oracle, evidence)
-    };
+    let named =
+        |status, oracle: &str, evidence: String| CaseReport::without_record(scenario, seed, status, oracle, evidence);
     let mut report = match end.ending {
         Ending::Returned(bytes) => match serde_json::from_slice(&bytes) {
             Ok(Answer::Record(record)) => CaseReport {

@@ -52,7 +52,9 @@ pub enum WorkerError {
         source: io::Error,
     },
     /// What was started does not speak the protocol.
-    #[error("{binary} does not answer as a scenario binary ({how}); its target needs `harness = false` and `fn main() -> ExitCode {{ stormglass_harness::main() }}`")]
+    #[error(
+        "{binary} does not answer as a scenario binary ({how}); its target needs `harness = false` and `fn main() -> ExitCode {{ stormglass_harness::main() }}`"
+    )]
     NotAWorker {
         /// The binary.
         binary: String,
@@ -60,7 +62,9 @@ pub enum WorkerError {
         how: String,
     },
     /// It speaks another version of the protocol.
-    #[error("{binary} speaks version {theirs} of the worker protocol and this program version {PROTOCOL}; build both from the same version of Stormglass")]
+    #[error(
+        "{binary} speaks version {theirs} of the worker protocol and this program version {PROTOCOL}; build both from the same version of Stormglass"
+    )]
     Version {
         /// The binary.
         binary: String,
@@ -92,9 +96,9 @@ impl WorkerError {
             WorkerError::Fault(WorkerFault::Setup(_)) => Exit::Setup,
             WorkerError::Fault(WorkerFault::Trace(_)) => Exit::CorruptFile,
             WorkerError::Fault(WorkerFault::NoSuchScenario(_)) | WorkerError::Refused(_) => Exit::Usage,
-            WorkerError::Fault(WorkerFault::Unexpected(_))
-            | WorkerError::Died { .. }
-            | WorkerError::OutOfOrder(_) => Exit::Bug,
+            WorkerError::Fault(WorkerFault::Unexpected(_)) | WorkerError::Died { .. } | WorkerError::OutOfOrder(_) => {
+                Exit::Bug
+            }
         }
     }
 }
@@ -267,8 +271,7 @@ impl Worker {
     ///
     /// Where a trace cannot be read or the worker is gone.
     pub fn diverge(&mut self, scenario: &str, first: &Path, second: &Path) -> Result<Option<Divergence>, WorkerError> {
-        let ask =
-            Ask::Diverge { scenario: scenario.to_owned(), first: first.to_owned(), second: second.to_owned() };
+        let ask = Ask::Diverge { scenario: scenario.to_owned(), first: first.to_owned(), second: second.to_owned() };
         match self.ask(&ask, None)? {
             Reply::Diverged(divergence) => Ok(divergence),
             other => Err(out_of_order(&other)),

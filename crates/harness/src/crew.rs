@@ -103,11 +103,11 @@ pub(crate) fn start<'scope, 'env>(
     for number in 0..jobs {
         let sender = sender.clone();
         scope.spawn(move || {
-            if let Err(error) = serve(task, desk, number, &sender) {
-                if !desk.stopped_now() {
-                    // Nobody listens only if the campaign has ended already.
-                    let _ = sender.send(Err(error));
-                }
+            if let Err(error) = serve(task, desk, number, &sender)
+                && !desk.stopped_now()
+            {
+                // Nobody listens only if the campaign has ended already.
+                let _ = sender.send(Err(error));
             }
         });
     }
@@ -149,7 +149,7 @@ fn serve(task: &Task, desk: &Desk<'_>, number: usize, news: &mpsc::SyncSender<Ne
 fn run(task: &Task, worker: &mut Worker, request: &RunRequest) -> Result<CaseReport, WorkerError> {
     let report = worker.run(&task.scenario, request, false)?;
     match task.check_every {
-        Some(every) if request.seed.0 % every.max(1) == 0 => {
+        Some(every) if request.seed.0.is_multiple_of(every.max(1)) => {
             task.check.compare(worker, &task.scenario, request, report)
         }
         _ => Ok(report),

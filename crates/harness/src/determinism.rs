@@ -50,8 +50,16 @@ impl DeterminismCheck {
         }
         let mut found = CaseReport { status: Status::Nondeterministic, ..report };
         let evidence = vec![
-            format!("the first run has digest {} and is {}", shown(&found.record.digest), found.record.verdict.as_str()),
-            format!("the second run has digest {} and is {}", shown(&again.record.digest), again.record.verdict.as_str()),
+            format!(
+                "the first run has digest {} and is {}",
+                shown(&found.record.digest),
+                found.record.verdict.as_str()
+            ),
+            format!(
+                "the second run has digest {} and is {}",
+                shown(&again.record.digest),
+                again.record.verdict.as_str()
+            ),
         ];
         found.record.oracle = "determinism".to_owned();
         found.record.evidence = evidence;

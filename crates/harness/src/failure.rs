@@ -147,7 +147,7 @@ impl FailureBlock<'_> {
         let asked = &self.asked;
         let mut variable = |name: &str, values: Vec<String>| {
             if !values.is_empty() {
-                let _ = write!(line, "{name}={} ", quoted(&values.join("\n")));
+                let _ = write!(line, "{name}={} ", quoted(&crate::libtest::joined(&values)));
             }
         };
         variable(crate::libtest::SET_VARIABLE, asked.overrides.to_vec());

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_by_its_message_and_place() {
-        let output = b"noise\n\nthread 'main' (7) panicked at src/raft.rs:12:5:\nterm went back\nfrom 3 to 2\nnote: run with\n";
+        let output =
+            b"noise\n\nthread 'main' (7) panicked at src/raft.rs:12:5:\nterm went back\nfrom 3 to 2\nnote: run with\n";
         assert_eq!(panic_message(output), "term went back\nfrom 3 to 2 (src/raft.rs:12:5)");
         assert_eq!(panic_message(b"nothing"), "a panic without a message");
     }

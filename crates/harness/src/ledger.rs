@@ -237,8 +237,7 @@ fn shard_prefix(shard: &str) -> String {
 
 /// The attempts in `folder` whose file names begin with `prefix`, in order.
 fn attempts(folder: &Path, prefix: &str) -> Result<Vec<(u32, PathBuf)>, LedgerError> {
-    let read_error =
-        |source| LedgerError::Read { path: folder.display().to_string(), source };
+    let read_error = |source| LedgerError::Read { path: folder.display().to_string(), source };
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(read_error)? {
         let path = entry.map_err(read_error)?.path();
@@ -325,8 +324,11 @@ fn for_each_line(
 fn read_header(path: &Path, offset: u64, content: &[u8]) -> Result<Header, LedgerError> {
     let path = path.display().to_string();
     // The version is looked at alone: another version may have other fields.
-    let value: serde_json::Value = serde_json::from_slice(content)
-        .map_err(|error| LedgerError::Damaged { path: path.clone(), offset, what: error.to_string() })?;
+    let value: serde_json::Value = serde_json::from_slice(content).map_err(|error| LedgerError::Damaged {
+        path: path.clone(),
+        offset,
+        what: error.to_string(),
+    })?;
     match value.get("stormglass_ledger").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(LEDGER_FORMAT) => serde_json::from_value(value)
             .map_err(|error| LedgerError::Damaged { path, offset, what: format!("not a header: {error}") }),
@@ -341,7 +343,9 @@ fn cut_torn_tail(path: &Path) -> Result<(), LedgerError> {
         // Killed before its header was whole: the attempt never began.
         Tail { whole_bytes: 0, .. } => fs::remove_file(path),
         Tail { torn_bytes: 0, .. } => Ok(()),
-        Tail { whole_bytes, .. } => OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(whole_bytes)),
+        Tail { whole_bytes, .. } => {
+            OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(whole_bytes))
+        }
     };
     cut.map_err(|source| write_error(path, source))
 }

@@ -36,9 +36,7 @@ mod seeds_file;
 mod summary;
 mod worker;
 
-pub use campaign::{
-    Campaign, CampaignError, Ended, Observer, Outcome, TROUBLES_MAX, binary_identity, default_name,
-};
+pub use campaign::{Campaign, CampaignError, Ended, Observer, Outcome, TROUBLES_MAX, binary_identity, default_name};
 pub use case::{CaseReport, MEMORY, POLL_CPU, Status, WALL_TIME};
 pub use client::{Death, Worker, WorkerCommand, WorkerError, WorkerKill};
 pub use determinism::DeterminismCheck;
@@ -49,7 +47,8 @@ pub use fork::watch_polls;
 pub use isolation::{Case, CaseEnd, Ending, Isolation, IsolationKind, IsolationKindError};
 pub use ledger::{Header, LEDGER_FORMAT, Ledger, LedgerError, Recorded, read_ledger};
 pub use libtest::{
-    DROP_VARIABLE, ISOLATION_VARIABLE, PARAMS_VARIABLE, SEEDS_VARIABLE, SET_VARIABLE, case_name, find_seeds_folder, main,
+    DROP_VARIABLE, ISOLATION_VARIABLE, PARAMS_VARIABLE, SEEDS_VARIABLE, SET_VARIABLE, case_name, find_seeds_folder,
+    main,
 };
 pub use linkme;
 pub use protocol::{Hello, PROTOCOL, WORKER_ARGUMENT, WorkerFault};
@@ -60,9 +59,7 @@ pub use scenario::{
 };
 pub use seed_range::{SeedRange, SeedRangeError};
 pub use seed_record::{FaultTally, SeedRecord, Trouble};
-pub use seeds_file::{
-    Expectation, PinnedSeed, SEEDS_FORMAT, SeedsFileError, parse_seeds, pin, read_seeds, seeds_path,
-};
+pub use seeds_file::{Expectation, PinnedSeed, SEEDS_FORMAT, SeedsFileError, parse_seeds, pin, read_seeds, seeds_path};
 pub use stormglass_faults::{Seed, SeedError};
 /// The watchdog that [`watch_polls`] starts, for marking polls.
 pub use stormglass_sys::process::watchdog;

@@ -12,7 +12,8 @@ use std::{
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::{
-    CaseReport, Exit, Expectation, IsolationKind, Limits, PinnedSeed, RunRequest, ScenarioDef, Seed, SeedRecord, Status,
+    CaseReport, Exit, Expectation, IsolationKind, Limits, PinnedSeed, RunRequest, ScenarioDef, Seed, SeedRecord,
+    Status,
     client::{Death, Worker, WorkerCommand, WorkerError},
     failure::{BlockStyles, CommandHints, FailureBlock},
     protocol::WORKER_ARGUMENT,
@@ -21,11 +22,12 @@ use crate::{
     worker,
 };
 
-/// Environment variable with overrides for every case that runs, one `KEY=VALUE` a line.
+/// Environment variable with overrides for every case that runs: `KEY=VALUE`, separated by semicolons or, where it
+/// has a line break, by line breaks alone.
 pub const SET_VARIABLE: &str = "STORMGLASS_SET";
-/// Environment variable with ids of faults to drop, one a line.
+/// Environment variable with ids of faults to drop, separated likewise.
 pub const DROP_VARIABLE: &str = "STORMGLASS_DROP";
-/// Environment variable with parameters, one `KEY=VALUE` a line.
+/// Environment variable with parameters: `KEY=VALUE`, separated likewise.
 pub const PARAMS_VARIABLE: &str = "STORMGLASS_PARAMS";
 /// Environment variable with the folder of the seeds files.
 pub const SEEDS_VARIABLE: &str = "STORMGLASS_SEEDS";
@@ -143,10 +145,7 @@ struct Extras {
 
 impl Extras {
     fn from_environment() -> Result<Self, String> {
-        let lines = |name: &str| -> Vec<String> {
-            let value = env::var(name).unwrap_or_default();
-            value.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
-        };
+        let lines = |name: &str| split(&env::var(name).unwrap_or_default());
         let mut params = BTreeMap::new();
         for line in lines(PARAMS_VARIABLE) {
             let (key, value) =
@@ -159,6 +158,20 @@ impl Extras {
     fn is_empty(&self) -> bool {
         self.overrides.is_empty() && self.drop.is_empty() && self.params.is_empty()
     }
+}
+
+/// `values` as one variable: separated by semicolons, which read well on a command line, unless one is in them.
+pub(crate) fn joined(values: &[String]) -> String {
+    if values.iter().any(|value| value.contains(';')) {
+        values.iter().map(|value| format!("{value}\n")).collect()
+    } else {
+        values.join(";")
+    }
+}
+
+fn split(value: &str) -> Vec<String> {
+    let by = if value.contains('\n') { '\n' } else { ';' };
+    value.split(by).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn trial(def: &'static ScenarioDef, case: Case, extras: &Extras, pool: &Arc<Pool>) -> Trial {
@@ -269,4 +282,31 @@ pub fn find_seeds_folder(start: &Path) -> Option<PathBuf> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_in_a_variable_are_read_as_they_were_written() {
+        let lists: [&[&str]; 4] = [&[], &["a=1;2"], &["net.delay n1>n3 tcp#4=5", "b=2"], &["a=1;2", "b=3"]];
+        for list in lists {
+            let list: Vec<String> = list.iter().map(|value| (*value).to_owned()).collect();
+            assert_eq!(split(&joined(&list)), list);
+        }
+    }
+
+    #[test]
+    fn the_seeds_folder_is_looked_for_up_to_the_root_of_the_workspace() {
+        let root = tempfile::tempdir().unwrap();
+        let package = root.path().join("crates/kv");
+        std::fs::create_dir_all(&package).unwrap();
+        std::fs::write(root.path().join("Cargo.lock"), "").unwrap();
+        assert_eq!(find_seeds_folder(&package), None);
+        std::fs::create_dir(root.path().join("seeds")).unwrap();
+        assert_eq!(find_seeds_folder(&package), Some(root.path().join("seeds")));
+        std::fs::write(package.join("Cargo.lock"), "").unwrap();
+        assert_eq!(find_seeds_folder(&package), None, "a workspace of its own has seeds of its own");
+    }
 }

@@ -170,7 +170,10 @@ impl Channel {
         }
         serde_json::from_slice(&line).map(Some).map_err(|error| {
             let shown: String = String::from_utf8_lossy(&line).chars().take(120).collect();
-            io::Error::new(io::ErrorKind::InvalidData, format!("not a message of the worker protocol: {error}: {shown}"))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("not a message of the worker protocol: {error}: {shown}"),
+            )
         })
     }
 }

@@ -120,7 +120,9 @@ impl From<&ScenarioDef> for ScenarioInfo {
 
 /// The scenarios of a binary cannot be told apart.
 #[derive(Debug, thiserror::Error)]
-#[error("two scenarios are named `{name}`: at {first} and at {second}; rename one, since seeds files and ledgers go by name")]
+#[error(
+    "two scenarios are named `{name}`: at {first} and at {second}; rename one, since seeds files and ledgers go by name"
+)]
 pub struct DuplicateScenario {
     /// The name they share.
     pub name: String,

@@ -69,10 +69,8 @@ impl FromStr for SeedRange {
         };
         let first = if left.trim().is_empty() { 0 } else { seed(left)? };
         let end = match right.strip_prefix('=') {
-            Some(last) => match seed(last)?.checked_add(1) {
-                Some(end) => Some(end),
-                None => None,
-            },
+            // After the last seed of all comes none: a range that reaches it has no end.
+            Some(last) => seed(last)?.checked_add(1),
             None if right.trim().is_empty() => None,
             None => Some(seed(right)?),
         };

@@ -302,7 +302,10 @@ mod tests {
     fn one_run_is_pinned_once() {
         let error = parse("format = 1\n[[seed]]\nseed = \"1\"\n[[seed]]\nseed = \"0x1\"\n").unwrap_err();
         assert!(error.to_string().contains("pinned twice"), "{error}");
-        assert_eq!(parse("format = 1\n[[seed]]\nseed = \"1\"\n[[seed]]\nseed = \"1\"\noverrides = [\"a=1\"]\n").unwrap().len(), 2);
+        assert_eq!(
+            parse("format = 1\n[[seed]]\nseed = \"1\"\n[[seed]]\nseed = \"1\"\noverrides = [\"a=1\"]\n").unwrap().len(),
+            2
+        );
     }
 
     #[test]

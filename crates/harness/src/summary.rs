@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::{Exit, Seed, SeedRecord, SeedRange, Status, seed_record::FaultTally};
+use crate::{Exit, Seed, SeedRange, SeedRecord, Status, seed_record::FaultTally};
 
 /// A campaign, summed up. Built record by record; the order of records does not matter.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -283,7 +283,8 @@ mod tests {
             record(2, Verdict::Fail, "key k8 at 0xab read 44"),
             record(3, Verdict::Fail, "another"),
         ]);
-        let groups: Vec<_> = sum.failures.iter().map(|(key, group)| (key.cause.as_str(), group.seeds, group.first)).collect();
+        let groups: Vec<_> =
+            sum.failures.iter().map(|(key, group)| (key.cause.as_str(), group.seeds, group.first)).collect();
         assert_eq!(groups, [("another", 1, Seed(3)), ("key k# at # read #", 2, Seed(2))]);
         assert_eq!(sum.failures.values().nth(1).unwrap().evidence, "key k8 at 0xab read 44");
     }

@@ -26,10 +26,7 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
         }
         warnings
     });
-    let channel = io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(|socket| Channel::new(UnixStream::from(socket)));
+    let channel = io::stdin().as_fd().try_clone_to_owned().and_then(|socket| Channel::new(UnixStream::from(socket)));
     let mut channel = match channel {
         Ok(channel) => channel,
         Err(error) => {
@@ -57,11 +54,7 @@ fn hung_up(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
-fn talk(
-    channel: &mut Channel,
-    isolation: &mut dyn Isolation,
-    setup: Result<Vec<String>, String>,
-) -> io::Result<Exit> {
+fn talk(channel: &mut Channel, isolation: &mut dyn Isolation, setup: Result<Vec<String>, String>) -> io::Result<Exit> {
     match channel.receive()? {
         None => return Ok(Exit::Passed),
         Some(Ask::Hello { protocol }) if protocol == PROTOCOL => {}
@@ -104,8 +97,7 @@ fn answer(
     scenarios: &BTreeMap<&'static str, &'static ScenarioDef>,
     ask: Ask,
 ) -> io::Result<Result<Reply, WorkerFault>> {
-    let find =
-        |name: &str| scenarios.get(name).copied().ok_or_else(|| WorkerFault::NoSuchScenario(name.to_owned()));
+    let find = |name: &str| scenarios.get(name).copied().ok_or_else(|| WorkerFault::NoSuchScenario(name.to_owned()));
     let lines = |name: &str, path: &Path| {
         find(name).and_then(|def| (def.render_trace)(path).map_err(|error| WorkerFault::Trace(error.to_string())))
     };

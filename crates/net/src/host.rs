@@ -28,7 +28,6 @@ type Bound = BTreeMap<u16, Vec<(Ipv4Addr, SocketRef)>>;
 /// What is left of a connection that this host closed first: it answers FINs that come again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeWait {
-    until: VirtualTime,
     pub(crate) seq: u64,
     pub(crate) ack: u64,
     pub(crate) number: u32,
@@ -270,7 +269,7 @@ impl Host {
         if connection.closed_first && connection.is_finished() {
             let until = kernel.now().after_nanos(TIME_WAIT_NS);
             let (seq, ack) = (connection.tx.next, connection.rx.next);
-            let entry = TimeWait { until, seq, ack, number: connection.number };
+            let entry = TimeWait { seq, ack, number: connection.number };
             if self.time_wait.insert(key, entry).is_none() {
                 self.time_wait_order.push_back((until, key));
                 return;

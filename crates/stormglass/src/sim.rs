@@ -328,3 +328,14 @@ impl Sim {
         kernel::with(|u| u.counters()).into_iter().collect()
     }
 }
+
+impl Sim {
+    /// What a file on a node's disk holds, as a program on the node would read it; `None` when there is no such file.
+    #[must_use]
+    pub fn disk_file(&self, node: &NodeHandle, path: &str) -> Option<Vec<u8>> {
+        kernel::with(|u| {
+            let (disk, kernel) = u.get::<stormglass_disk::Disk>()?;
+            disk.read_file(kernel, node.id, path).ok()
+        })
+    }
+}

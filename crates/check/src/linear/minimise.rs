@@ -1,16 +1,13 @@
 //! Making a refusal small: first the earliest instant by which it is one, then as few operations as possible.
 //!
-//! What is left must be a refusal *for the same reason*. Leaving out a write but not its readers would invent a new
-//! one ("nobody wrote this"), so an update is only ever left out together with everything that may have seen its
-//! effect. The rule is sound: were the whole in order, so would be the rest, for the operations between the update and
-//! the next one saw nothing of it.
+//! What is left must be a refusal *for the same reason*; `sight` says what may be left out together.
 
-use super::prepare::{flow_of, prepare, seen_at};
+use super::prepare::{prepare, seen_at};
 use super::search::{Found, Quota, search};
+use super::sight::Sights;
 use super::{Budget, Exhausted};
 use crate::history::Operation;
-use crate::model::{Flow, Model};
-use std::collections::BTreeMap;
+use crate::model::Model;
 
 /// A set of operations that has no order, as seen at the instant `cut`.
 pub(super) struct Minimal {
@@ -24,7 +21,13 @@ pub(super) struct Minimal {
 }
 
 /// At most so many steps are spent on making evidence small, whatever the budget of the verdict.
-const STEPS_MAX: u64 = 4_000_000;
+const STEPS_MAX: u64 = 1_000_000;
+
+/// A guess at the evidence holds at most so many operations on either side.
+const GUESS_MAX: usize = 48;
+
+/// At most so many guesses are tried.
+const GUESSES_MAX: usize = 4_000;
 
 /// The least of `ids`, which are known to have no order.
 pub(super) fn minimise<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], ids: &[u32], budget: Budget) -> Minimal {
@@ -33,7 +36,7 @@ pub(super) fn minimise<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], id
     let mut alive: Vec<u32> = ids.iter().copied().filter(|id| plays_a_part(model, &ops[*id as usize], cut)).collect();
     alive.sort_by_key(|id| (ops[*id as usize].call, *id));
     let sights = Sights::new(model, ops, &alive, cut);
-    let mut alive: Vec<usize> = (0..alive.len()).collect();
+    let mut alive = probe.guess(&sights, ops, &alive, cut).unwrap_or_else(|| (0..alive.len()).collect());
     let mut chunk = alive.len().div_ceil(2).max(1);
     loop {
         let removed = probe.remove_chunks(&sights, &mut alive, chunk, cut);
@@ -42,7 +45,7 @@ pub(super) fn minimise<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], id
         }
         chunk = if chunk == 1 { 1 } else { chunk / 2 };
     }
-    let ids = alive.into_iter().map(|index| sights.list[index].id).collect();
+    let ids = alive.into_iter().map(|index| sights.id(index)).collect();
     Minimal { ids, cut, smallest: !probe.exhausted }
 }
 
@@ -84,6 +87,38 @@ impl<M: Model> Probe<'_, M> {
         returns.get(high).copied()
     }
 
+    /// Most refusals are one answer against one other operation. Whoever returned when the history broke is paired with
+    /// each of the others, the latest first: that is much cheaper than taking a long history down bit by bit.
+    fn guess(
+        &mut self,
+        sights: &Sights<M>,
+        ops: &[Operation<M::Op, M::Ret>],
+        ids: &[u32],
+        cut: Option<u64>,
+    ) -> Option<Vec<usize>> {
+        let last = ids.iter().position(|id| {
+            let operation = &ops[*id as usize];
+            operation.outcome.answer().is_some() && operation.returned == cut
+        })?;
+        let alone = sights.with_sources(last, GUESS_MAX)?;
+        let (updates, reads): (Vec<usize>, Vec<usize>) = (0..ids.len()).rev().partition(|index| sights.updates(*index));
+        let others = updates.into_iter().chain(reads).take(GUESSES_MAX);
+        for other in std::iter::once(last).chain(others) {
+            let Some(mut pair) = sights.with_sources(other, GUESS_MAX) else { continue };
+            pair.extend(&alone);
+            pair.sort_unstable();
+            pair.dedup();
+            let pair_ids: Vec<u32> = pair.iter().map(|index| sights.id(*index)).collect();
+            if self.refused(&pair_ids, cut) {
+                return Some(pair);
+            }
+            if self.exhausted {
+                break;
+            }
+        }
+        None
+    }
+
     /// Tries to leave out each chunk of neighbours, with what has seen them. Later operations first: they are the ones
     /// most often beside the point. True if anything went.
     fn remove_chunks(&mut self, sights: &Sights<M>, alive: &mut Vec<usize>, chunk: usize, cut: Option<u64>) -> bool {
@@ -93,7 +128,7 @@ impl<M: Model> Probe<'_, M> {
             let start = end.saturating_sub(chunk);
             let (rest, looked) = sights.without(alive, start..end);
             self.steps = self.steps.saturating_sub(looked / 16);
-            let ids: Vec<u32> = rest.iter().map(|index| sights.list[*index].id).collect();
+            let ids: Vec<u32> = rest.iter().map(|index| sights.id(*index)).collect();
             if !rest.is_empty() && self.refused(&ids, cut) {
                 // What went may have stood before `start` too.
                 end = start.min(rest.len());
@@ -104,134 +139,5 @@ impl<M: Model> Probe<'_, M> {
             }
         }
         any
-    }
-}
-
-/// What each operation did and saw, with values as numbers.
-struct Sights<'a, M: Model> {
-    model: &'a M,
-    list: Vec<Sight<M::Value>>,
-    /// Appends make values out of parts, so that equality no longer says who saw what.
-    appends: bool,
-    one_key: bool,
-}
-
-struct Sight<V> {
-    id: u32,
-    keys: Vec<u32>,
-    flow: Flow<V>,
-    pure: bool,
-    call: u64,
-    /// Return of its answer; `u64::MAX` if it has none.
-    returned: u64,
-    /// Whatever is called later than this cannot see it: another write was called after it returned, and was over by
-    /// then.
-    covered_from: u64,
-}
-
-impl<'a, M: Model> Sights<'a, M> {
-    fn new(model: &'a M, ops: &[Operation<M::Op, M::Ret>], ids: &[u32], cut: Option<u64>) -> Self {
-        let mut numbers: BTreeMap<M::Key, u32> = BTreeMap::new();
-        let mut list: Vec<Sight<M::Value>> = ids
-            .iter()
-            .map(|&id| {
-                let operation = &ops[id as usize];
-                let (ret, returned) = seen_at(operation, cut).unwrap_or((None, u64::MAX));
-                let mut keys = Vec::new();
-                model.each_key(&operation.op, &mut |key| {
-                    let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-                    keys.push(*numbers.entry(key.clone()).or_insert(fresh));
-                });
-                let flow = flow_of(model, ops, id, ret.is_some());
-                let pure = model.observes_only(&operation.op, ret);
-                Sight { id, keys, flow, pure, call: operation.call, returned, covered_from: u64::MAX }
-            })
-            .collect();
-        cover(&mut list);
-        let appends = list.iter().any(|sight| matches!(sight.flow, Flow::Append(_)));
-        Sights { model, list, appends, one_key: numbers.len() <= 1 }
-    }
-
-    /// `alive` without the operations at `range` and all that may have seen them; and how many pairs were looked at.
-    fn without(&self, alive: &[usize], range: std::ops::Range<usize>) -> (Vec<usize>, u64) {
-        let mut gone = vec![false; alive.len()];
-        let mut open: Vec<usize> = range.collect();
-        open.iter().for_each(|at| gone[*at] = true);
-        let mut looked = 0;
-        while let Some(at) = open.pop() {
-            let update = &self.list[alive[at]];
-            if update.pure {
-                continue;
-            }
-            looked += alive.len() as u64;
-            for other in 0..alive.len() {
-                let observer = &self.list[alive[other]];
-                if gone[other] || !self.may_see(observer, update) {
-                    continue;
-                }
-                // It cannot have seen this very update; but if it is left with nobody who made what it saw, it would
-                // read as if nobody ever had.
-                let covered = !self.appends && observer.call > update.covered_from;
-                if covered && self.another_made(alive, &gone, observer) {
-                    continue;
-                }
-                gone[other] = true;
-                open.push(other);
-            }
-        }
-        (alive.iter().zip(gone).filter(|(_, gone)| !gone).map(|(index, _)| *index).collect(), looked)
-    }
-
-    /// Whether an operation that is not gone made the value that `observer` saw, or none had to.
-    fn another_made(&self, alive: &[usize], gone: &[bool], observer: &Sight<M::Value>) -> bool {
-        let (Flow::Read(seen) | Flow::Swap { from: seen, .. }) = &observer.flow else {
-            return matches!(observer.flow, Flow::NotEqual(_));
-        };
-        alive.iter().zip(gone).any(|(index, gone)| {
-            let sight = &self.list[*index];
-            let makes = matches!(&sight.flow, Flow::Write(made) | Flow::Swap { to: made, .. } if made == seen);
-            !gone && makes && sight.keys == observer.keys
-        })
-    }
-
-    /// Whether what `observer` answered may rest on the effect of `update`.
-    fn may_see(&self, observer: &Sight<M::Value>, update: &Sight<M::Value>) -> bool {
-        if !self.one_key && !observer.keys.iter().any(|key| update.keys.contains(key)) {
-            return false;
-        }
-        let made = match &update.flow {
-            Flow::Write(value) | Flow::Swap { to: value, .. } | Flow::Append(value) => value,
-            Flow::Read(_) | Flow::NotEqual(_) | Flow::Nothing => return false,
-            Flow::Opaque => return true,
-        };
-        match &observer.flow {
-            Flow::Read(seen) | Flow::Swap { from: seen, .. } if self.appends => self.model.may_contain(seen, made),
-            Flow::Read(seen) | Flow::Swap { from: seen, .. } => seen == made,
-            // Any other value explains it; this one never does.
-            Flow::NotEqual(value) => self.appends || value != made,
-            Flow::Write(_) | Flow::Append(_) | Flow::Nothing => false,
-            Flow::Opaque => true,
-        }
-    }
-}
-
-/// Finds for each update of a single key by when it is surely overwritten. `list` is in order of call.
-fn cover<V>(list: &mut [Sight<V>]) {
-    // Per key, the writes from the latest call to the earliest, each with the earliest return from there on.
-    let mut writes: BTreeMap<u32, Vec<(u64, u64)>> = BTreeMap::new();
-    for sight in list.iter().rev() {
-        if let (Flow::Write(_), [key]) = (&sight.flow, sight.keys.as_slice()) {
-            let later = writes.entry(*key).or_default();
-            let earliest = later.last().map_or(u64::MAX, |(_, returned)| *returned);
-            later.push((sight.call, sight.returned.min(earliest)));
-        }
-    }
-    for sight in list {
-        if let [key] = sight.keys.as_slice()
-            && let Some(writes) = writes.get(key)
-        {
-            let after = writes.partition_point(|(call, _)| *call > sight.returned);
-            sight.covered_from = after.checked_sub(1).map_or(u64::MAX, |last| writes[last].1);
-        }
     }
 }

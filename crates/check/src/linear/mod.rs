@@ -14,6 +14,7 @@ mod partition;
 mod prepare;
 mod replay;
 mod search;
+mod sight;
 
 pub use replay::{CertificateError, replay};
 

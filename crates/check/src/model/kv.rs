@@ -1,7 +1,7 @@
 //! The key-value map with compare-and-swap, append and transactions, in the manner of etcd: what clients ask and are
 //! told. How the map answers is in `kv_step`.
 
-use super::{Bytes, Flow, Model, Step, kv_step::KvState};
+use super::{Bytes, Flow, Model, Step, VisitFlow, kv_flow, kv_step::KvState};
 use serde::{Deserialize, Serialize};
 
 /// A map from keys to values. By default values alone are checked; with `revisions`, modification revisions too.
@@ -273,32 +273,24 @@ impl Model for Kv {
     }
 
     fn flow(&self, op: &KvOp, ret: Option<&KvRet>) -> Flow<Option<Bytes>> {
-        if self.revisions && mentions_revision(op, ret) {
-            return Flow::Opaque;
-        }
+        kv_flow::flow(self, op, ret)
+    }
+
+    fn each_flow(&self, op: &KvOp, ret: Option<&KvRet>, visit: VisitFlow<'_, Kv>) {
         match (op, ret) {
-            (KvOp::Get { .. }, Some(KvRet::Value { value, .. })) => Flow::Read(value.clone()),
-            (KvOp::Get { .. }, None) => Flow::Nothing,
-            (KvOp::Put { value, .. }, Some(KvRet::Done { .. }) | None) => Flow::Write(Some(value.clone())),
-            (KvOp::Append { value, .. }, Some(KvRet::Done { .. }) | None) => Flow::Append(Some(value.clone())),
-            (KvOp::Delete { .. }, Some(KvRet::Deleted { existed: None, .. }) | None) => Flow::Write(None),
-            (KvOp::Delete { .. }, Some(KvRet::Deleted { existed: Some(false), .. })) => Flow::Read(None),
-            (KvOp::Cas { expect, value, .. }, Some(KvRet::Cas { swapped: true, .. }) | None) => {
-                let to = Some(value.clone());
-                match expect {
-                    Expect::Absent => Flow::Swap { from: None, to },
-                    Expect::Value(from) | Expect::Both { value: from, .. } => {
-                        Flow::Swap { from: Some(from.clone()), to }
-                    }
-                    Expect::Revision(_) => Flow::Write(to),
-                }
+            (KvOp::Txn { compare, success, failure }, Some(KvRet::Txn { succeeded, results, revision }))
+                if !self.revisions || revision.is_none() =>
+            {
+                let done = if *succeeded { success } else { failure };
+                kv_flow::transaction(compare, *succeeded, done, results, visit);
             }
-            (KvOp::Cas { expect, .. }, Some(KvRet::Cas { swapped: false, .. })) => match expect {
-                Expect::Absent => Flow::NotEqual(None),
-                Expect::Value(value) => Flow::NotEqual(Some(value.clone())),
-                Expect::Revision(_) | Expect::Both { .. } => Flow::Nothing,
-            },
-            _ => Flow::Opaque,
+            (KvOp::Delete { key }, Some(KvRet::Deleted { existed: Some(true), revision }))
+                if !self.revisions || revision.is_none() =>
+            {
+                visit(key, Flow::NotEqual(None));
+                visit(key, Flow::Write(None));
+            }
+            _ => self.each_key(op, &mut |key| visit(key, self.flow(op, ret))),
         }
     }
 
@@ -346,20 +338,4 @@ impl Kv {
             KvOp::Put { .. } | KvOp::Delete { .. } | KvOp::Cas { .. } | KvOp::Append { .. } => false,
         })
     }
-}
-
-/// A revision in a question or an answer makes an operation more than a move of values.
-fn mentions_revision(op: &KvOp, ret: Option<&KvRet>) -> bool {
-    let asked = matches!(op, KvOp::Cas { expect: Expect::Revision(_) | Expect::Both { .. }, .. });
-    let told = match ret {
-        None => false,
-        Some(
-            KvRet::Value { revision, .. }
-            | KvRet::Done { revision }
-            | KvRet::Deleted { revision, .. }
-            | KvRet::Cas { revision, .. }
-            | KvRet::Txn { revision, .. },
-        ) => revision.is_some(),
-    };
-    asked || told
 }

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod kv;
+mod kv_flow;
 mod kv_step;
 mod register;
 
@@ -50,6 +51,9 @@ pub enum Flow<V> {
     Opaque,
 }
 
+/// Receives a key and what was done to it: see [`Model::each_flow`].
+pub type VisitFlow<'a, M> = &'a mut dyn FnMut(&<M as Model>::Key, Flow<<M as Model>::Value>);
+
 /// A sequential specification.
 ///
 /// A state may stand for a *set* of concrete states (a revision known only to be above 7, say) as long as [`Model::step`]
@@ -87,6 +91,13 @@ pub trait Model {
     fn flow(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> Flow<Self::Value> {
         let _ = (op, ret);
         Flow::Opaque
+    }
+
+    /// What the operation does to each of its cells, for operations that touch several at one instant, or for which one
+    /// flow does not say it all: a key may be visited twice, first with what was seen of it, then with what was made. A
+    /// key that is not visited was neither seen nor changed. The default says of each key what [`Model::flow`] says.
+    fn each_flow(&self, op: &Self::Op, ret: Option<&Self::Ret>, visit: VisitFlow<'_, Self>) {
+        self.each_key(op, &mut |key| visit(key, self.flow(op, ret)));
     }
 
     /// What every cell holds at first. `None` promises nothing, and then no simplification is made.

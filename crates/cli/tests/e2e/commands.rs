@@ -46,7 +46,9 @@ fn a_run_that_takes_two_paths_is_shown_side_by_side() {
     let place = Place::new();
     let ran = place.run(&["run", "differs", "--check-determinism"]);
     assert_eq!(ran.exit, Some(103));
-    for part in ["NONDETERMINISTIC differs", "the runs part at event 20", "19 n1 poll", "1 20 n1 deliver", "2 20 n1 deliver"] {
+    for part in
+        ["NONDETERMINISTIC differs", "the runs part at event 20", "19 n1 poll", "1 20 n1 deliver", "2 20 n1 deliver"]
+    {
         assert!(ran.stdout.contains(part), "{part:?} is missing from:\n{}", ran.stdout);
     }
 }
@@ -57,7 +59,11 @@ fn mistakes_are_answered_with_a_hint_and_their_own_exit_code() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["run", "fails_on_seven"], 2, "did you mean `fails_on_sevens`?"),
         (&["run", "zzz"], 2, "`cargo stormglass list` shows what there is"),
-        (&["run", "passes", "--seed", "xyz"], 2, "0x and hex digits, 16 hex digits as printed, or the 40 of a git commit"),
+        (
+            &["run", "passes", "--seed", "xyz"],
+            2,
+            "0x and hex digits, 16 hex digits as printed, or the 40 of a git commit",
+        ),
         (&["run", "planted", "--planted", "M99"], 2, "no bug `M99` is planted here"),
         (&["replay", "passes", "--seed", "1", "--set", "foo=1"], 2, "keys begin with a domain"),
         (&["replay", "passes", "--seed", "1", "--set", "foo"], 2, "expected KEY=VALUE"),
@@ -87,7 +93,11 @@ fn replay_shows_logs_and_changes_one_thing() {
     let place = Place::new();
     let ran = place.run(&["replay", "fails_on_sevens", "--seed", "7"]);
     assert_eq!(ran.exit, Some(100));
-    assert!(ran.stderr.contains("INFO n1: elected leader") && ran.stderr.contains("n1: stepping down"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("INFO n1: elected leader") && ran.stderr.contains("n1: stepping down"),
+        "{}",
+        ran.stderr
+    );
     let ran = place.run(&["replay", "fails_on_sevens", "--seed", "7", "--logs", "off", "--drop", "partition-1"]);
     assert_eq!(ran.exit, Some(0), "without the partition it passes");
     assert!(!ran.stderr.contains("INFO"), "{}", ran.stderr);
@@ -108,7 +118,18 @@ fn a_trace_is_written_by_replay_and_printed_by_trace() {
 #[test]
 fn a_pinned_seed_is_replayed_from_its_file() {
     let place = Place::new();
-    let ran = place.run(&["pin", "planted", "--seed", "0x2a", "--planted", "M02", "--note", "two leaders", "--expect", "fail"]);
+    let ran = place.run(&[
+        "pin",
+        "planted",
+        "--seed",
+        "0x2a",
+        "--planted",
+        "M02",
+        "--note",
+        "two leaders",
+        "--expect",
+        "fail",
+    ]);
     assert_eq!(ran.exit, Some(0), "{}", ran.stderr);
     let ran = place.run(&["pin", "planted", "--seed", "42", "--planted", "M02"]);
     assert!(ran.stdout.contains("already"), "{}", ran.stdout);
@@ -128,9 +149,21 @@ fn a_pinned_seed_is_replayed_from_its_file() {
 #[test]
 fn check_judges_a_history_without_any_simulation() {
     let place = Place::new();
-    let event = |process: u32, kind: &str, f: &str, value: &str| format!("INFO  jepsen.util - {process}\t:{kind}\t:{f}\t{value}\n");
-    let good = [event(0, "invoke", "write", "1"), event(0, "ok", "write", "1"), event(1, "invoke", "read", "nil"), event(1, "ok", "read", "1")];
-    let bad = [event(0, "invoke", "write", "1"), event(0, "ok", "write", "1"), event(1, "invoke", "read", "nil"), event(1, "ok", "read", "2")];
+    let event = |process: u32, kind: &str, f: &str, value: &str| {
+        format!("INFO  jepsen.util - {process}\t:{kind}\t:{f}\t{value}\n")
+    };
+    let good = [
+        event(0, "invoke", "write", "1"),
+        event(0, "ok", "write", "1"),
+        event(1, "invoke", "read", "nil"),
+        event(1, "ok", "read", "1"),
+    ];
+    let bad = [
+        event(0, "invoke", "write", "1"),
+        event(0, "ok", "write", "1"),
+        event(1, "invoke", "read", "nil"),
+        event(1, "ok", "read", "2"),
+    ];
     fs::write(place.path().join("good.log"), good.concat()).unwrap();
     fs::write(place.path().join("bad.log"), bad.concat()).unwrap();
     fs::write(place.path().join("noise.log"), "what is this\n").unwrap();

@@ -3,7 +3,8 @@
 use std::process::Command;
 
 fn help(words: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_cargo-stormglass")).args(words).env("COLUMNS", "100").output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_cargo-stormglass")).args(words).env("COLUMNS", "100").output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }

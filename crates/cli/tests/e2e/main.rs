@@ -2,5 +2,6 @@
 
 mod campaigns;
 mod commands;
+mod discovery;
 mod help;
 mod support;

@@ -60,7 +60,8 @@ impl Ran {
     /// Standard output without the lines that tell what a run cost or where it was, which differ from run to run.
     pub(crate) fn steady(&self, place: &Place) -> String {
         let measured = ["cost", "speed", "CPU a seed", "in all", "memory", "ledger"];
-        let lines = self.stdout.lines().filter(|line| !measured.iter().any(|label| line.trim_start().starts_with(label)));
+        let lines =
+            self.stdout.lines().filter(|line| !measured.iter().any(|label| line.trim_start().starts_with(label)));
         lines.map(|line| format!("{}\n", line.trim_end().replace(&place.path().display().to_string(), "DIR"))).collect()
     }
 }

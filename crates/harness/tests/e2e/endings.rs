@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stormglass_harness::{Exit, IsolationKind, Seed, Status};
 use crate::support::{campaign, run, verdicts};
+use stormglass_harness::{Exit, IsolationKind, Seed, Status};
 
 /// Runs four seeds of `scenario`; the odd ones end badly. Returns status, oracle, first line of evidence and whether it
 /// was tried twice, of the first odd one.
@@ -67,8 +67,7 @@ fn wall_time_leaves_a_seed_unknown_after_a_second_try_alone() {
 
 #[test]
 fn memory_leaves_a_seed_unknown_after_a_second_try_alone() {
-    let (status, oracle, evidence, retried) =
-        odd_seeds("bombs", |campaign| campaign.limits.memory_bytes = 128 << 20);
+    let (status, oracle, evidence, retried) = odd_seeds("bombs", |campaign| campaign.limits.memory_bytes = 128 << 20);
     assert_eq!((status, oracle.as_str(), retried), (Status::Unknown, "memory", true));
     assert_eq!(evidence, "the run needed more than its 128 MiB of memory");
 }
@@ -82,7 +81,8 @@ fn a_kill_from_outside_is_neither_pass_nor_fail() {
 
 #[test]
 fn in_thread_isolation_an_abort_costs_the_worker_and_its_seed_but_not_the_campaign() {
-    let (status, oracle, evidence, _) = odd_seeds("aborts", |campaign| campaign.worker.isolation = IsolationKind::Thread);
+    let (status, oracle, evidence, _) =
+        odd_seeds("aborts", |campaign| campaign.worker.isolation = IsolationKind::Thread);
     assert_eq!((status, oracle.as_str()), (Status::Fail, "worker"));
     assert!(evidence.contains("SIGABRT") || evidence.contains("signal: 6"), "{evidence}");
 }

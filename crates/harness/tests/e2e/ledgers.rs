@@ -2,8 +2,8 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use stormglass_harness::{Ended, Exit, LedgerError, SeedRange, read_ledger};
 use crate::support::{Counting, campaign, run, verdicts};
+use stormglass_harness::{Ended, Exit, LedgerError, SeedRange, read_ledger};
 
 /// The attempts' files in a campaign's folder, in order.
 fn files(folder: &std::path::Path) -> Vec<PathBuf> {
@@ -98,7 +98,11 @@ fn a_ledger_of_another_campaign_is_refused_by_what_differs() {
     other.params.insert("profile".to_owned(), "storm".to_owned());
     let error = other.run(&mut (), &|| false).unwrap_err();
     assert_eq!(error.exit(), Exit::CorruptFile);
-    assert!(error.to_string().contains("parameters is `` and now it is `profile=storm`") || error.to_string().contains("`profile=storm`"), "{error}");
+    assert!(
+        error.to_string().contains("parameters is `` and now it is `profile=storm`")
+            || error.to_string().contains("`profile=storm`"),
+        "{error}"
+    );
     let error = campaign("planted", 3, folder.path()).run(&mut (), &|| false).unwrap_err();
     assert!(error.to_string().contains("scenario"), "{error}");
 }
@@ -170,7 +174,8 @@ fn a_missing_line_a_repeated_record_and_another_version_are_told() {
         assert_eq!(error.exit(), Exit::CorruptFile, "{error}");
         error.to_string()
     };
-    let without_one: String = text.split_inclusive('\n').enumerate().filter(|(index, _)| *index != 2).map(|(_, line)| line).collect();
+    let without_one: String =
+        text.split_inclusive('\n').enumerate().filter(|(index, _)| *index != 2).map(|(_, line)| line).collect();
     let error = told(&without_one);
     let offset: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
     assert!(error.contains(&format!("damaged at byte {offset}")) && error.contains("lines are missing"), "{error}");

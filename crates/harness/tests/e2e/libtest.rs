@@ -71,7 +71,8 @@ fn a_failure_prints_its_block_with_lines_that_work() {
 fn expectations_are_held_both_ways() {
     let seeds = tempfile::tempdir().unwrap();
     let path = seeds.path().join("planted.toml");
-    fs::write(&path, "format = 1\n[[seed]]\nseed = \"1\"\nparams = { planted = \"M02\" }\nexpect = \"fail\"\n").unwrap();
+    fs::write(&path, "format = 1\n[[seed]]\nseed = \"1\"\nparams = { planted = \"M02\" }\nexpect = \"fail\"\n")
+        .unwrap();
     assert!(libtest(seeds.path(), &["planted::"]).status.success());
     fs::write(&path, "format = 1\n[[seed]]\nseed = \"1\"\nexpect = \"fail\"\n").unwrap();
     let output = libtest(seeds.path(), &["planted::"]);

@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use stormglass_kernel::{Kernel, Kind, NodeId, VirtualTime, WorldEvent, WorldId};
+use stormglass_kernel::{Kernel, Kind, VirtualTime, WorldEvent, WorldId};
 
 use super::receive::Receiver;
 use super::send::Sender;
@@ -120,10 +120,6 @@ impl Connection {
             linger: None,
             ttl: 64,
         }
-    }
-
-    pub(crate) fn node(&self) -> NodeId {
-        self.flow.from
     }
 
     /// Lets what the program did take place at the end of the poll.

@@ -35,10 +35,8 @@ pub(crate) mod sealed {
 use sealed::{Resolve, Sealed};
 
 /// The addresses of `arg`.
-pub(crate) async fn resolve(arg: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
-    let future = arg.resolve(Sealed(()));
-    drop(arg);
-    future.await
+pub(crate) fn resolve<T: ToSocketAddrs>(arg: T) -> T::Future {
+    arg.resolve(Sealed(()))
 }
 
 /// Addresses that need no name.

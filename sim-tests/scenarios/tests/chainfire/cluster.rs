@@ -149,7 +149,7 @@ impl Cluster {
         let leaders: Vec<_> = statuses.values().map(|s| s.leader).collect();
         let agreed = leaders.first().is_some_and(|first| first.is_some() && leaders.iter().all(|l| l == first));
         convergence = convergence.require(agreed, || format!("no one leader: {leaders:?}"));
-        let applied: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.applied.0, s.commit.0)).collect();
+        let applied: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.applied, s.commit)).collect();
         let level = applied.windows(2).all(|w| w[0].1 == w[1].1);
         convergence = convergence.require(level, || format!("applied (node, applied, commit): {applied:?}"));
         let hashes: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.state_hash)).collect();
@@ -167,5 +167,44 @@ fn plant(sim: &Sim) {
     }
     if let Err(error) = chainfire::planted::select(name) {
         sim.refuse_run(error.to_string(), "build with the feature `planted`, and name one of chainfire::planted::ALL");
+    }
+}
+
+/// What one node, asked alone and once, said to a write.
+#[derive(Debug)]
+pub enum Answer {
+    Written,
+    Refused(String),
+    Unknown(String),
+}
+
+impl Answer {
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written)
+    }
+
+    /// Whether it was refused, naming this leader.
+    pub fn is_refused_for(&self, leader: u64) -> bool {
+        matches!(self, Self::Refused(why) if why.contains(&format!("n{leader}:")) || why.contains(&format!("{leader}")))
+    }
+}
+
+impl Cluster {
+    /// Asks one node for a write, without following its redirection.
+    pub async fn follower_answer(&self, id: u64) -> Answer {
+        let mut client = self.client_of(id);
+        let result = client.put("asked", "1").await;
+        match result {
+            Ok(_) => Answer::Written,
+            Err(error) if error.is_indeterminate() => Answer::Unknown(error.to_string()),
+            Err(error) => Answer::Refused(error.to_string()),
+        }
+    }
+
+    /// A client of all nodes that asks this one first.
+    pub fn client_starting_at(&self, id: u64) -> Client {
+        let mut endpoints: Vec<String> = self.members.iter().map(|member| member.api.clone()).collect();
+        endpoints.rotate_left(id as usize - 1);
+        Client::new(endpoints)
     }
 }

@@ -1,8 +1,14 @@
 //! ChainFire under storms: every scenario of the system's catalogue in its strong form.
 
 mod cluster;
+mod elections;
+mod expect;
 mod mixed;
 mod oracle;
+mod partitions;
+mod primitives;
+mod recovery;
+mod replication;
 mod workload;
 
 stormglass::main!();

@@ -58,26 +58,26 @@ impl Judge {
         match *probe {
             Probe::Started { term, voted_for, last_index, .. } => {
                 in_memory.clear();
-                see(Seen::Started { term: term.0, voted_for: voted_for.map(|n| n.0), last_index: last_index.0 })
+                see(Seen::Started { term: term, voted_for: voted_for.map(|n| n.0), last_index: last_index })
             }
-            Probe::BecameLeader { term } => see(Seen::Leader { term: term.0 }),
+            Probe::BecameLeader { term } => see(Seen::Leader { term: term }),
             Probe::Appended { index, term, hash } => {
-                in_memory.insert(index.0, (term.0, hash));
+                in_memory.insert(index, (term, hash));
                 Ok(())
             }
             Probe::Durable { index, .. } => {
-                let later = in_memory.split_off(&(index.0 + 1));
+                let later = in_memory.split_off(&(index + 1));
                 let synced = std::mem::replace(in_memory, later);
                 synced.into_iter().try_for_each(|(index, (term, hash))| see(Seen::Append { index, term, hash }))
             }
             Probe::Truncated { from, .. } => {
-                in_memory.split_off(&from.0);
-                see(Seen::Truncate { from: from.0 })
+                in_memory.split_off(&from);
+                see(Seen::Truncate { from: from })
             }
-            Probe::Committed { index, .. } => see(Seen::Commit { index: index.0 }),
-            Probe::Applied { index, term, hash } => see(Seen::Apply { index: index.0, term: term.0, hash }),
+            Probe::Committed { index, .. } => see(Seen::Commit { index: index }),
+            Probe::Applied { index, term, hash } => see(Seen::Apply { index: index, term: term, hash }),
             Probe::SnapshotTaken { index, term, .. } | Probe::SnapshotInstalled { index, term, .. } => {
-                see(Seen::Snapshot { last_index: index.0, last_term: term.0 })
+                see(Seen::Snapshot { last_index: index, last_term: term })
             }
             _ => Ok(()),
         }
@@ -88,17 +88,17 @@ impl Judge {
         match *probe {
             Probe::Started { term, .. } => {
                 picture.leading.remove(&node);
-                picture.term = picture.term.max(term.0);
+                picture.term = picture.term.max(term);
             }
-            Probe::TermChanged { term } => picture.term = picture.term.max(term.0),
+            Probe::TermChanged { term } => picture.term = picture.term.max(term),
             Probe::BecameLeader { term } => {
-                picture.leading.insert(node, term.0);
+                picture.leading.insert(node, term);
                 picture.elections += 1;
             }
             Probe::SteppedDown { .. } => {
                 picture.leading.remove(&node);
             }
-            Probe::Committed { index, .. } => picture.committed = picture.committed.max(index.0),
+            Probe::Committed { index, .. } => picture.committed = picture.committed.max(index),
             Probe::Truncated { .. } => picture.truncations += 1,
             Probe::SnapshotInstalled { .. } => picture.installs += 1,
             _ => {}

@@ -36,7 +36,7 @@ struct Unique {
 /// How much, of what.
 #[derive(Clone, Copy)]
 pub struct Load {
-    pub clients: u64,
+    pub clients: u32,
     /// Operations per second of all clients together.
     pub rate: u64,
     pub keys: u64,
@@ -61,10 +61,10 @@ impl Book {
     }
 
     /// One client: an operation at each of its instants, late if the one before took long.
-    async fn client(&self, cluster: &Cluster, load: Load, id: u64) {
+    async fn client(&self, cluster: &Cluster, load: Load, id: u32) {
         let mut client = cluster.client();
-        let period = Duration::from_nanos(1_000_000_000 * load.clients / load.rate);
-        let start = Instant::now() + period * id as u32 / load.clients as u32;
+        let period = Duration::from_nanos(1_000_000_000 * u64::from(load.clients) / load.rate);
+        let start = Instant::now() + period * id / load.clients;
         let site = format!("client {id}");
         for n in 0.. {
             let due = start + period * n as u32;
@@ -85,7 +85,7 @@ impl Book {
         }
     }
 
-    pub async fn get(&self, client: &mut Client, id: u64, key: String) {
+    pub async fn get(&self, client: &mut Client, id: u32, key: String) {
         let call = self.history.invoke(id, KvOp::get(key.clone()));
         match client.get(key).await {
             Ok(found) => {
@@ -96,20 +96,20 @@ impl Book {
         }
     }
 
-    pub async fn put(&self, client: &mut Client, id: u64, key: String, value: String) {
+    pub async fn put(&self, client: &mut Client, id: u32, key: String, value: String) {
         let call = self.history.invoke(id, KvOp::put(key.clone(), value.clone()));
         let result = client.put(key, value).await;
         self.end(call, result.map(|_| KvRet::done()));
     }
 
-    pub async fn delete(&self, client: &mut Client, id: u64, key: String) {
+    pub async fn delete(&self, client: &mut Client, id: u32, key: String) {
         let call = self.history.invoke(id, KvOp::Delete { key: key.clone().into() });
         let result = client.delete(Select::Key(key.into())).await;
         self.end(call, result.map(|(_, r)| KvRet::Deleted { existed: Some(r.deleted > 0), revision: None }));
     }
 
     /// Reads a key, then swaps what it read for something else.
-    pub async fn cas(&self, client: &mut Client, id: u64, key: String, value: String) {
+    pub async fn cas(&self, client: &mut Client, id: u32, key: String, value: String) {
         let call = self.history.invoke(id, KvOp::get(key.clone()));
         let expected = match client.get(key.clone()).await {
             Ok(found) => {

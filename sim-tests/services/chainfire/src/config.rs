@@ -124,6 +124,8 @@ pub struct Limits {
     pub snapshot_bytes: usize,
     /// A snapshot is taken after this many applied entries.
     pub snapshot_entries: u64,
+    /// A snapshot is also taken after this many applied bytes.
+    pub snapshot_log_bytes: usize,
     /// Entries kept in memory behind a snapshot, for followers that are only a little behind.
     pub snapshot_trailing: u64,
     /// A write-ahead log segment is closed once it is this long.
@@ -153,6 +155,7 @@ impl Default for Limits {
             snapshot_chunk_bytes: 1 << 20,
             snapshot_bytes: 1 << 30,
             snapshot_entries: 10_000,
+            snapshot_log_bytes: 64 << 20,
             snapshot_trailing: 100,
             segment_bytes: 16 << 20,
             sessions: 4096,

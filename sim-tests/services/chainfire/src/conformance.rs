@@ -88,11 +88,7 @@ pub async fn statuses(members: &[Member]) -> Vec<Status> {
     futures::future::join_all(asked).await.into_iter().flatten().collect()
 }
 
-async fn until<T>(
-    what: &str,
-    members: &[Member],
-    mut holds: impl FnMut(&[Status]) -> Option<T>,
-) -> Result<T, String> {
+async fn until<T>(what: &str, members: &[Member], mut holds: impl FnMut(&[Status]) -> Option<T>) -> Result<T, String> {
     let give_up = Instant::now() + BOUND;
     loop {
         let seen = statuses(members).await;
@@ -172,9 +168,7 @@ async fn compare_and_set_is_exclusive(members: &[Member]) -> Result<(), String> 
 
 async fn transactions_are_atomic(members: &[Member]) -> Result<(), String> {
     let mut client = Client::of(members);
-    let put = |key: &'static str| {
-        Operation::Put(PutRequest { key: key.into(), value: "x".into(), prev_kv: false })
-    };
+    let put = |key: &'static str| Operation::Put(PutRequest { key: key.into(), value: "x".into(), prev_kv: false });
     let request = TxnRequest {
         compares: vec![Compare {
             key: "txn/a".into(),
@@ -186,8 +180,7 @@ async fn transactions_are_atomic(members: &[Member]) -> Result<(), String> {
     };
     let (header, first) = client.txn(request.clone()).await.map_err(say("a transaction"))?;
     ensure(first.succeeded, || "a transaction on absent keys took the wrong branch".to_owned())?;
-    let (_, found) =
-        client.range(RangeRequest::new(Select::Prefix("txn/".into()))).await.map_err(say("a range"))?;
+    let (_, found) = client.range(RangeRequest::new(Select::Prefix("txn/".into()))).await.map_err(say("a range"))?;
     let revisions: Vec<u64> = found.kvs.iter().map(|kv| kv.mod_revision).collect();
     ensure(revisions == [header.revision; 2], || {
         format!("a transaction at revision {} left keys at {revisions:?}", header.revision)
@@ -202,9 +195,8 @@ async fn transactions_are_atomic(members: &[Member]) -> Result<(), String> {
 
 async fn a_repeated_write_applies_once(members: &[Member]) -> Result<(), String> {
     let mut client = Client::of(members);
-    let put = |value: &'static str| {
-        WriteRequest::Put(PutRequest { key: "once".into(), value: value.into(), prev_kv: false })
-    };
+    let put =
+        |value: &'static str| WriteRequest::Put(PutRequest { key: "once".into(), value: value.into(), prev_kv: false });
     let (first, _) = client.write(put("first")).await.map_err(say("a put"))?;
     let (again, _) = client.repeat_last(put("first")).await.map_err(say("a repeated put"))?;
     ensure(first.revision == again.revision, || {

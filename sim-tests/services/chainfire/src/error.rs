@@ -66,6 +66,16 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// A task that serves the node's connections ended, which it never does by itself.
+    #[error("node {node} stops: its task for {task} ended: {reason}")]
+    Task {
+        /// The node that stopped.
+        node: NodeId,
+        /// What the task was for.
+        task: &'static str,
+        /// How it ended.
+        reason: String,
+    },
     /// The termination signal could not be subscribed to.
     #[error("cannot listen for SIGTERM: {0}")]
     Signal(std::io::Error),

@@ -74,10 +74,10 @@ mod switch {
     /// # Errors
     /// [`super::UnknownBug`] when no bug has that name.
     pub fn select(name: &str) -> Result<(), super::UnknownBug> {
-        let place = super::ALL.iter().position(|bug| bug.name == name).ok_or_else(|| super::UnknownBug {
-            name: name.to_owned(),
-            reason: "planted::ALL does not list it",
-        })?;
+        let place = super::ALL
+            .iter()
+            .position(|bug| bug.name == name)
+            .ok_or_else(|| super::UnknownBug { name: name.to_owned(), reason: "planted::ALL does not list it" })?;
         SELECTED.store(place + 1, Ordering::Relaxed);
         Ok(())
     }

@@ -118,6 +118,14 @@ pub enum Probe {
         /// The commit index the read was confirmed at.
         index: Index,
     },
+    /// An exchange with a peer failed: connecting, or an answer that did not come. The next attempt follows after the
+    /// documented wait.
+    PeerFailed {
+        /// The peer.
+        peer: NodeId,
+        /// 1 for the first attempt, 2 for the first retry, and so on.
+        attempt: u32,
+    },
     /// A peer could not be reached by a first attempt and all its retries.
     PeerUnreachable {
         /// The peer.

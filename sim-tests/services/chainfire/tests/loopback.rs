@@ -19,8 +19,9 @@ impl Processes {
         let listeners: Vec<TcpListener> =
             (0..2 * size).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
         let address = |at: u64| listeners[at as usize].local_addr().expect("bound").to_string();
-        let members =
-            (0..size).map(|at| Member { id: NodeId(at + 1), api: address(2 * at), peer: address(2 * at + 1) }).collect();
+        let members = (0..size)
+            .map(|at| Member { id: NodeId(at + 1), api: address(2 * at), peer: address(2 * at + 1) })
+            .collect();
         Processes { members, dir: tempfile::tempdir().expect("a temporary directory"), running: Vec::new() }
     }
 

@@ -92,7 +92,8 @@ fn a_vote_needs_a_log_at_least_as_long() -> Checked {
         (false, term - 1, 2, true),
     ] {
         model.wire.clear();
-        model.act(voter, |raft, now| raft.step(now, short, Message::Vote(Vote { pre, term, last_index, last_term })))?;
+        model
+            .act(voter, |raft, now| raft.step(now, short, Message::Vote(Vote { pre, term, last_index, last_term })))?;
         let granted = model.wire.iter().find_map(|(_, to, message)| match message {
             Message::VoteReply(reply) if *to == short => Some(reply.granted),
             _ => None,
@@ -157,18 +158,27 @@ fn an_entry_of_an_older_term_is_not_committed_by_counting() -> Checked {
     model.heal()?;
     // It leads again, and sends the old entry and its new no-op; the test delivers the former alone.
     let term = model.raft(behind).term() + 1;
-    model.act(behind, |raft, now| raft.step(now, old, Message::Append(Append {
-        term, prev_index: 0, prev_term: 0, commit: 0, round: 0, entries: Vec::new(),
-    })))?;
+    model.act(behind, |raft, now| {
+        raft.step(
+            now,
+            old,
+            Message::Append(Append { term, prev_index: 0, prev_term: 0, commit: 0, round: 0, entries: Vec::new() }),
+        )
+    })?;
     model.crash(behind);
     model.wire.clear();
     while model.leader().is_none() {
         model.now += Duration::from_millis(50);
-        model.act(old, |raft, now| if raft.deadline().is_some_and(|at| now >= at) { raft.tick(now) })?;
+        model.act(old, |raft, now| {
+            if raft.deadline().is_some_and(|at| now >= at) {
+                raft.tick(now)
+            }
+        })?;
         for _ in 0..1000 {
-            let ask = model.wire.iter().position(|(_, _, message)| {
-                matches!(message, Message::Vote(_) | Message::VoteReply(_))
-            });
+            let ask = model
+                .wire
+                .iter()
+                .position(|(_, _, message)| matches!(message, Message::Vote(_) | Message::VoteReply(_)));
             match ask {
                 Some(at) => model.deliver(at)?,
                 None => break,
@@ -214,8 +224,11 @@ fn a_diverged_log_is_repaired_in_few_rounds() -> Checked {
     let mut conflicts = 0;
     for _ in 0..10_000 {
         let Some((from, _, message)) = model.wire.front() else { break };
-        conflicts += u32::from(*from == old && matches!(message, Message::AppendReply(reply)
-            if matches!(reply.outcome, AppendOutcome::Conflict { .. })));
+        conflicts += u32::from(
+            *from == old
+                && matches!(message, Message::AppendReply(reply)
+            if matches!(reply.outcome, AppendOutcome::Conflict { .. })),
+        );
         model.deliver(0)?;
     }
     model.run(second())?;
@@ -283,6 +296,40 @@ fn a_follower_that_lacks_compacted_entries_gets_a_snapshot() -> Checked {
     model.start(lagging);
     model.run(second())?;
     assert!(model.converged(), "and it is durable");
+    Ok(())
+}
+
+/// What the steady state costs in messages: one append and one reply per follower for a batch of proposals, one
+/// heartbeat and one reply per follower for a batch of reads, and no heartbeats beside appends.
+#[test]
+fn no_message_is_wasted() -> Checked {
+    let mut model = Model::new(5, 12);
+    let leader = model.elect()?;
+    for round in 0..3 {
+        model.act(leader, |raft, _| {
+            for number in 0..10 {
+                raft.propose(bytes::Bytes::from(format!("{round}.{number}"))).expect("leads");
+            }
+        })?;
+        assert_eq!(model.wire.len(), 4);
+        assert_eq!(model.drain()?, 8, "four appends, four replies");
+        model.read(leader)?;
+        assert_eq!(model.drain()?, 8, "four heartbeats, four replies");
+    }
+    let mut busy = 0;
+    for _ in 0..100 {
+        model.now += Duration::from_millis(10);
+        model.act(leader, |raft, _| assert!(raft.propose(bytes::Bytes::from_static(b"x")).is_ok()))?;
+        busy += model.drain()?;
+    }
+    assert_eq!(busy, 800);
+    let mut idle = 0;
+    for _ in 0..100 {
+        model.now += Duration::from_millis(10);
+        model.act(leader, chainfire::raft::Raft::tick)?;
+        idle += model.drain()?;
+    }
+    assert!((152..=160).contains(&idle), "{idle} messages in an idle second: 20 heartbeats to each of 4");
     Ok(())
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Client;
 use super::connection::Connection;
 use super::error::ClientError;
-use super::Client;
 use crate::wire::messages::{Answer, Refusal, Request, RequestBody};
 
 /// When to give up on an attempt, and when to make the next.
@@ -113,7 +113,10 @@ impl Attempts {
 enum Ended {
     Answered(Answer),
     /// Retrying may help. `unknown`: it may have had an effect.
-    Failed { unknown: bool, reason: String },
+    Failed {
+        unknown: bool,
+        reason: String,
+    },
     /// Retrying cannot help.
     Final(Refusal),
 }
@@ -144,8 +147,7 @@ impl Client {
                 Ended::Failed { unknown: true, reason } if effect => (AttemptOutcome::Unknown(reason), None),
                 Ended::Failed { reason, .. } => (AttemptOutcome::Refused(reason), None),
                 Ended::Final(refusal) => {
-                    self.attempts.session_ended =
-                        matches!(refusal, Refusal::SessionExpired | Refusal::Superseded);
+                    self.attempts.session_ended = matches!(refusal, Refusal::SessionExpired | Refusal::Superseded);
                     let error = if self.attempts.session_ended && self.attempts.maybe_applied() {
                         ClientError::MaybeApplied { attempts: number, last: refusal.to_string() }
                     } else {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use self::attempt::{Attempt, AttemptOutcome, Attempts, Retry};
-pub use self::error::ClientError;
 use self::connection::Connection;
+pub use self::error::ClientError;
 use crate::config::Member;
 use crate::kv::api::{
     Compare, Comparison, DeleteRequest, DeleteResponse, Header, KeyValue, Operation, OperationResult, PutRequest,

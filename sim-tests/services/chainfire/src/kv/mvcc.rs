@@ -233,7 +233,10 @@ mod tests {
     }
 
     fn put(space: &mut KeySpace, key: &'static str, value: &'static str) {
-        space.write(&WriteRequest::Put(PutRequest { key: key.into(), value: value.into(), prev_kv: false }), &mut plenty());
+        space.write(
+            &WriteRequest::Put(PutRequest { key: key.into(), value: value.into(), prev_kv: false }),
+            &mut plenty(),
+        );
     }
 
     fn delete(space: &mut KeySpace, select: Select) -> DeleteResponse {
@@ -310,9 +313,8 @@ mod tests {
     fn a_transaction_takes_one_branch_at_one_revision() {
         let mut space = KeySpace::default();
         put(&mut space, "a", "1");
-        let operation = |key: &'static str| {
-            Operation::Put(PutRequest { key: key.into(), value: "x".into(), prev_kv: true })
-        };
+        let operation =
+            |key: &'static str| Operation::Put(PutRequest { key: key.into(), value: "x".into(), prev_kv: true });
         let txn = |target, comparison| {
             WriteRequest::Txn(TxnRequest {
                 compares: vec![Compare { key: "a".into(), comparison, target }],
@@ -324,7 +326,9 @@ mod tests {
         assert!(matches!(answer, WriteResponse::Txn(TxnResponse { succeeded: false, .. })));
         assert_eq!(space.revision(), 1, "the branch taken only reads");
         let answer = space.write(&txn(Target::Value("1".into()), Comparison::Equal), &mut plenty());
-        assert!(matches!(answer, WriteResponse::Txn(TxnResponse { succeeded: true, ref results }) if results.len() == 2));
+        assert!(
+            matches!(answer, WriteResponse::Txn(TxnResponse { succeeded: true, ref results }) if results.len() == 2)
+        );
         let found = space.range(&RangeRequest::new(Select::Prefix("".into())), &mut plenty()).expect("latest");
         assert!(found.kvs.iter().all(|kv| kv.mod_revision == 2));
     }
@@ -333,9 +337,8 @@ mod tests {
     fn comparisons_hold_as_etcd_defines_them() {
         let mut space = KeySpace::default();
         put(&mut space, "a", "m");
-        let holds = |key: &'static str, comparison, target| {
-            space.holds(&Compare { key: key.into(), comparison, target })
-        };
+        let holds =
+            |key: &'static str, comparison, target| space.holds(&Compare { key: key.into(), comparison, target });
         assert!(holds("a", Comparison::Greater, Target::Value("a".into())));
         assert!(holds("a", Comparison::Less, Target::ModRevision(2)));
         assert!(holds("none", Comparison::Equal, Target::CreateRevision(0)));

@@ -44,8 +44,7 @@ impl Raft {
         };
         if progress.reachable && progress.in_flight < window {
             if let Mode::Snapshot { index, offset } = &mut progress.mode {
-                if let Some(chunk) =
-                    self.snapshot.as_ref().map(|it| it.chunk(term, round, index, offset, &self.limits))
+                if let Some(chunk) = self.snapshot.as_ref().map(|it| it.chunk(term, round, index, offset, &self.limits))
                 {
                     progress.in_flight = 1;
                     progress.appended_at = now;
@@ -57,8 +56,9 @@ impl Raft {
                 let prev_term = self.log.term(prev_index)?;
                 let mut budget = self.limits.append_bytes;
                 if progress.mode == Mode::Probe {
+                    // One entry: a probe may well be refused.
                     progress.probed = progress.next;
-                    budget /= PROBE_SHARE;
+                    budget = 0;
                 }
                 let entries = self.log.entries(progress.next, budget);
                 progress.next += entries.len() as u64;
@@ -98,11 +98,9 @@ impl Raft {
         let base = self.log.base().index;
         if prev_index >= base && self.log.term(prev_index) != Some(prev_term) {
             return match self.log.term(prev_index) {
-                Some(term) => AppendOutcome::Conflict {
-                    prev_index,
-                    term: Some(term),
-                    index: self.log.first_of_term(prev_index),
-                },
+                Some(term) => {
+                    AppendOutcome::Conflict { prev_index, term: Some(term), index: self.log.first_of_term(prev_index) }
+                }
                 None => AppendOutcome::Conflict { prev_index, term: None, index: self.log.last_index() + 1 },
             };
         }
@@ -253,6 +251,3 @@ impl Raft {
         }
     }
 }
-
-/// A probe carries at most this fraction of a full append: it may well be refused.
-const PROBE_SHARE: usize = 16;

@@ -97,9 +97,7 @@ impl Raft {
                 Some(Incoming { meta: chunk.meta, total: chunk.total, crc: chunk.crc, data: BytesMut::new() });
         }
         let Some(incoming) = &mut self.incoming else { return 0 };
-        if chunk.offset == incoming.data.len() as u64
-            && chunk.offset + chunk.data.len() as u64 <= incoming.total
-        {
+        if chunk.offset == incoming.data.len() as u64 && chunk.offset + chunk.data.len() as u64 <= incoming.total {
             incoming.data.extend_from_slice(&chunk.data);
         }
         incoming.data.len() as u64

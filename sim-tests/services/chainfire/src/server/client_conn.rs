@@ -7,13 +7,19 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::accept::Closing;
 use super::inbox::{Input, Reply};
 use crate::config::NodeConfig;
 use crate::wire::codec;
 use crate::wire::frame::{self, FrameError, FrameReader, Kind};
 use crate::wire::messages::{Hello, Request};
 
-pub(super) async fn serve(stream: TcpStream, config: NodeConfig, inbox: mpsc::Sender<Input>) -> Result<(), FrameError> {
+pub(super) async fn serve(
+    stream: TcpStream,
+    config: NodeConfig,
+    inbox: mpsc::Sender<Input>,
+    mut closing: Closing,
+) -> Result<(), FrameError> {
     stream.set_nodelay(true)?;
     let (mut from, mut to) = stream.into_split();
     let limits = &config.limits;
@@ -42,6 +48,8 @@ pub(super) async fn serve(stream: TcpStream, config: NodeConfig, inbox: mpsc::Se
                     .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
                 buffer.clear();
             }
+            // After the answers: a node that closes has sent all it has to say before.
+            _ = closing.changed() => return Ok(to.shutdown().await?),
             // While too many requests are open, no more are read: the client feels it as backpressure.
             frame = reader.next(&mut from), if open < limits.requests_per_connection => {
                 let Some((kind, body)) = frame? else { return Ok(()) };
@@ -74,7 +82,7 @@ fn greet(kind: Kind, body: &[u8], config: &NodeConfig) -> Result<(), FrameError>
         return Err(FrameError::Unexpected(format!("{kind:?} before a greeting")));
     }
     let hello: Hello = codec::decode(body).map_err(FrameError::Unexpected)?;
-    let meant = (hello.cluster_id == 0 || hello.cluster_id == config.cluster_id)
-        && hello.to.is_none_or(|to| to == config.id);
+    let meant =
+        (hello.cluster_id == 0 || hello.cluster_id == config.cluster_id) && hello.to.is_none_or(|to| to == config.id);
     if meant { Ok(()) } else { Err(FrameError::Unexpected(format!("a greeting meant for another node: {hello:?}"))) }
 }

@@ -7,11 +7,11 @@ use std::pin::Pin;
 use crate::raft::{LogOperation, Write, WriteId};
 use crate::storage::{Batch, Storage, StorageError};
 
-type Job = Pin<Box<dyn Future<Output = (Storage, Result<(), StorageError>)> + Send>>;
+type Job = Pin<Box<dyn Future<Output = (Box<Storage>, Result<(), StorageError>)> + Send>>;
 
 enum State {
     /// No job is running.
-    Idle(Storage),
+    Idle(Box<Storage>),
     /// A job is running; it is done when all writes up to this one are durable.
     Busy(Job, WriteId),
     /// A job failed, or the disk was closed.
@@ -28,7 +28,7 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(storage: Storage) -> Self {
-        Disk { state: State::Idle(storage), gathered: Batch::default(), gathered_until: 0, durable: 0 }
+        Disk { state: State::Idle(Box::new(storage)), gathered: Batch::default(), gathered_until: 0, durable: 0 }
     }
 
     /// Everything up to this write is durable.

@@ -15,7 +15,7 @@ pub(super) enum Input {
     /// The connection to a peer works.
     LinkUp { peer: NodeId },
     /// The connection to a peer failed; what it had not answered is lost.
-    LinkDown { peer: NodeId },
+    LinkDown { peer: NodeId, attempt: u32 },
     /// A peer could not be reached by a first attempt and all its retries.
     Unreachable { peer: NodeId, attempts: u32 },
     /// A client's request.

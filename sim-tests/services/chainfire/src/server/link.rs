@@ -116,7 +116,7 @@ impl Task {
                 End::Failed { answered, error } => {
                     failed = if answered { 1 } else { failed + 1 };
                     tracing::debug!(peer = %self.peer, attempt = failed, %error, "peer exchange failed");
-                    if self.inbox.send(Input::LinkDown { peer: self.peer }).await.is_err() {
+                    if self.inbox.send(Input::LinkDown { peer: self.peer, attempt: failed }).await.is_err() {
                         return;
                     }
                     if failed > self.timing.peer_retries {
@@ -269,4 +269,3 @@ impl Due {
         self.since = Instant::now();
     }
 }
-

@@ -184,7 +184,10 @@ impl Node {
                 }
             }
             Input::LinkUp { peer } => self.raft.link_up(peer),
-            Input::LinkDown { peer } => self.raft.link_down(peer),
+            Input::LinkDown { peer, attempt } => {
+                emit(self.config.probes.as_ref(), || Probe::PeerFailed { peer, attempt });
+                self.raft.link_down(peer);
+            }
             Input::Unreachable { peer, attempts } => {
                 tracing::warn!(node = %self.config.id, %peer, attempts, "peer unreachable, giving up until there is \
                     something new to tell it");
@@ -255,7 +258,7 @@ impl Node {
         let applied = self.machine.applied();
         let entries = applied.index - self.raft.snapshot_index().min(applied.index);
         let due = entries >= self.config.limits.snapshot_entries
-            || (entries > 0 && self.applied_bytes >= self.config.limits.uncommitted_bytes);
+            || (entries > 0 && self.applied_bytes >= self.config.limits.snapshot_log_bytes);
         if !due || self.snapshot_job.is_some() {
             return;
         }

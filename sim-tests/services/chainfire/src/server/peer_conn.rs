@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::accept::Closing;
 use super::inbox::Input;
 use crate::config::NodeConfig;
 use crate::raft::{Message, NodeId};
@@ -17,7 +18,12 @@ use crate::wire::messages::Hello;
 /// Answers that may wait for the connection. When it is full, the newest is dropped; the peer will ask again.
 const QUEUE: usize = 256;
 
-pub(super) async fn serve(stream: TcpStream, config: NodeConfig, inbox: mpsc::Sender<Input>) -> Result<(), FrameError> {
+pub(super) async fn serve(
+    stream: TcpStream,
+    config: NodeConfig,
+    inbox: mpsc::Sender<Input>,
+    mut closing: Closing,
+) -> Result<(), FrameError> {
     stream.set_nodelay(true)?;
     let (mut from, mut to) = stream.into_split();
     let mut reader = FrameReader::new(config.limits.frame_bytes);
@@ -60,6 +66,7 @@ pub(super) async fn serve(stream: TcpStream, config: NodeConfig, inbox: mpsc::Se
                     .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))?;
                 buffer.clear();
             }
+            _ = closing.changed() => return Ok(()),
             () = &mut idle => {
                 if active.elapsed() >= config.timing.idle {
                     return Ok(());

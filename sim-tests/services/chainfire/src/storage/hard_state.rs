@@ -49,8 +49,7 @@ impl HardStateFile {
     /// The planted lapse of M02: the vote reaches the page cache only.
     async fn overwrite_unsynced(&self, state: HardState) -> Result<(), StorageError> {
         let path = self.dir.join(NAME);
-        let mut file =
-            OpenOptions::new().write(true).open(&path).await.map_err(StorageError::io("open", &path))?;
+        let mut file = OpenOptions::new().write(true).open(&path).await.map_err(StorageError::io("open", &path))?;
         file.write_all(&encode(state)).await.map_err(StorageError::io("write", &path))?;
         file.flush().await.map_err(StorageError::io("write", &path))
     }

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::fs;
 
-pub use self::snapshot_file::write_snapshot;
 use self::hard_state::HardStateFile;
+pub use self::snapshot_file::write_snapshot;
 use self::wal::Wal;
 use crate::raft::{HardState, LogOperation, Recovered, SnapshotMeta};
 

@@ -2,7 +2,7 @@
 //!
 //! Layout, little endian: kind u8, then for an entry its index u64, term u64, length u32 and data; for a truncation
 //! the first dropped index u64; for a reset the index u64, term u64 and chain hash u64 of the snapshot that replaced
-//! the log.
+//! the log; for the continuation that begins every segment the last index of the log before it u64.
 
 use bytes::Bytes;
 
@@ -14,11 +14,13 @@ pub(super) enum Record {
     Entry(Entry),
     Truncate(Index),
     Reset(SnapshotMeta),
+    Continue(Index),
 }
 
 const ENTRY: u8 = 1;
 const TRUNCATE: u8 = 2;
 const RESET: u8 = 3;
+const CONTINUE: u8 = 4;
 
 /// Adds the records of an operation to a payload.
 pub(super) fn encode(operation: &LogOperation, payload: &mut Vec<u8>) {
@@ -48,6 +50,13 @@ pub(super) fn encode_reset(meta: SnapshotMeta, payload: &mut Vec<u8>) {
     }
 }
 
+/// The record that begins a segment: the log before it ends at `last`.
+pub(super) fn continuation(last: Index) -> Vec<u8> {
+    let mut payload = vec![CONTINUE];
+    payload.extend_from_slice(&last.to_le_bytes());
+    payload
+}
+
 /// Reads the records of a payload. The checksum was right, so an error is a version this software does not know.
 pub(super) fn decode(payload: &[u8]) -> Result<Vec<Record>, String> {
     let mut rest = Reader { rest: payload };
@@ -60,9 +69,10 @@ pub(super) fn decode(payload: &[u8]) -> Result<Vec<Record>, String> {
                 Some(Record::Entry(Entry { index, term, data }))
             })(),
             TRUNCATE => rest.word().map(Record::Truncate),
-            RESET => (|| {
-                Some(Record::Reset(SnapshotMeta { index: rest.word()?, term: rest.word()?, hash: rest.word()? }))
-            })(),
+            CONTINUE => rest.word().map(Record::Continue),
+            RESET => {
+                (|| Some(Record::Reset(SnapshotMeta { index: rest.word()?, term: rest.word()?, hash: rest.word()? })))()
+            }
             unknown => return Err(format!("a record of unknown kind {unknown}")),
         };
         records.push(record.ok_or("a record that ends early")?);

@@ -41,8 +41,7 @@ pub async fn write_snapshot(dir: &Path, snapshot: &Snapshot) -> Result<(), Stora
 /// Reads the newest snapshot. A damaged one is an error, not a reason to fall back to an older one: the log behind it
 /// is gone.
 pub(super) async fn load_newest(dir: &Path) -> Result<Option<Snapshot>, StorageError> {
-    let newest =
-        files::names(dir).await?.into_iter().filter(|name| files::number(name, PREFIX, SUFFIX).is_some()).next_back();
+    let newest = files::names(dir).await?.into_iter().rfind(|name| files::number(name, PREFIX, SUFFIX).is_some());
     let Some(name) = newest else { return Ok(None) };
     let path = dir.join(name);
     let content = files::read(&path).await?.unwrap_or_default();

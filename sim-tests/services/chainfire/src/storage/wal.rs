@@ -1,8 +1,8 @@
 //! The write-ahead log: frames of records in segment files, appended and synced one batch at a time.
 //!
 //! The log is itself log-structured: a truncation is a record, so nothing already synced is ever overwritten. A
-//! segment begins with an empty frame that carries the sequence number it continues from; once its directory entry is
-//! durable, records go into it. Segments are removed from the oldest on, when a snapshot covers all their entries.
+//! segment begins with a frame that says at which index and sequence number it continues, so that a missing one is
+//! noticed; once its directory entry is durable, records go into it. Segments are removed from the oldest on, when a snapshot covers all their entries.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub(super) struct Wal {
     path: PathBuf,
     length: u64,
     highest: Index,
+    /// The last index of the log.
+    last: Index,
     /// The number of the next segment.
     next_segment: u64,
     /// The sequence number of the last frame written.
@@ -68,6 +70,12 @@ impl Replay {
                 let keep = from.saturating_sub(self.start.unwrap_or_default() + 1);
                 self.entries.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
             }
+            Record::Continue(last) => {
+                if self.start.is_some() && last != self.last(0) {
+                    return Err(format!("a segment after index {last} follows a log up to {}", self.last(0)));
+                }
+                self.start.get_or_insert(last);
+            }
             Record::Reset(meta) => {
                 self.entries.clear();
                 self.start = Some(meta.index);
@@ -75,6 +83,11 @@ impl Replay {
             }
         }
         Ok(())
+    }
+
+    /// The last index of the log; `empty` if there is none.
+    fn last(&self, empty: Index) -> Index {
+        self.start.unwrap_or(empty) + self.entries.len() as u64
     }
 
     /// The entries after `base`. A snapshot that the log does not contain replaces it.
@@ -122,19 +135,21 @@ impl Wal {
                 closed.push_back(Closed { path, highest: replay.highest });
             }
         }
+        let last = replay.last(base.index);
         let newest = closed.back().map_or_else(|| dir.to_owned(), |segment| segment.path.clone());
         let entries = replay.after(base, &newest)?;
         let next_segment = closed.len() as u64 + numbers.first().copied().unwrap_or(1);
         let sequence = sequence.unwrap_or(0) + 1;
-        let (file, path) = create_segment(dir, next_segment, sequence).await?;
+        let (file, path) = create_segment(dir, next_segment, sequence, last).await?;
         let mut wal = Wal {
             dir: dir.to_owned(),
             segment_bytes,
             closed,
             file,
             path,
-            length: HEADER as u64,
+            length: EMPTY,
             highest: 0,
+            last,
             next_segment: next_segment + 1,
             sequence,
             buffer: Vec::new(),
@@ -155,9 +170,12 @@ impl Wal {
         self.buffer.resize(HEADER, 0);
         for operation in operations {
             record::encode(operation, &mut self.buffer);
-            if let LogOperation::Append(entries) = operation {
-                self.highest = entries.last().map_or(self.highest, |entry| self.highest.max(entry.index));
+            match operation {
+                LogOperation::Append(entries) => self.last = entries.last().map_or(self.last, |entry| entry.index),
+                LogOperation::Truncate(from) => self.last = self.last.min(from.saturating_sub(1)),
+                LogOperation::Install(_) | LogOperation::Compact(_) => {}
             }
+            self.highest = self.highest.max(self.last);
         }
         self.write_buffer().await
     }
@@ -167,6 +185,7 @@ impl Wal {
         self.buffer.clear();
         self.buffer.resize(HEADER, 0);
         record::encode_reset(meta, &mut self.buffer);
+        self.last = meta.index;
         self.highest = self.highest.max(meta.index);
         self.write_buffer().await
     }
@@ -188,18 +207,18 @@ impl Wal {
     /// Continues in a new segment.
     async fn cut(&mut self) -> Result<(), StorageError> {
         self.sequence += 1;
-        let (file, path) = create_segment(&self.dir, self.next_segment, self.sequence).await?;
+        let (file, path) = create_segment(&self.dir, self.next_segment, self.sequence, self.last).await?;
         self.file = file;
         let path = std::mem::replace(&mut self.path, path);
         self.closed.push_back(Closed { path, highest: std::mem::take(&mut self.highest) });
-        self.length = HEADER as u64;
+        self.length = EMPTY;
         self.next_segment += 1;
         Ok(())
     }
 
     /// A durable snapshot covers entries up to `index`: removes the segments that hold nothing else.
     pub(super) async fn compact(&mut self, index: Index) -> Result<(), StorageError> {
-        if self.length > HEADER as u64 {
+        if self.length > EMPTY {
             self.cut().await?;
         }
         let mut removed = false;
@@ -218,16 +237,18 @@ impl Wal {
     }
 }
 
+/// The length of a segment that holds nothing yet but where it continues.
+const EMPTY: u64 = HEADER as u64 + 9;
+
 /// Creates a segment durably.
-async fn create_segment(dir: &Path, number: u64, sequence: u64) -> Result<(File, PathBuf), StorageError> {
+async fn create_segment(dir: &Path, number: u64, sequence: u64, last: Index) -> Result<(File, PathBuf), StorageError> {
+    let payload = record::continuation(last);
     let path = files::numbered(dir, PREFIX, number, SUFFIX);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(&path).await.map_err(StorageError::io("create", &path))?;
+    file.write_all(&[&frame::header(sequence, &payload)[..], &payload].concat())
         .await
-        .map_err(StorageError::io("create", &path))?;
-    file.write_all(&frame::header(sequence, &[])).await.map_err(StorageError::io("write", &path))?;
+        .map_err(StorageError::io("write", &path))?;
     file.flush().await.map_err(StorageError::io("write", &path))?;
     file.sync_all().await.map_err(StorageError::io("sync", &path))?;
     files::sync_dir(dir).await?;

@@ -22,8 +22,8 @@ pub fn encode_into<T: Serialize>(value: &T, buffer: &mut Vec<u8>) {
 /// # Errors
 /// What is wrong with `data`. It is never trusted: a length beyond its end is an error, not an allocation.
 pub fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, String> {
-    let (value, used) = bincode::serde::decode_from_slice(data, bincode::config::standard())
-        .map_err(|error| error.to_string())?;
+    let (value, used) =
+        bincode::serde::decode_from_slice(data, bincode::config::standard()).map_err(|error| error.to_string())?;
     if used != data.len() {
         return Err(format!("{} bytes follow the message", data.len() - used));
     }

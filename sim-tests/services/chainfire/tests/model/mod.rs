@@ -11,8 +11,8 @@ use chainfire::config::{Limits, Timing};
 use chainfire::probe::Probe;
 use chainfire::raft::log::chain;
 use chainfire::raft::{
-    Entry, HardState, Index, LogOperation, Message, NodeId, Options, Outgoing, Raft, Recovered, Snapshot,
-    SnapshotMeta, Term, Write, WriteId,
+    Entry, HardState, Index, LogOperation, Message, NodeId, Options, Outgoing, Raft, Recovered, Snapshot, SnapshotMeta,
+    Term, Write, WriteId,
 };
 
 pub mod storm;
@@ -286,6 +286,16 @@ impl Model {
         Err("the nodes never stop talking".to_owned())
     }
 
+    /// Delivers everything, and what that causes. Returns how many messages that was.
+    pub fn drain(&mut self) -> Result<u32, String> {
+        let mut delivered = 0;
+        while !self.wire.is_empty() {
+            self.deliver(0)?;
+            delivered += 1;
+        }
+        Ok(delivered)
+    }
+
     /// Lets time pass for every node, in steps, delivering everything.
     pub fn run(&mut self, time: Duration) -> Result<(), String> {
         let until = self.now + time;
@@ -413,9 +423,10 @@ impl Model {
                     return Err(format!("SMS: node {node} committed another entry at {index}"));
                 }
                 if known.is_none() {
-                    let holders = self.nodes.values().filter(|it| {
-                        it.disk.base().index >= index || it.disk.log().get(&index) == Some(&(term, hash))
-                    });
+                    let holders = self
+                        .nodes
+                        .values()
+                        .filter(|it| it.disk.base().index >= index || it.disk.log().get(&index) == Some(&(term, hash)));
                     let holders = holders.count();
                     if holders < self.quorum() {
                         return Err(format!("QC: node {node} committed {index} while {holders} disks hold it"));

@@ -18,14 +18,18 @@ pub fn storm(seed: u64) -> Result<Model, String> {
     let mut model = Model::new(size, seed);
     model.synced = rng.random_bool(0.3);
     // Swarm: each storm has its own mix.
-    let (loss, copies, reorder) =
-        (rng.random_range(0.0..0.1), rng.random_range(0.0..0.1), rng.random_range(0.0..0.5));
+    let (loss, copies, reorder) = (rng.random_range(0.0..0.1), rng.random_range(0.0..0.1), rng.random_range(0.0..0.5));
     let (crashes, cuts, snapshots) =
         (rng.random_range(0.0..0.02), rng.random_range(0.0..0.02), rng.random_range(0.0..0.02));
-    let pace = rng.random_range(1..60u64);
+    let leaders = rng.random_bool(0.5);
+    let pace = rng.random_range(1..150u64);
     for step in 0..STEPS {
         let node = id(rng.random_range(1..=size));
         if rng.random_bool(crashes) {
+            // Leaders are worth crashing more than others.
+            let target = model.leader().filter(|_| leaders).unwrap_or(node);
+            turn(&mut model, target);
+        } else if rng.random_bool(crashes * 2.0) && model.nodes[&node].raft.is_none() {
             turn(&mut model, node);
         } else if rng.random_bool(cuts) {
             cut(&mut model, &mut rng, node, size)?;

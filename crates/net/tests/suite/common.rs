@@ -1,6 +1,6 @@
 //! What every test of the network shares: a simulation with nodes, sleep, and futures over the handles.
 
-#![allow(dead_code, missing_docs)]
+#![allow(unreachable_pub)]
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -46,6 +46,11 @@ impl Drop for Sleep {
 
 pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
+}
+
+/// A program that does nothing for ever.
+pub async fn idle() {
+    std::future::pending::<()>().await;
 }
 
 pub const fn secs(n: u64) -> Duration {
@@ -171,4 +176,23 @@ pub fn kind<T>(result: io::Result<T>) -> Option<io::ErrorKind> {
 
 pub fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i.wrapping_mul(31) >> 3) as u8).collect()
+}
+
+/// Runs a scenario that must end by itself and gives what it gave.
+pub fn finish<T: std::fmt::Debug + 'static>(s: Simulation, main: impl Future<Output = T> + 'static) -> T {
+    s.run(main).outcome.expect("the scenario ends by itself")
+}
+
+/// A node that echoes whatever any connection sends, until it ends.
+pub async fn echo(port: u16) {
+    let listener = listen(port);
+    while let Ok(stream) = accept(&listener).await {
+        spawn_local(async move {
+            while let Ok(bytes) = read(&stream, 4096).await {
+                if bytes.is_empty() || write_all(&stream, &bytes).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
 }

@@ -1,0 +1,11 @@
+//! The network as programs on simulated nodes see it.
+
+mod causality;
+mod closing;
+mod common;
+mod crash;
+mod opening;
+mod pressure;
+mod properties;
+mod udp;
+mod weather;
