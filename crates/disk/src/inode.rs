@@ -1,7 +1,7 @@
 //! Inodes: what a name stands for, and what keeps it alive.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 
 use stormglass_kernel::Site;
 
@@ -72,10 +72,21 @@ pub(crate) struct Directory {
     pub(crate) parent: Option<InodeId>,
     /// Its own name's identity; the root has none.
     pub(crate) link: Option<LinkId>,
-    /// Unsynced operations that an fsync of this directory covers; some may be settled already.
-    pub(crate) pending: Vec<u64>,
+    /// Unsynced operations that an fsync of this directory covers.
+    pub(crate) pending: BTreeSet<u64>,
+    /// Names that an operation emptied on the device, while earlier operations are unsynced: those cannot fill them again.
+    pub(crate) emptied: BTreeMap<OsString, u64>,
     /// Operations on names so far: ordinals of decisions.
     pub(crate) changes: u64,
+}
+
+impl Directory {
+    /// Whether a later operation than `number` has settled what `name` is on the device.
+    pub(crate) fn is_beyond(&self, name: &OsStr, number: u64) -> bool {
+        let filled = self.durable.get(name).map(|d| d.since);
+        let emptied = self.emptied.get(name).copied();
+        filled.max(emptied).is_some_and(|since| since > number)
+    }
 }
 
 impl Inode {

@@ -103,7 +103,7 @@ impl Names {
             inode.items += 1;
             let of = inode.site;
             if let Body::Directory(directory) = &mut inode.body {
-                directory.pending.push(number);
+                directory.pending.insert(number);
                 if i == 0 {
                     (site, ordinal) = (of, directory.changes);
                     directory.changes += 1;
@@ -118,6 +118,14 @@ impl Names {
         let item = self.items.remove(&number)?;
         if self.last.get(&item.entry.link) == Some(&number) {
             self.last.remove(&item.entry.link);
+        }
+        for id in item.change.directories() {
+            if let Some(directory) = inodes.directory_mut(id) {
+                directory.pending.remove(&number);
+                if directory.pending.is_empty() {
+                    directory.emptied.clear();
+                }
+            }
         }
         for id in item.change.directories().chain([item.entry.inode]) {
             inodes.get_mut(id).items -= 1;
@@ -136,17 +144,16 @@ impl Names {
 
     /// Makes durable what was done to the names of `directory` before operation `upto`.
     pub(crate) fn sync(&mut self, inodes: &mut Inodes, directory: InodeId, upto: u64) {
-        for number in self.covered(inodes, directory, upto) {
+        for number in Self::covered(inodes, directory, upto) {
             self.settle(inodes, number);
         }
     }
 
     /// Says yes to such a sync and does nothing. Gives the number of operations lied about.
     pub(crate) fn promise(&mut self, inodes: &Inodes, directory: InodeId, upto: u64) -> u64 {
-        let pending = inodes.directory(directory).map_or(&[][..], |d| &d.pending[..]);
         let mut promised = 0;
-        for number in pending.iter().take_while(|&&n| n < upto) {
-            if let Some(item) = self.items.get_mut(number) {
+        for number in Self::covered(inodes, directory, upto) {
+            if let Some(item) = self.items.get_mut(&number) {
                 item.promised = true;
                 promised += 1;
             }
@@ -154,11 +161,8 @@ impl Names {
         promised
     }
 
-    fn covered(&self, inodes: &mut Inodes, directory: InodeId, upto: u64) -> Vec<u64> {
-        let Some(directory) = inodes.directory_mut(directory) else { return Vec::new() };
-        let rest = directory.pending.partition_point(|&n| n < upto);
-        let after = directory.pending.split_off(rest);
-        std::mem::replace(&mut directory.pending, after)
+    fn covered(inodes: &Inodes, directory: InodeId, upto: u64) -> Vec<u64> {
+        inodes.directory(directory).map_or(Vec::new(), |d| d.pending.range(..upto).copied().collect())
     }
 
     /// Makes the oldest operations durable until no more than `max` are left.
@@ -181,16 +185,20 @@ impl Names {
         let (entry, change) = (item.entry, item.change.clone());
         match &change {
             NameChange::Create { to } => self.see_off(inodes, to, number),
-            NameChange::Move { to, .. } => {
+            NameChange::Move { from, to } => {
                 if self.is_removed(inodes, to.dir) {
                     // It has left that directory again, or the directory could not be gone.
                     self.settle_last(inodes, entry.link);
                 } else {
                     self.make_reachable(inodes, to.dir);
                     self.see_off(inodes, to, number);
+                    self.see_off_before(inodes, from, entry.link, number);
                 }
             }
-            NameChange::Remove { .. } => self.sync(inodes, entry.inode, u64::MAX),
+            NameChange::Remove { from } => {
+                self.sync(inodes, entry.inode, u64::MAX);
+                self.see_off_before(inodes, from, entry.link, number);
+            }
         }
         self.settling.remove(&number);
         let Some(item) = self.take(inodes, number) else { return };
@@ -204,8 +212,7 @@ impl Names {
         match &change {
             NameChange::Remove { .. } => self.displace(inodes, entry.link),
             NameChange::Create { to } | NameChange::Move { to, .. } => {
-                let occupant = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name));
-                if occupant.is_none_or(|o| o.since < number) {
+                if !inodes.directory(to.dir).is_some_and(|d| d.is_beyond(&to.name, number)) {
                     self.place(inodes, entry, to, number);
                 } else if self.last.contains_key(&entry.link) {
                     // A later operation has the place already: the name has moved on, and does so now.
@@ -215,7 +222,22 @@ impl Names {
                 }
             }
         }
+        if let NameChange::Move { from, .. } | NameChange::Remove { from } = &change
+            && let Some(directory) = inodes.directory_mut(from.dir)
+            && !directory.pending.is_empty()
+        {
+            let emptied = directory.emptied.entry(from.name.clone()).or_default();
+            *emptied = number.max(*emptied);
+        }
         superseded.iter().chain([&item]).for_each(|item| Self::release(inodes, item));
+    }
+
+    /// The same of another name that the device has at `from`, which `link` left in operation `number`: it was gone then.
+    fn see_off_before(&mut self, inodes: &mut Inodes, from: &Place, link: LinkId, number: u64) {
+        let occupant = inodes.directory(from.dir).and_then(|d| d.durable.get(&from.name));
+        if occupant.is_some_and(|o| o.entry.link != link && o.since < number) {
+            self.see_off(inodes, from, number);
+        }
     }
 
     fn settle_last(&mut self, inodes: &mut Inodes, link: LinkId) {
@@ -326,8 +348,10 @@ impl Names {
     fn can_keep(&self, inodes: &Inodes, number: u64, item: &Item, stuck: &BTreeSet<LinkId>) -> bool {
         let is_empty = |id| inodes.directory(id).is_none_or(|d: &Directory| d.durable.is_empty());
         let is_free = |to: &Place| {
-            let occupant = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name));
-            occupant.is_none_or(|o| o.since < number && !stuck.contains(&o.entry.link) && is_empty(o.entry.inode))
+            let Some(directory) = inodes.directory(to.dir) else { return false };
+            let occupant = directory.durable.get(&to.name);
+            !directory.is_beyond(&to.name, number)
+                && occupant.is_none_or(|o| !stuck.contains(&o.entry.link) && is_empty(o.entry.inode))
         };
         match &item.change {
             NameChange::Create { to } => is_free(to),

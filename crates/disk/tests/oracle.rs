@@ -330,7 +330,7 @@ fn after_a_power_loss_there_is_what_the_rules_allow_and_every_kind_of_loss_is_re
         };
         let run = run(seed, 10 + seed % 50, Down::PowerLoss, after);
         let wrong = run.model.violations();
-        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{:#?}\n{:?}", run.losses, run.model);
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{:?}\n{:?}", run.model.names, run.model.renames);
         for (sum, (_, figure)) in total.iter_mut().zip(run.losses.figures()) {
             *sum += figure;
         }

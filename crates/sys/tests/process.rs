@@ -1,5 +1,5 @@
-//! The fork server's promises, each tried on real processes. It forks, so it has one thread and its own `main`: the cases
-//! run one after the other on it, as a worker's would.
+//! The fork server's promises, each tried on real processes. It forks, so it has one thread and its own `main`: the
+//! cases run one after the other on it, as a worker's would.
 
 #[cfg(target_os = "linux")]
 mod cases;

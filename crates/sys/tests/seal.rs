@@ -1,5 +1,5 @@
-//! The seal as simulated code meets it: what is answered, what is refused, who is named, and that none of it outlives the
-//! simulation. A binary of its own, so that it also tests how the symbols link.
+//! The seal as simulated code meets it: what is answered, what is refused, who is named, and that none of it outlives
+//! the simulation. A binary of its own, so that it also tests how the symbols link.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 

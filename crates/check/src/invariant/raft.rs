@@ -69,7 +69,10 @@ pub enum Probe {
         /// The term.
         term: u64,
     },
-    /// An entry is in its log, and on disk. One that differs from what was there replaces it and all that follows.
+    /// It no longer leads.
+    SteppedDown,
+    /// An entry is in its log. One that differs from what was there replaces it and all that follows. With
+    /// [`RaftOracle::voters`] set, report it once it is on disk.
     Append {
         /// Index of the entry.
         index: u64,
@@ -176,6 +179,10 @@ impl RaftOracle {
                 view.becomes_leader(term);
                 let alone = self.only_leader(node, at_ns, term);
                 in_term.and(alone).and(self.complete(node, at_ns, term))
+            }
+            Probe::SteppedDown => {
+                view.steps_down();
+                Ok(())
             }
             Probe::Append { index, term, hash } => self.append(node, at_ns, index, Entry { term, hash }),
             Probe::Truncate { from } => self.truncate(node, at_ns, from),

@@ -37,6 +37,10 @@ impl NodeView {
         self.leads = Some(term);
     }
 
+    pub(super) fn steps_down(&mut self) {
+        self.leads = None;
+    }
+
     /// The node is in `term`.
     pub(super) fn in_term(&mut self, node: NodeId, at_ns: u64, term: u64) -> Result<(), Evidence> {
         if term < self.term {

@@ -85,6 +85,7 @@ impl Volume {
     fn show_what_is_durable(&mut self, id: InodeId) {
         let Some(directory) = self.inodes.directory_mut(id) else { return };
         directory.pending.clear();
+        directory.emptied.clear();
         directory.entries = directory.durable.iter().map(|(name, d)| (name.clone(), d.entry)).collect();
         let entries: Vec<Entry> = directory.entries.values().copied().collect();
         for entry in entries {

@@ -9,14 +9,14 @@ use stormglass_disk::{Handle, HandleKey, OpenFlags, Reply, Request, submit};
 use stormglass_kernel::{TimerId, try_with, with};
 
 /// A small generator (xorshift64*), for test inputs only.
-pub struct Choices(u64);
+pub(crate) struct Choices(u64);
 
 impl Choices {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -24,9 +24,9 @@ impl Choices {
     }
 }
 
-pub struct Sleep(u64, Option<TimerId>);
+pub(crate) struct Sleep(u64, Option<TimerId>);
 
-pub fn sleep(delay: Duration) -> Sleep {
+pub(crate) fn sleep(delay: Duration) -> Sleep {
     Sleep(with(|u| u.kernel.deadline_after(delay)), None)
 }
 
@@ -50,18 +50,18 @@ impl Drop for Sleep {
     }
 }
 
-pub async fn ask(request: Request) -> io::Result<Reply> {
+pub(crate) async fn ask(request: Request) -> io::Result<Reply> {
     submit(request)?.await
 }
 
-pub async fn open(path: &str, flags: OpenFlags) -> io::Result<Handle> {
+pub(crate) async fn open(path: &str, flags: OpenFlags) -> io::Result<Handle> {
     match ask(Request::Open(path.into(), flags)).await? {
         Reply::Opened(key) => Handle::adopt(key),
         other => panic!("an open gave {other:?}"),
     }
 }
 
-pub const CREATE: OpenFlags = OpenFlags {
+pub(crate) const CREATE: OpenFlags = OpenFlags {
     read: true,
     write: true,
     append: false,
@@ -71,23 +71,23 @@ pub const CREATE: OpenFlags = OpenFlags {
     mode: None,
 };
 
-pub const READ: OpenFlags =
+pub(crate) const READ: OpenFlags =
     OpenFlags { read: true, write: false, append: false, truncate: false, create: false, create_new: false, mode: None };
 
-pub async fn sync(handle: &Handle) -> io::Result<()> {
+pub(crate) async fn sync(handle: &Handle) -> io::Result<()> {
     ask(Request::Sync(handle.key()?, false)).await.map(drop)
 }
 
-pub async fn sync_path(path: &str) -> io::Result<()> {
+pub(crate) async fn sync_path(path: &str) -> io::Result<()> {
     sync(&open(path, READ).await?).await
 }
 
-pub async fn write_at(key: HandleKey, offset: u64, data: Vec<u8>) -> io::Result<()> {
+pub(crate) async fn write_at(key: HandleKey, offset: u64, data: Vec<u8>) -> io::Result<()> {
     ask(Request::Seek(key, 0, stormglass_disk::Whence::Start(offset))).await?;
     ask(Request::Write(key, 0, data)).await.map(drop)
 }
 
-pub async fn read(path: &str) -> io::Result<Vec<u8>> {
+pub(crate) async fn read(path: &str) -> io::Result<Vec<u8>> {
     match ask(Request::ReadFile(path.into())).await? {
         Reply::Bytes(bytes) => Ok(bytes),
         other => panic!("a read gave {other:?}"),

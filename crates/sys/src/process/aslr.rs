@@ -14,12 +14,12 @@ pub enum Aslr {
     },
 }
 
-/// Executes this program again, once, with the same arguments and environment but without address randomisation; where it is off
-/// already, or cannot be turned off, returns.
+/// Executes this program again, once, with the same arguments and environment but without address randomisation; where
+/// it is off already, or cannot be turned off, returns.
 ///
-/// Call it first in `main`, while the process has one thread: whatever was done before is done twice. Addresses still depend
-/// on what the process has been given: on the main thread's stack on its environment, arguments and path, and below
-/// it on `ulimit -s`. A simulation on a [thread of its own](crate::seal::spawn_simulation_thread) sees mapped memory alone.
+/// Call it first in `main`, while the process has one thread: whatever was done before is done twice. Some addresses
+/// still depend on what the process was given: those on the main thread's stack on its environment, arguments and path,
+/// those of mapped memory (a [simulation thread's](crate::seal::spawn_simulation_thread) stack among it) on `ulimit -s`.
 pub fn reexec_without_aslr() -> Aslr {
     #[cfg(target_os = "linux")]
     return linux::reexec();

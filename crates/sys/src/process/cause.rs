@@ -75,8 +75,8 @@ impl fmt::Display for CrashCause {
 impl ChildEnd {
     /// Why the case ended before its closure returned; `None` if it did return.
     ///
-    /// Stack overflows and failed allocations end in the same signal as any abort: those are told by the message that Rust
-    /// writes, and so only if standard error is captured.
+    /// Stack overflows and failed allocations end in the same signal as any abort: those are told by the message that
+    /// Rust writes, and so only if standard error is captured.
     pub fn crash_cause(&self) -> Option<CrashCause> {
         if self.completed && self.end == End::Exited(0) {
             return None;

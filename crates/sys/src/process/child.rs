@@ -13,8 +13,8 @@ use super::output::Tail;
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 16 << 10;
 
-/// How many chunks are read in a row: together more than a pipe can hold (64 KiB, 1 MiB at most unless root raises it), few
-/// enough to look at the deadline in a flood.
+/// How many chunks are read in a row: together more than a pipe can hold (64 KiB, 1 MiB at most unless root raises it),
+/// few enough to look at the deadline in a flood.
 const CHUNKS_MAX: usize = 80;
 
 /// How often a give-up question is asked, and how often a child is looked for where the kernel has no pidfd.
@@ -78,8 +78,8 @@ impl Child {
         self.watch(deadline, None)
     }
 
-    /// As [`wait`](Child::wait), but kills the case also when `give_up` says so. It is asked about twenty times a second, and
-    /// after every signal: so [`interrupted`](super::interrupted) fits.
+    /// As [`wait`](Child::wait), but kills the case also when `give_up` says so. It is asked about twenty times a
+    /// second, and after every signal: so [`interrupted`](super::interrupted) fits.
     ///
     /// # Errors
     ///

@@ -123,11 +123,11 @@ impl Write for ResultPipe {
     }
 }
 
-/// Forks this process; the child runs `case`, whose result is what it writes, and exits without running exit handlers or
-/// destructors of statics.
+/// Forks this process; the child runs `case`, whose result is what it writes, and exits without running exit handlers
+/// or destructors of statics.
 ///
-/// The child dies with this thread (`PR_SET_PDEATHSIG`), leaves no core file, and has the default action for SIGINT and SIGTERM.
-/// The server must have one thread and not be inside a simulation; it may have several children at once.
+/// The child dies with this thread (`PR_SET_PDEATHSIG`), leaves no core file, and has the default action for SIGINT and
+/// SIGTERM. The server must have one thread and not be inside a simulation; it may have several children at once.
 ///
 /// # Errors
 ///

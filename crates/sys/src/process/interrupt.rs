@@ -9,8 +9,8 @@ pub const EXIT_INTERRUPTED: i32 = 130;
 /// The first signal, zero until there is one.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-/// From now on the first SIGINT or SIGTERM only makes [`interrupted`] answer, so that the process can finish what it writes;
-/// the second ends it at once with exit code 130. Forked cases have the default dispositions again.
+/// From now on the first SIGINT or SIGTERM only makes [`interrupted`] answer, so that the process can finish what it
+/// writes; the second ends it at once with exit code 130. Forked cases have the default dispositions again.
 ///
 /// # Errors
 ///

@@ -11,7 +11,8 @@ use super::limits::{Capture, Limits};
 use super::{interrupt, rlimit, watchdog};
 use crate::seal::host;
 
-/// How often a thread that has been joined is waited for: the kernel may list it a moment longer than `pthread_join` takes.
+/// How often a thread that has been joined is waited for: the kernel may list it a moment longer than `pthread_join`
+/// takes.
 const YIELDS_MAX: u32 = 20_000;
 
 pub(super) fn launch(limits: &Limits, case: impl FnOnce(&mut ResultPipe)) -> Result<Child, ForkError> {

@@ -7,7 +7,8 @@ pub enum Capture {
     Both,
     /// Standard error goes to the parent, standard output stays the parent's own. Standard input is `/dev/null`.
     Error,
-    /// All three stay the parent's own, as for a replay that a person watches. A crash is then told by its signal alone.
+    /// All three stay the parent's own, as for a replay that a person watches. A crash is then told by its signal
+    /// alone.
     Nothing,
 }
 
@@ -15,8 +16,8 @@ pub enum Capture {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many bytes of private writable memory (heap, stacks of threads; `RLIMIT_DATA`) the case may have beyond what the
-    /// fork server has. An allocation past it fails, and Rust then aborts. `None`: no limit.
+    /// How many bytes of private writable memory (heap, stacks of threads; `RLIMIT_DATA`) the case may have beyond what
+    /// the fork server has. An allocation past it fails, and Rust then aborts. `None`: no limit.
     pub memory_bytes: Option<u64>,
     /// Which output is captured.
     pub capture: Capture,

@@ -1,6 +1,7 @@
 //! Processes: one forked child per seed, so that statics, addresses, leaks and crashes are that seed's own.
 //!
-//! A worker is a single-threaded fork server. It calls [`reexec_without_aslr`] first, then [`fork_case`] for each case and
+//! A worker is a single-threaded fork server. It calls [`reexec_without_aslr`] first, then [`fork_case`] for each case
+//! and
 //! [`Child::wait`]s; [`ChildEnd::crash_cause`] names every way to die. Forking needs Linux; elsewhere [`fork_case`]
 //! answers [`ForkError::Unsupported`].
 

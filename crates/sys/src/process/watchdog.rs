@@ -1,8 +1,8 @@
 //! The poll watchdog: ends a process in which one poll burns more processor time than it may.
 //!
-//! A simulated world is stopped while a poll runs, so nothing in it can notice. A timer on the process's CPU clock (not on the
-//! wall: a loaded machine must not make verdicts) sends a signal, whose handler looks whether the kernel has begun another poll
-//! since. A CPU clock does not run while a poll is *blocked*; the parent's deadline is for that.
+//! A simulated world is stopped while a poll runs, so nothing in it can notice. A timer on the process's CPU clock (not
+//! on the wall: a loaded machine must not make verdicts) sends a signal, whose handler looks whether the kernel has
+//! begun another poll since. A CPU clock does not run while a poll is *blocked*; the parent's deadline is for that.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -106,11 +106,12 @@ mod linux {
         libc::SIGRTMAX() - 1
     }
 
-    /// Starts to watch this thread, which is to be the one that polls; one watchdog per process, and none inherited by a fork.
+    /// Starts to watch this thread, which is to be the one that polls; one watchdog per process, and none inherited by
+    /// a fork.
     ///
-    /// The handler first writes a fixed line to `watch.fd` and thereby settles the cause. Then it tries to name the call site
-    /// with a backtrace. That is not safe in a signal handler (the poll may be inside the allocator); the process is to end
-    /// anyway, and an alarm ends it if the attempt gets stuck.
+    /// The handler first writes a fixed line to `watch.fd` and thereby settles the cause. Then it tries to name the
+    /// call site with a backtrace. That is not safe in a signal handler (the poll may be inside the allocator); the
+    /// process is to end anyway, and an alarm ends it if the attempt gets stuck.
     ///
     /// # Errors
     ///

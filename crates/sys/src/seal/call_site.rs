@@ -37,8 +37,9 @@ const OWN_BEGINNINGS: [&str; 2] = ["seal/leak.rs", "process/watchdog.rs"];
 const OUTERMOST: [&str; 7] =
     ["main", "_start", "__libc_start_main", "__libc_start_call_main", "start_thread", "clone", "clone3"];
 
-/// A frame as printed. With `debug = "line-tables-only"` an inlined function has its last name only (`open`, `{closure#0}`), so
-/// that its crate is told by the file; without debug information there is no file, and the name is whole.
+/// A frame as printed. With `debug = "line-tables-only"` an inlined function has its last name only (`open`,
+/// `{closure#0}`), so that its crate is told by the file; without debug information there is no file, and the name is
+/// whole.
 struct Frame<'a> {
     function: &'a str,
     location: Option<&'a str>,

@@ -25,14 +25,15 @@ pub(crate) fn simulation() -> Option<&'static dyn Hooks> {
     }
 }
 
-/// Whether libc calls of this thread now go to a simulation: it has [entered](enter) one and is not in [host mode](host).
+/// Whether libc calls of this thread now go to a simulation: it has [entered](enter) one and is not in [host
+/// mode](host).
 #[inline]
 pub fn is_simulated() -> bool {
     HOOKS.get().is_some() && HOST_DEPTH.get() == 0
 }
 
-/// Puts this thread inside a simulation until the guard is dropped. Leaks left from an earlier simulation of this thread
-/// are forgotten, unless it is still inside one.
+/// Puts this thread inside a simulation until the guard is dropped. Leaks left from an earlier simulation of this
+/// thread are forgotten, unless it is still inside one.
 ///
 /// Nests: dropping the guard restores what was before.
 #[must_use = "the thread leaves the simulation when the guard is dropped"]

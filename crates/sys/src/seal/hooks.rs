@@ -5,10 +5,11 @@
 pub enum Sleep {
     /// No world is current: sleep for real.
     Real,
-    /// The world has accounted for it (say, by keeping the node's processor busy); the call returns as though it had slept.
+    /// The world has accounted for it (say, by keeping the node's processor busy); the call returns as though it had
+    /// slept.
     Slept,
-    /// The world will not have it. A leak is recorded and the call returns at once *as though it had slept*: `std` asserts
-    /// that a sleep fails with nothing but `EINTR`, and the assertion would bury the leak's name.
+    /// The world will not have it. A leak is recorded and the call returns at once *as though it had slept*: `std`
+    /// asserts that a sleep fails with nothing but `EINTR`, and the assertion would bury the leak's name.
     Refused,
 }
 
@@ -32,9 +33,9 @@ pub struct Futex {
 /// The simulated world, as interposed libc symbols see it.
 ///
 /// Every method is called on the thread that made the libc call, in host mode (so the implementation may use the real
-/// machine), and must not panic: a panic in an interposer aborts the process. `None`, `false` or [`Sleep::Real`] means
-/// *no world is current on this thread, use the real one*. Symbols with no method here (sockets, files, threads,
-/// processes) are refused on any simulated thread.
+/// machine). It must not panic: a panic in an interposer aborts the process. It should not allocate: some allocators
+/// read the clock or draw entropy. `None`, `false` or [`Sleep::Real`] means *no world is current on this thread, use
+/// the real one*. Symbols with no method here (sockets, files, threads, processes) are refused on any simulated thread.
 pub trait Hooks: Sync {
     /// The node's monotonic clock, in nanoseconds since an arbitrary origin.
     fn monotonic_ns(&self) -> Option<u64>;
@@ -62,8 +63,8 @@ pub trait Hooks: Sync {
         Sleep::Refused
     }
 
-    /// A futex call. `Some(Ok(n))` is the call's result, `Some(Err(errno))` its failure; `None`, the default, makes the real
-    /// call. A real wait is right for locks shared with host threads; on a process's only thread it never returns.
+    /// A futex call. `Some(Ok(n))` is the call's result, `Some(Err(errno))` its failure; `None`, the default, makes the
+    /// real call. A real wait is right for locks shared with host threads; on a process's only thread it never returns.
     fn futex(&self, call: &Futex) -> Option<Result<i64, i32>> {
         let _ = call;
         None

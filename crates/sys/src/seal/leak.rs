@@ -79,8 +79,9 @@ pub fn leak_count() -> u64 {
 
 /// Takes the leaks of this thread in the order they happened, at most [`LEAKS_KEPT`], and sets [`leak_count`] to zero.
 ///
-/// Resolving the call sites reads the program's debug information (milliseconds, in host mode); without leaks it costs
-/// one thread-local read. Leaks belong to the thread that made them: a thread that hands the simulation on takes its own first.
+/// Resolving the call sites reads the program's debug information (in host mode; the first time up to a second);
+/// without leaks it costs one thread-local read. Leaks belong to the thread that made them: a thread that hands the
+/// simulation on takes its own first.
 pub fn take_leaks() -> Vec<Leak> {
     if COUNT.replace(0) == 0 {
         return Vec::new();

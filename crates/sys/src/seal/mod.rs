@@ -1,13 +1,14 @@
 //! The seal: what keeps simulated code from the real clock, entropy, threads, network, disk and machine.
 //!
-//! A thread is put inside a simulation with [`enter`]. From then on the libc symbols that this crate defines answer from
-//! the [`Hooks`], or refuse: they set an errno and record a [`Leak`] with its call site, which the kernel collects with
+//! A thread is put inside a simulation with [`enter`]. From then on the libc symbols that this crate defines answer
+//! from the [`Hooks`], or refuse: they set an errno and record a [`Leak`] with its call site, which the kernel collects
+//! with
 //! [`take_leaks`] after each poll. Stormglass's own input and output goes through [`host`].
 //!
 //! # What is not caught
 //!
-//! - instructions (`rdtsc`, `rdrand`) and system calls made without libc (rustix's `linux_raw` backend, Go, hand-written
-//!   assembly);
+//! - instructions (`rdtsc`, `rdrand`) and system calls made without libc (rustix's `linux_raw` backend, Go,
+//!   hand-written assembly);
 //! - what glibc does inside itself: `localtime` reads the time zone, `dlopen` its objects. Run with `TZ` set;
 //! - reads and writes on descriptors that are already open, among them standard input, output and error;
 //! - the environment, the working directory, resource limits, `AT_RANDOM`, addresses of memory (see

@@ -1,5 +1,5 @@
-//! The seal tested on this very binary, at start. Whether a definition of ours wins is the linker's decision, and linkers
-//! and profiles differ; so each symbol is called the way real code calls it.
+//! The seal tested on this very binary, at start. Whether a definition of ours wins is the linker's decision, and
+//! linkers and profiles differ; so each symbol is called the way real code calls it.
 
 use std::fmt;
 use std::io;

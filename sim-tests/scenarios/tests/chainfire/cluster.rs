@@ -170,35 +170,14 @@ fn plant(sim: &Sim) {
     }
 }
 
-/// What one node, asked alone and once, said to a write.
-#[derive(Debug)]
-pub enum Answer {
-    Written,
-    Refused(String),
-    Unknown(String),
-}
-
-impl Answer {
-    pub fn is_written(&self) -> bool {
-        matches!(self, Self::Written)
-    }
-
-    /// Whether it was refused, naming this leader.
-    pub fn is_refused_for(&self, leader: u64) -> bool {
-        matches!(self, Self::Refused(why) if why.contains(&format!("n{leader}:")) || why.contains(&format!("{leader}")))
-    }
-}
-
 impl Cluster {
-    /// Asks one node for a write, without following its redirection.
-    pub async fn follower_answer(&self, id: u64) -> Answer {
-        let mut client = self.client_of(id);
-        let result = client.put("asked", "1").await;
-        match result {
-            Ok(_) => Answer::Written,
-            Err(error) if error.is_indeterminate() => Answer::Unknown(error.to_string()),
-            Err(error) => Answer::Refused(error.to_string()),
-        }
+    /// Asks one node for a write, and gives the id of the node that acknowledged it: another one if the first one
+    /// redirected the client. `None` when nobody did.
+    pub async fn acknowledged_by(&self, asked: u64) -> Option<u64> {
+        let mut client = self.client_of(asked);
+        client.put("asked", "1").await.ok()?;
+        let endpoint = &client.last_attempts().made().last()?.endpoint;
+        self.members.iter().find(|member| member.api == *endpoint).map(|member| member.id.0)
     }
 
     /// A client of all nodes that asks this one first.

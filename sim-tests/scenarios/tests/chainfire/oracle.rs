@@ -40,40 +40,27 @@ impl Picture {
 #[derive(Debug)]
 pub struct Judge {
     raft: RaftOracle,
-    /// Entries that are in a node's memory and not yet on its disk.
-    in_memory: BTreeMap<u64, BTreeMap<u64, (u64, u64)>>,
     picture: Arc<Mutex<Picture>>,
 }
 
 impl Judge {
     pub fn new(picture: Arc<Mutex<Picture>>) -> Self {
-        Self { raft: RaftOracle::new(), in_memory: BTreeMap::new(), picture }
+        Self { raft: RaftOracle::new(), picture }
     }
 
     /// One probe of one node.
     pub fn observe(&mut self, node: u64, at_ns: u64, probe: &Probe) -> Result<(), Evidence> {
         self.draw(node, probe);
-        let in_memory = self.in_memory.entry(node).or_default();
         let mut see = |seen| self.raft.observe(node, at_ns, seen);
         match *probe {
             Probe::Started { term, voted_for, last_index, .. } => {
-                in_memory.clear();
                 see(Seen::Started { term: term, voted_for: voted_for.map(|n| n.0), last_index: last_index })
             }
             Probe::BecameLeader { term } => see(Seen::Leader { term: term }),
-            Probe::Appended { index, term, hash } => {
-                in_memory.insert(index, (term, hash));
-                Ok(())
-            }
-            Probe::Durable { index, .. } => {
-                let later = in_memory.split_off(&(index + 1));
-                let synced = std::mem::replace(in_memory, later);
-                synced.into_iter().try_for_each(|(index, (term, hash))| see(Seen::Append { index, term, hash }))
-            }
-            Probe::Truncated { from, .. } => {
-                in_memory.split_off(&from);
-                see(Seen::Truncate { from: from })
-            }
+            Probe::HardStateDurable { term, voted_for } => see(Seen::HardState { term, voted_for: voted_for.map(|n| n.0) }),
+            Probe::SteppedDown { .. } => see(Seen::SteppedDown),
+            Probe::Appended { index, term, hash } => see(Seen::Append { index, term, hash }),
+            Probe::Truncated { from, .. } => see(Seen::Truncate { from }),
             Probe::Committed { index, .. } => see(Seen::Commit { index: index }),
             Probe::Applied { index, term, hash } => see(Seen::Apply { index: index, term: term, hash }),
             Probe::SnapshotTaken { index, term, .. } | Probe::SnapshotInstalled { index, term, .. } => {

@@ -210,7 +210,7 @@ async fn chainfire_r2_4_leader_paused(sim: Sim) -> Outcome {
         hit(&sim, stop)?;
         sim.heal(stop);
         // What it serves in its first moments is what an old leader would.
-        let _ = cluster.client_of(zombie).get("k1").await;
+        let _ = cluster.client_of(zombie).get("shared/1").await;
         sim.sleep(s(1)).await;
     }
     demand(clients.await.is_ok(), "workload", || "the clients ended early".to_owned())?;

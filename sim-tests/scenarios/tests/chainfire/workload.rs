@@ -17,6 +17,8 @@ use crate::cluster::Cluster;
 
 /// Keys of unique writes begin with this; nothing ever changes or deletes one.
 const UNIQUE: &str = "id/";
+/// Keys of the history begin with this.
+const SHARED: &str = "shared/";
 
 /// What clients did and saw.
 #[derive(Clone)]
@@ -73,7 +75,7 @@ impl Book {
             }
             tokio::time::sleep_until(due).await;
             let draw = |what, low, high| cluster.sim.choose(what, &site, n, low, high);
-            let key = format!("k{}", draw("key", 1, load.keys));
+            let key = format!("{SHARED}{}", draw("key", 1, load.keys));
             let value = format!("{id}.{n}");
             match draw("operation", 0, 99) {
                 0..=39 => self.get(&mut client, id, key).await,
@@ -181,7 +183,7 @@ impl Book {
         let ended: BTreeMap<_, _> = scan
             .kvs
             .iter()
-            .filter(|kv| !kv.key.starts_with(UNIQUE.as_bytes()))
+            .filter(|kv| kv.key.starts_with(SHARED.as_bytes()))
             .map(|kv| (kv.key.to_vec().into(), kv.value.to_vec().into()))
             .collect();
         let verdicts = self.history.with(|history| {

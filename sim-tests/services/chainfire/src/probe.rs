@@ -37,6 +37,13 @@ pub enum Probe {
         /// Whom it voted for.
         candidate: NodeId,
     },
+    /// Term and vote are on disk: from now on the node may answer for them.
+    HardStateDurable {
+        /// The term.
+        term: Term,
+        /// The vote in it.
+        voted_for: Option<NodeId>,
+    },
     /// The node won the election of this term.
     BecameLeader {
         /// The term it leads.

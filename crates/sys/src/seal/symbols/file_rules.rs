@@ -1,10 +1,11 @@
-//! Which real paths simulated code may see. None, but for what `std` itself needs, and that a node simply does not have.
+//! Which real paths simulated code may see. None, but for what `std` itself needs, and that a node simply does not
+//! have.
 //!
-//! - **Real, read only**: what printing a backtrace reads. `std` holds a lock of its own meanwhile, so that a refusal, which
-//!   takes a backtrace too, would be a deadlock: `/proc/self/maps` and `/proc/self/exe`, the loaded objects, debug files beside
-//!   them (`.dwp`, `.debug`) and under `/usr/lib/debug`.
-//! - **Absent** (ENOENT and no leak): what `std`, `num_cpus` and time zone libraries look for and do without. A node has
-//!   no cgroup, and its time zone is UTC.
+//! - **Real, read only**: what printing a backtrace reads. `std` holds a lock of its own meanwhile, so that a refusal,
+//!   which takes a backtrace too, would be a deadlock: `/proc/self/maps` and `/proc/self/exe`, the loaded objects,
+//!   debug files beside them (`.dwp`, `.debug`) and under `/usr/lib/debug`.
+//! - **Absent** (ENOENT and no leak): what `std`, `num_cpus` and time zone libraries look for and do without. A node
+//!   has no cgroup, and its time zone is UTC.
 //! - **Refused** (EPERM and a leak): everything else, and every change to anything.
 
 use std::ffi::{CStr, OsStr, c_int, c_void};

@@ -1,5 +1,5 @@
-//! Real files. Every call that takes a path is refused, but for what [`file_rules`](super::file_rules) lets through; calls
-//! on descriptors are not interposed, as without these there is no descriptor.
+//! Real files. Every call that takes a path is refused, but for what [`file_rules`](super::file_rules) lets through;
+//! calls on descriptors are not interposed, as without these there is no descriptor.
 
 use std::ffi::CStr;
 

@@ -20,12 +20,20 @@ interpose! {
         if refused("vfork", String::new) {
             return fail(libc::EPERM);
         }
-        // POSIX lets `vfork` be `fork`. It must be here: the child of a real one would return through, and overwrite, our frame.
+        // POSIX lets `vfork` be `fork`. It must be here: the child of a real one would return through, and overwrite,
+        // our frame.
         // SAFETY: as for `fork`.
         unsafe { real::fork() }
     }
 
-    fn posix_spawn(pid: *mut pid_t, path: *const c_char, actions: *const c_void, attributes: *const c_void, argv: *const *mut c_char, envp: *const *mut c_char) -> c_int {
+    fn posix_spawn(
+        pid: *mut pid_t,
+        path: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        argv: *const *mut c_char,
+        envp: *const *mut c_char,
+    ) -> c_int {
         // SAFETY: the caller's path, null or a C string.
         if refused("posix_spawn", || unsafe { text(path) }) {
             return libc::EPERM;
@@ -34,7 +42,14 @@ interpose! {
         unsafe { real::posix_spawn(pid, path, actions, attributes, argv, envp) }
     }
 
-    fn posix_spawnp(pid: *mut pid_t, file: *const c_char, actions: *const c_void, attributes: *const c_void, argv: *const *mut c_char, envp: *const *mut c_char) -> c_int {
+    fn posix_spawnp(
+        pid: *mut pid_t,
+        file: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        argv: *const *mut c_char,
+        envp: *const *mut c_char,
+    ) -> c_int {
         // SAFETY: the caller's file name, null or a C string.
         if refused("posix_spawnp", || unsafe { text(file) }) {
             return libc::EPERM;

@@ -17,7 +17,8 @@ unsafe fn fill(buf: *mut c_void, length: size_t) -> bool {
             return Some(());
         }
         let bytes = buf.cast::<u8>();
-        // SAFETY: valid for writes as the caller promises. Zeroed first: the memory may be uninitialised, a slice may not.
+        // SAFETY: valid for writes as the caller promises. Zeroed first: the memory may be uninitialised, a slice may
+        // not.
         let bytes = unsafe {
             ptr::write_bytes(bytes, 0, length);
             std::slice::from_raw_parts_mut(bytes, length)

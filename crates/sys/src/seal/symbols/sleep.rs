@@ -1,4 +1,5 @@
-//! Blocking waits for time or for descriptors. A sleep is the world's to judge; waiting for real descriptors is refused.
+//! Blocking waits for time or for descriptors. A sleep is the world's to judge; waiting for real descriptors is
+//! refused.
 
 use libc::{c_int, c_uint, c_void, clockid_t, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval, useconds_t};
 
@@ -121,7 +122,14 @@ interpose! {
         unsafe { real::select(count, read, write, except, timeout) }
     }
 
-    fn pselect(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *const timespec, mask: *const c_void) -> c_int {
+    fn pselect(
+        count: c_int,
+        read: *mut fd_set,
+        write: *mut fd_set,
+        except: *mut fd_set,
+        timeout: *const timespec,
+        mask: *const c_void,
+    ) -> c_int {
         if waits("pselect") {
             return fail(libc::EPERM);
         }

@@ -1,5 +1,5 @@
-//! libc's `syscall`: what has an interposed twin goes to it, what makes a thread, a process or a descriptor of its own is
-//! refused, the rest passes through.
+//! libc's `syscall`: what has an interposed twin goes to it, what makes a thread, a process or a descriptor of its own
+//! is refused, the rest passes through.
 //!
 //! `SYS_futex` is the seam for blocking code: it goes to [`Hooks::futex`](crate::seal::Hooks::futex). glibc's own locks
 //! (`pthread_mutex_t` and what is built on it) make their futex calls inside glibc and do not pass here.
@@ -16,8 +16,8 @@ type Syscall = unsafe extern "C" fn(c_long, ...) -> c_long;
 interpose! {
     SYSCALL;
 
-    // Variadic in C, of seven fixed arguments here: both targets pass integers alike either way, and like glibc's own this
-    // forwards the six registers whether the caller filled them or not.
+    // Variadic in C, of seven fixed arguments here: both targets pass integers alike either way, and like glibc's own
+    // this forwards the six registers whether the caller filled them or not.
     fn syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long as Syscall {
         if is_simulated() {
             // SAFETY: the caller's own arguments, unchanged.

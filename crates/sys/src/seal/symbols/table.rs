@@ -1,8 +1,8 @@
 //! The table of all interposed symbols.
 //!
 //! A linker takes a member of an archive (and an rlib is one) only for a symbol that is still undefined and strongly
-//! referenced. `std` refers to some of these symbols weakly, and to others libc answers as well; so this table refers to all of
-//! them strongly, and [`enter`](crate::seal::enter) refers to the table.
+//! referenced. `std` refers to some of these symbols weakly, and to others libc answers as well; so this table refers
+//! to all of them strongly, and [`enter`](crate::seal::enter) refers to the table.
 
 use super::super::interpose::Symbol;
 use super::{descriptors, files, processes, random, sleep, sockets, stats, syscall, system, threads, time};

@@ -14,7 +14,8 @@ interpose! {
         argument: *mut c_void,
     ) -> c_int {
         if refused("pthread_create", || "a new operating system thread".to_owned()) {
-            // Answers the error number itself, as POSIX has it; EPERM would be the scheduler's, but EAGAIN invites a retry.
+            // Answers the error number itself, as POSIX has it; EPERM would be the scheduler's, but EAGAIN invites a
+            // retry.
             return libc::EPERM;
         }
         // SAFETY: the caller's own arguments, unchanged.

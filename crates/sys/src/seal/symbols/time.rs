@@ -1,5 +1,5 @@
-//! Clocks. Wall clocks answer from the node's wall clock, the others from its monotonic clock; processor time, which has no
-//! meaning in a simulation, is refused.
+//! Clocks. Wall clocks answer from the node's wall clock, the others from its monotonic clock; processor time, which
+//! has no meaning in a simulation, is refused.
 
 use libc::{c_int, c_long, clock_t, clockid_t, rusage, time_t, timespec, timeval, timezone, tms};
 
@@ -45,7 +45,7 @@ interpose! {
         let ns = match kind(clock) {
             Clock::Wall => wall_ns(),
             Clock::Monotonic => ask(|hooks| hooks.monotonic_ns()),
-            Clock::Foreign if refused("clock_gettime", || format!("clock {clock}, not the wall clock and not a monotonic one")) => {
+            Clock::Foreign if refused("clock_gettime", || format!("clock {clock}, neither wall nor monotonic")) => {
                 return fail(libc::EINVAL);
             }
             Clock::Foreign => None,

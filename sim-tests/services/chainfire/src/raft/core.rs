@@ -318,6 +318,9 @@ impl Raft {
             self.emit(|| Probe::Durable { index, term });
             self.advance_commit();
         }
+        if let Some(HardState { term, voted_for }) = hard {
+            self.emit(|| Probe::HardStateDurable { term, voted_for });
+        }
         if hard == Some(self.hard) {
             self.count_own_vote(now);
         }
