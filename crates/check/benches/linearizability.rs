@@ -21,7 +21,6 @@ fn campaign(criterion: &mut Criterion) {
         ("few values with cas, 50 keys", 50, 5, cas),
         ("few values with cas, 1 key", 1, 5, cas),
         ("everything but transactions, 10 keys", 10, 5, all),
-        ("everything, 50 keys", 50, 5, Features { txn: true, ..all }),
     ];
     let mut group = criterion.benchmark_group("6,000 operations, 5 clients, 1 % unknown");
     for (name, keys, values, features) in cases {

@@ -122,9 +122,6 @@ impl Names {
         for id in item.change.directories() {
             if let Some(directory) = inodes.directory_mut(id) {
                 directory.pending.remove(&number);
-                if directory.pending.is_empty() {
-                    directory.emptied.clear();
-                }
             }
         }
         for id in item.change.directories().chain([item.entry.inode]) {
@@ -136,6 +133,11 @@ impl Names {
     /// Frees what an item kept alive. Only once nothing is looked at through it any more.
     fn release(inodes: &mut Inodes, item: &Item) {
         for id in item.change.directories().chain([item.entry.inode]) {
+            if let Some(directory) = inodes.directory_mut(id)
+                && directory.pending.is_empty()
+            {
+                directory.emptied.clear();
+            }
             if inodes.is_present(id) {
                 inodes.release(id);
             }
@@ -183,6 +185,9 @@ impl Names {
             return;
         }
         let (entry, change) = (item.entry, item.change.clone());
+        for earlier in self.earlier(item.previous) {
+            self.settle(inodes, earlier);
+        }
         match &change {
             NameChange::Create { to } => self.see_off(inodes, to, number),
             NameChange::Move { from, to } => {
@@ -202,11 +207,13 @@ impl Names {
         }
         self.settling.remove(&number);
         let Some(item) = self.take(inodes, number) else { return };
-        // A name is where its last settled operation put it: earlier ones no longer matter.
+        // An earlier operation on the name that is still being settled, and led here, has done its part with this one.
         let mut superseded = vec![];
-        let mut earlier = item.previous;
-        while let Some(found) = earlier.and_then(|n| self.take(inodes, n)) {
-            earlier = found.previous;
+        for earlier in self.earlier(item.previous) {
+            let Some(found) = self.take(inodes, earlier) else { continue };
+            if let NameChange::Create { to } | NameChange::Move { to, .. } = &found.change {
+                self.clear_away(inodes, to, earlier);
+            }
             superseded.push(found);
         }
         match &change {
@@ -222,12 +229,8 @@ impl Names {
                 }
             }
         }
-        if let NameChange::Move { from, .. } | NameChange::Remove { from } = &change
-            && let Some(directory) = inodes.directory_mut(from.dir)
-            && !directory.pending.is_empty()
-        {
-            let emptied = directory.emptied.entry(from.name.clone()).or_default();
-            *emptied = number.max(*emptied);
+        if let NameChange::Move { from, .. } | NameChange::Remove { from } = &change {
+            Self::note_emptied(inodes, from, number);
         }
         superseded.iter().chain([&item]).for_each(|item| Self::release(inodes, item));
     }
@@ -237,6 +240,40 @@ impl Names {
         let occupant = inodes.directory(from.dir).and_then(|d| d.durable.get(&from.name));
         if occupant.is_some_and(|o| o.entry.link != link && o.since < number) {
             self.see_off(inodes, from, number);
+        }
+    }
+
+    /// The unsynced operations on a name up to this one, oldest first.
+    fn earlier(&self, last: Option<u64>) -> Vec<u64> {
+        let mut numbers = vec![];
+        let mut at = last;
+        while let Some((number, item)) = at.and_then(|n| Some((n, self.items.get(&n)?))) {
+            numbers.push(number);
+            at = item.previous;
+        }
+        numbers.reverse();
+        numbers
+    }
+
+    /// Takes off the device what operation `number` replaced at `to`, when nothing came to stay there.
+    fn clear_away(&mut self, inodes: &mut Inodes, to: &Place, number: u64) {
+        let occupant = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name));
+        if let Some(DurableEntry { entry, since }) = occupant.copied()
+            && since < number
+            && !self.last.contains_key(&entry.link)
+        {
+            self.displace(inodes, entry.link);
+        }
+        Self::note_emptied(inodes, to, number);
+    }
+
+    /// Notes that the device's `place` is empty as of operation `number`.
+    fn note_emptied(inodes: &mut Inodes, place: &Place, number: u64) {
+        if let Some(directory) = inodes.directory_mut(place.dir)
+            && !directory.pending.is_empty()
+        {
+            let emptied = directory.emptied.entry(place.name.clone()).or_default();
+            *emptied = number.max(*emptied);
         }
     }
 

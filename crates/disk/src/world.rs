@@ -207,9 +207,7 @@ impl Disk {
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
             Next::Finish(result) => result,
-            Next::Sync { inode, changes, names, data_only } => {
-                performer.finish_sync(inode, changes, names, data_only)
-            }
+            Next::Sync { inode, changes, names, data_only } => performer.finish_sync(inode, changes, names, data_only),
             Next::WriteOut { inode, data } => {
                 let result = performer.write_out(inode, &data).map(|()| Reply::Done);
                 return self.run_write(kernel, node, key, data.len() as u64, result);
@@ -225,7 +223,14 @@ impl Disk {
         self.finish(kernel, node, key, result);
     }
 
-    fn run_write(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, bytes: u64, result: Result<Reply, Errno>) {
+    fn run_write(
+        &mut self,
+        kernel: &mut Kernel,
+        node: NodeId,
+        key: OperationKey,
+        bytes: u64,
+        result: Result<Reply, Errno>,
+    ) {
         self.bytes_written += bytes;
         let root = self.device(kernel, node).volume.inodes.get_mut(crate::inode::InodeId::ROOT);
         let (site, ordinal) = (root.site, root.operations);

@@ -51,6 +51,8 @@ struct Model {
     /// Where a file is being created whose identity is not known yet.
     creating: Option<Place>,
     found: BTreeMap<Place, (FileId, Vec<u8>)>,
+    /// What was done to names, for the message of a failure.
+    log: Vec<String>,
     done: bool,
 }
 
@@ -61,6 +63,7 @@ impl Model {
 
     fn name(&mut self, place: Place, file: Option<FileId>) {
         let step = self.step;
+        self.log.push(format!("{step}: {} is {file:?}", path(place)));
         self.names.entry(place).or_insert_with(|| vec![(0, None)]).push((step, file));
     }
 
@@ -228,6 +231,7 @@ async fn work(model: &RefCell<Model>, choices: &mut Choices, operations: u64) {
             8 => {
                 let step = model.borrow().step;
                 sync_path(DIRS[one.0]).await.expect("the directory exists");
+                model.borrow_mut().log.push(format!("{step}: {} synced", DIRS[one.0]));
                 model.borrow_mut().dir_synced(one.0, step);
             }
             9 | 10 => {
@@ -330,7 +334,7 @@ fn after_a_power_loss_there_is_what_the_rules_allow_and_every_kind_of_loss_is_re
         };
         let run = run(seed, 10 + seed % 50, Down::PowerLoss, after);
         let wrong = run.model.violations();
-        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{:?}\n{:?}", run.model.names, run.model.renames);
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}\n{:#?}", run.model.log);
         for (sum, (_, figure)) in total.iter_mut().zip(run.losses.figures()) {
             *sum += figure;
         }

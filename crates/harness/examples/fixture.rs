@@ -202,7 +202,7 @@ fn is_killed(request: &RunRequest) -> Result<RunRecord, Refusal> {
     if odd(request) {
         // The shell stands for whoever kills from outside: the out-of-memory killer, an operator.
         let pid = std::process::id().to_string();
-        let _ = std::process::Command::new("sh").args(["-c", "kill -9 $0; sleep 60", &pid]).status();
+        let _ = std::process::Command::new("sh").args(["-c", "kill -9 $0", &pid]).status();
     }
     Ok(record("is_killed", request))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stormglass_kernel::{Options, Simulation, spawn_local, with};
-use stormglass_net::tcp::stream::{Buffers, Listener, Stream};
+use stormglass_net::tcp::{Buffers, Listener, Stream};
 use stormglass_net::{LinkOptions, Net, NetOptions, ip_of};
 
 const MESSAGE: usize = 64;
@@ -61,8 +61,7 @@ fn round_trips() -> u64 {
         with(|u| u.kernel.boot(server));
         // The first SYN reaches the machine before its program listens: the listener is there when it is sent again.
         let stream = loop {
-            let stream =
-                Stream::connect(None, (ip_of(server), 80).into(), Buffers::default()).expect("a route");
+            let stream = Stream::connect(None, (ip_of(server), 80).into(), Buffers::default()).expect("a route");
             if poll_fn(|cx| stream.poll_connected(cx)).await.is_ok() {
                 break stream;
             }

@@ -80,8 +80,16 @@ mod tests {
     fn the_errno_is_that_of_the_kind() {
         use Cause::*;
         let all = [
-            Refused, Reset, BrokenPipe, TimedOut, AddressInUse, AddressNotAvailable, NotConnected, HostUnreachable,
-            NetworkUnreachable, Invalid,
+            Refused,
+            Reset,
+            BrokenPipe,
+            TimedOut,
+            AddressInUse,
+            AddressNotAvailable,
+            NotConnected,
+            HostUnreachable,
+            NetworkUnreachable,
+            Invalid,
         ];
         for cause in all {
             assert_eq!(io::Error::from(cause).kind(), cause.kind(), "{cause:?}");

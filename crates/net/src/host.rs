@@ -213,8 +213,7 @@ impl Host {
     ) -> Result<SocketRef, Cause> {
         // 48 bits: with 64-bit places the stream never wraps, and segments of an older connection fall outside it.
         let initial = kernel.decisions().bits(SEQUENCE, flow.site, 0) >> 16;
-        let make =
-            |me| Socket::Connection(Box::new(Connection::new(me, key, flow, number, initial, buffers)));
+        let make = |me| Socket::Connection(Box::new(Connection::new(me, key, flow, number, initial, buffers)));
         let at = self.sockets.insert(make).ok_or(Cause::AddressNotAvailable)?;
         self.connections.insert(key, at);
         self.use_port(key.local.port());
@@ -354,7 +353,8 @@ impl Host {
                         // What the last poll wrote was stamped after its end.
                         connection.tx.truncate_unreleased();
                     }
-                    if connection.held && connection.listener.is_none() {
+                    // One that the voided last poll dropped was not closed yet either.
+                    if connection.listener.is_none() && (connection.held || connection.tx.fin.is_none()) {
                         connection.release(io);
                     }
                     self.settle(io, at);

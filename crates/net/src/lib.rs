@@ -4,7 +4,7 @@
 //! of another travels as packets, each of which is a thing with a number in a named flow, so that its delay and its
 //! fate are keyed decisions.
 //!
-//! It is not tokio's API, which `stormglass-tokio` puts on top of [`tcp::stream`] and [`udp::handle`]; it draws no fault
+//! It is not tokio's API, which `stormglass-tokio` puts on top of [`tcp`] and [`udp`]; it draws no fault
 //! plan; and it has no bandwidth, no MTU and no congestion.
 
 #![forbid(unsafe_code)]

@@ -127,7 +127,11 @@ impl Links {
             return Err(DropReason::Lost);
         }
         let transit = Transit { delay_ns, reorders: link.reorders };
-        if self.rules.is_empty() || pair.0 == pair.1 { Ok(transit) } else { self.faults(kernel, pair, site, ordinal, transit) }
+        if self.rules.is_empty() || pair.0 == pair.1 {
+            Ok(transit)
+        } else {
+            self.faults(kernel, pair, site, ordinal, transit)
+        }
     }
 
     fn faults(
@@ -158,7 +162,9 @@ impl Links {
             let high = extra_ns.saturating_add(jitter_ns);
             let late = decisions.range(FAULT_DELAY, fault_site(site, fault), ordinal, extra_ns, high);
             transit.delay_ns = transit.delay_ns.saturating_add(late);
-            self.rules.count_delayed(fault);
+            if late > 0 {
+                self.rules.count_delayed(fault);
+            }
         }
         Ok(transit)
     }

@@ -75,7 +75,7 @@ impl Net {
 
     /// The addresses of a name: a number in text, `localhost`, or a node's name. Empty when there is no such name.
     #[must_use]
-    pub fn lookup(kernel: &Kernel, name: &str) -> Vec<IpAddr> {
+    pub fn lookup(&self, kernel: &Kernel, name: &str) -> Vec<IpAddr> {
         if let Ok(ip) = name.parse() {
             return vec![ip];
         }

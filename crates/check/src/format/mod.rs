@@ -167,12 +167,19 @@ impl Format {
 }
 
 /// How a file is checked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckOptions {
     /// What the search may spend.
     pub budget: Budget,
     /// Check the modification revisions of a [`Kv`] history, too.
     pub revisions: bool,
+}
+
+impl Default for CheckOptions {
+    /// [`Budget::PATIENT`], values alone.
+    fn default() -> Self {
+        CheckOptions { budget: Budget::PATIENT, revisions: false }
+    }
 }
 
 /// Whether the history in the file at `path` is linearizable with respect to `model`.

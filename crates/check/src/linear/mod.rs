@@ -32,17 +32,23 @@ pub const LINEARIZABILITY: &str = "linearizability";
 /// everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Questions put to the model, over all keys. A million take some 50 to 100 ms.
+    /// Questions put to the model, over all keys. A history that is not hard takes one or two per operation; a hard
+    /// search makes about two million per second.
     pub steps: u64,
     /// Bytes of the search's own tables at any one time: an estimate, within a factor of two of what is allocated
     /// unless single states are large.
     pub bytes: u64,
 }
 
+impl Budget {
+    /// For a history at hand, when somebody waits for the answer: 100 million steps and 2 GiB.
+    pub const PATIENT: Budget = Budget { steps: 100_000_000, bytes: 2 << 30 };
+}
+
 impl Default for Budget {
-    /// 20 million steps and 256 MiB.
+    /// For one seed among many: 2 million steps and 256 MiB.
     fn default() -> Self {
-        Budget { steps: 20_000_000, bytes: 256 << 20 }
+        Budget { steps: 2_000_000, bytes: 256 << 20 }
     }
 }
 

@@ -200,7 +200,9 @@ impl Volume {
 
     fn take_out(&mut self, from: &Place, now_ns: u64) {
         self.inodes.get_mut(from.dir).modified_ns = now_ns;
-        let Some(entry) = self.inodes.directory_mut(from.dir).and_then(|d| d.entries.remove(&from.name)) else { return };
+        let Some(entry) = self.inodes.directory_mut(from.dir).and_then(|d| d.entries.remove(&from.name)) else {
+            return;
+        };
         let inode = self.inodes.get_mut(entry.inode);
         inode.links -= 1;
         if let Body::Directory(directory) = &mut inode.body {

@@ -6,8 +6,8 @@ use crate::crash::Crash;
 use crate::losses::LossReport;
 use crate::names::NameOutcome;
 
-use crate::file::Outcome;
 use super::*;
+use crate::file::Outcome;
 
 /// One unsynced change and what became of it, for the trace.
 #[derive(Clone, Copy, Debug)]

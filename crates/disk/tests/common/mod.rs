@@ -1,4 +1,5 @@
 //! What the tests share: a sleep, short forms of operations, and a source of choices that owes nothing to the kernel's.
+#![allow(dead_code, reason = "each test binary compiles this module and uses a part of it")]
 
 use std::io;
 use std::pin::Pin;
@@ -61,18 +62,18 @@ pub(crate) async fn open(path: &str, flags: OpenFlags) -> io::Result<Handle> {
     }
 }
 
-pub(crate) const CREATE: OpenFlags = OpenFlags {
+pub(crate) const CREATE: OpenFlags =
+    OpenFlags { read: true, write: true, append: false, truncate: false, create: true, create_new: false, mode: None };
+
+pub(crate) const READ: OpenFlags = OpenFlags {
     read: true,
-    write: true,
+    write: false,
     append: false,
     truncate: false,
-    create: true,
+    create: false,
     create_new: false,
     mode: None,
 };
-
-pub(crate) const READ: OpenFlags =
-    OpenFlags { read: true, write: false, append: false, truncate: false, create: false, create_new: false, mode: None };
 
 pub(crate) async fn sync(handle: &Handle) -> io::Result<()> {
     ask(Request::Sync(handle.key()?, false)).await.map(drop)

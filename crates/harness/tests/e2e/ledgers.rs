@@ -129,6 +129,8 @@ fn a_ledger_cut_anywhere_loses_only_its_torn_record() {
         }
         fs::write(&path, &bytes[..length]).unwrap();
         assert_eq!(run(&campaign).exit(), Exit::Passed, "cut at {length}");
+        let torn = read_ledger(folder.path(), &mut |_| ()).unwrap().torn_bytes;
+        assert_eq!(torn, 0, "cut at {length}: the torn tail is still there");
         assert_eq!(verdicts(folder.path()), whole, "cut at {length}");
     }
 }

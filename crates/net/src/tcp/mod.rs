@@ -8,8 +8,12 @@
 pub(crate) mod connection;
 mod input;
 pub(crate) mod listener;
+mod listening;
 mod output;
 mod receive;
 mod rtt;
 mod send;
-pub mod stream;
+mod stream;
+
+pub use listening::{BoundSocket, Listener};
+pub use stream::{Buffers, Readiness, Stream};

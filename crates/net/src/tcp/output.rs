@@ -13,14 +13,15 @@ impl Connection {
     pub(crate) fn output(&mut self, io: &mut Io<'_>) {
         let first = self.tx.next;
         loop {
-            let end = self.tx.released.min(self.tx.window_end).min(self.tx.next + SEGMENT_MAX);
             let start = self.tx.next;
-            let fin = self.tx.fin.is_some_and(|fin| fin == end.max(start));
-            if end <= start && !(fin && !self.tx.fin_sent()) {
+            let end = self.tx.released.min(self.tx.window_end).min(start + SEGMENT_MAX).max(start);
+            // FIN needs no room and travels with the last bytes if it can.
+            let fin = self.tx.fin == Some(end);
+            if end == start && !fin {
                 break;
             }
-            self.send_data(io, start, end.max(start), fin);
-            self.tx.next = end.max(start) + u64::from(fin);
+            self.send_data(io, start, end, fin);
+            self.tx.next = end + u64::from(fin);
         }
         if self.tx.next > first {
             if self.tx.fin_sent() && !self.rx.is_finished() {
@@ -65,8 +66,7 @@ impl Connection {
     fn send_segment(&mut self, io: &mut Io<'_>, flags: Flags, seq: u64, payload: Vec<u8>) {
         let ack = if flags.has(Flags::ACK) { self.rx.next } else { 0 };
         let window = if flags.has(Flags::ACK) { self.rx.advertise() } else { self.rx.limit as u32 };
-        let segment =
-            Segment { flags, seq, ack, window, number: self.number, sender: self.me, receiver: self.peer };
+        let segment = Segment { flags, seq, ack, window, number: self.number, sender: self.me, receiver: self.peer };
         self.ack_due = false;
         self.rx.unacknowledged = 0;
         self.deadlines.acknowledge = u64::MAX;
@@ -132,8 +132,7 @@ impl Connection {
             self.tx.recovery = None;
             return;
         }
-        let (mut next, count) =
-            if recovery.all { (recovery.next.max(self.tx.una), 2) } else { (self.tx.una, 1) };
+        let (mut next, count) = if recovery.all { (recovery.next.max(self.tx.una), 2) } else { (self.tx.una, 1) };
         for _ in 0..count {
             if next < recovery.until {
                 next = self.resend(io, next);

@@ -1,4 +1,6 @@
 //! UDP: datagrams that arrive whole or not at all, in any order.
 
+mod handle;
 pub(crate) mod socket;
-pub mod handle;
+
+pub use handle::{Received, UdpSocket};

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use stormglass_kernel::*;
-use stormglass_net::tcp::stream::Stream;
+use stormglass_net::tcp::Stream;
 
 use crate::common::*;
 

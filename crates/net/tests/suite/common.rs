@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use stormglass_kernel::*;
-use stormglass_net::tcp::stream::{Buffers, Listener, Stream};
+use stormglass_net::tcp::{Buffers, Listener, Stream};
 use stormglass_net::{LinkOptions, Net, NetOptions, ip_of};
 
 pub struct Sleep {

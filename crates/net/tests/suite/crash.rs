@@ -147,6 +147,25 @@ fn what_a_poll_wrote_that_the_kill_voided_never_left() {
 }
 
 #[test]
+fn a_stream_that_a_voided_poll_dropped_is_closed_with_its_process() {
+    let mut simulation = simulation(1, 1);
+    program(&mut simulation, 1, || async {
+        let listener = listen(80);
+        let stream = accept(&listener).await.expect("a listener");
+        drop(stream);
+        take_down(1, Down::Kill);
+        idle().await;
+    });
+    let end = finish(simulation, async {
+        boot(1);
+        sleep(ms(1)).await;
+        let stream = connect(address(1, 80)).await.expect("n1 listens");
+        timeout(secs(1), read_to_end(&stream)).await.map(|(_, end)| end.map_err(|e| e.kind()))
+    });
+    assert_eq!(end, Some(Ok(())));
+}
+
+#[test]
 fn what_an_exiting_program_wrote_last_arrives_whole() {
     let mut simulation = simulation(1, 1);
     program(&mut simulation, 1, || async {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use stormglass_kernel::*;
-use stormglass_net::tcp::stream::{BoundSocket, Buffers, Listener, Stream};
+use stormglass_net::tcp::{BoundSocket, Buffers, Listener, Stream};
 use stormglass_net::{Net, ip_of};
 
 use crate::common::*;
@@ -89,7 +89,12 @@ fn there_is_no_way_to_hosts_that_do_not_exist() {
 #[test]
 fn names_of_nodes_localhost_and_numbers_resolve() {
     let found = finish(simulation(1, 2), async {
-        ["driver", "n2", "localhost", "10.1.2.3", "n3"].map(|name| with(|u| Net::lookup(&u.kernel, name)))
+        ["driver", "n2", "localhost", "10.1.2.3", "n3"].map(|name| {
+            with(|u| {
+                let (net, kernel) = u.get::<Net>().expect("the simulation has a network");
+                net.lookup(kernel, name)
+            })
+        })
     });
     let v4 = |ip| vec![IpAddr::V4(ip)];
     let expected =

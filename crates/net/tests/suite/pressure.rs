@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use stormglass_kernel::*;
-use stormglass_net::tcp::stream::{Buffers, Stream};
+use stormglass_net::tcp::{Buffers, Stream};
 
 use crate::common::*;
 

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use stormglass_kernel::*;
 use stormglass_net::LinkOptions;
-use stormglass_net::udp::handle::UdpSocket;
+use stormglass_net::udp::UdpSocket;
 
 use crate::common::*;
 
@@ -119,11 +119,7 @@ fn a_connected_socket_learns_that_nobody_listens_and_another_does_not() {
 }
 
 fn no_destination() -> std::io::Error {
-    if cfg!(target_os = "linux") {
-        std::io::Error::from_raw_os_error(89)
-    } else {
-        ErrorKind::InvalidInput.into()
-    }
+    if cfg!(target_os = "linux") { std::io::Error::from_raw_os_error(89) } else { ErrorKind::InvalidInput.into() }
 }
 
 #[test]

@@ -78,6 +78,28 @@ fn after_a_partition_the_bytes_go_on_exactly_once_and_in_order() {
 }
 
 #[test]
+fn bytes_that_are_sent_again_in_other_pieces_arrive_once() {
+    let mut simulation = simulation(1, 1);
+    program(&mut simulation, 1, || echo(80));
+    finish(simulation, async {
+        boot(1);
+        sleep(ms(1)).await;
+        let stream = connect(address(1, 80)).await.expect("n1 listens");
+        sleep(ms(100)).await;
+        // The first piece arrives and its acknowledgement does not; the second is lost: one segment brings both again.
+        net(|n| n.rules().cut(1, &[(node(1), node(0))]));
+        write_all(&stream, b"first ").await.expect("a send buffer");
+        sleep(ms(10)).await;
+        net(|n| n.rules().cut(1, &[(node(0), node(1))]));
+        write_all(&stream, b"second").await.expect("a send buffer");
+        sleep(ms(10)).await;
+        net(|n| n.rules().remove(1));
+        assert_eq!(read_exact(&stream, 12).await.expect("an echo"), b"first second");
+        assert!(timeout(secs(10), read(&stream, 1)).await.is_none(), "more came than was sent");
+    });
+}
+
+#[test]
 fn a_partition_is_silence_in_both_directions() {
     let mut simulation = simulation(1, 1);
     program(&mut simulation, 1, || echo(80));
@@ -98,7 +120,7 @@ fn a_cut_drops_what_is_under_way_and_what_is_sent_but_not_what_passes_it_by() {
     let hits = finish(simulation(1, 1), async {
         let pair = [(node(0), node(1))];
         let send = || {
-            let socket = stormglass_net::udp::handle::UdpSocket::bind(([0, 0, 0, 0], 0).into()).expect("a port");
+            let socket = stormglass_net::udp::UdpSocket::bind(([0, 0, 0, 0], 0).into()).expect("a port");
             socket.try_send(b"x", Some(address(1, 9))).expect("room");
         };
         let mut hits = Vec::new();
@@ -164,7 +186,8 @@ fn a_filter_hits_one_port_in_one_direction_as_iptables_does() {
         boot(1);
         boot(2);
         sleep(ms(1)).await;
-        let opens = |index, port| async move { matches!(timeout(secs(3), connect(address(index, port))).await, Some(Ok(_))) };
+        let opens =
+            |index, port| async move { matches!(timeout(secs(3), connect(address(index, port))).await, Some(Ok(_))) };
         net(|n| n.rules().block_port(1, node(1), 80, Protocol::Tcp, Direction::In));
         assert!(!opens(1, 80).await && opens(1, 81).await && opens(2, 80).await);
         assert!(net(|n| n.rules().hits(1)).packets_dropped > 0);
@@ -206,4 +229,31 @@ fn a_reset_that_overtakes_data_does_not_take_its_place() {
             assert!(pattern(100_000).starts_with(&bytes), "{} bytes", bytes.len());
         }
     });
+}
+
+#[test]
+fn a_reset_beyond_a_hole_that_will_never_be_filled_counts_all_the_same() {
+    let mut simulation = simulation(1, 1);
+    program(&mut simulation, 1, || async {
+        let listener = listen(80);
+        let stream = accept(&listener).await.expect("a listener");
+        sleep(ms(50)).await;
+        write_all(&stream, b"lost for ever").await.expect("an open connection");
+        sleep(ms(50)).await;
+        stream.set_linger(Some(std::time::Duration::ZERO)).expect("an open connection");
+        drop(stream);
+        idle().await;
+    });
+    let (error, taken) = finish(simulation, async {
+        boot(1);
+        sleep(ms(1)).await;
+        let stream = connect(address(1, 80)).await.expect("n1 listens");
+        let begun = now();
+        net(|n| n.rules().cut(1, &[(node(1), node(0))]));
+        sleep(ms(75)).await;
+        net(|n| n.rules().remove(1));
+        (timeout(secs(60), read(&stream, 1)).await.map(kind), now() - begun)
+    });
+    assert_eq!(error, Some(Some(ErrorKind::ConnectionReset)));
+    assert!(taken < ms(110), "{taken:?}");
 }

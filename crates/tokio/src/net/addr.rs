@@ -12,7 +12,7 @@ use stormglass_net::Net;
 ///
 /// It is sealed and implemented for what tokio's trait of this name is: addresses, pairs of host and port, slices and
 /// strings. In a simulation names are those of its nodes, and `localhost`.
-pub trait ToSocketAddrs: sealed::Resolve {}
+pub trait ToSocketAddrs: Resolve {}
 
 /// The trait's method, out of reach.
 pub(crate) mod sealed {
@@ -113,7 +113,9 @@ impl Resolve for (&str, u16) {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Box::pin(ready(Ok(vec![SocketAddr::new(ip, port)])));
         }
-        if let Some(found) = try_with(|u| Net::lookup(&u.kernel, host)) {
+        if let Some(found) =
+            try_with(|u| u.get::<Net>().map_or_else(Vec::new, |(net, kernel)| net.lookup(kernel, host)))
+        {
             let addresses: Vec<_> = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
             return Box::pin(ready(if addresses.is_empty() { Err(unknown(host)) } else { Ok(addresses) }));
         }

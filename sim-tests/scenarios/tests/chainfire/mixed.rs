@@ -34,7 +34,7 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
     let duration = minute.saturating_sub(sim.now());
     book.run(&cluster, Load { clients: 5, rate: 100, keys: 10, duration }).await;
     sim.calm(Duration::from_secs(30)).until(async || cluster.converged().await).await?;
-    sim.demand_hits(Duration::from_secs(1));
+    sim.demand_cuts_hit(3, Duration::from_secs(1));
     let picture = cluster.picture.lock();
     sim.count("elections", picture.elections);
     sim.count("truncations", picture.truncations);

@@ -1,13 +1,62 @@
-//! The planted bugs of the Raft core are real: the same storms that the core weathers without them break it with each.
+//! The planted bugs are real: what holds without them breaks with each. The switch is the process's, so all of it is
+//! one test.
 
+use chainfire::config::Limits;
+use chainfire::kv::command::Action;
+use chainfire::kv::{Command, Machine, PutRequest, WriteRequest};
 use chainfire::planted;
+use chainfire::raft::{Entry, HardState, NodeId};
+use chainfire::storage::{Batch, Storage};
 use model::storm::storm;
 
 mod model;
 
-#[test]
-fn storms_find_every_bug_planted_in_the_core() {
-    // One test, as the switch is the process's.
+#[tokio::test]
+async fn every_planted_bug_breaks_what_holds_without_it() {
+    the_hard_state_forgets().await;
+    a_repeated_write_is_applied_again();
+    storms_break_the_core();
+    assert!(planted::select("M00").is_err());
+}
+
+/// M02 and M03: what the hard-state file holds after a save.
+async fn the_hard_state_forgets() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = HardState { term: 5, voted_for: Some(NodeId(2)) };
+    let save = || async {
+        let (mut storage, _) = Storage::open(dir.path(), 1 << 20).await.expect("opens");
+        storage.apply(Batch { hard_state: Some(state), operations: vec![] }).await.expect("applies");
+        drop(storage);
+        Storage::open(dir.path(), 1 << 20).await.expect("opens").1.hard_state
+    };
+    planted::select("M03").expect("planted");
+    assert_eq!(save().await, HardState { term: 0, ..state });
+    planted::select("M02").expect("planted");
+    assert_eq!(save().await, state, "the page cache has the vote: only a power loss would not");
+    planted::clear();
+    assert_eq!(save().await, state);
+}
+
+/// M30: a write that is sent twice.
+fn a_repeated_write_is_applied_again() {
+    let revision = || {
+        let mut machine = Machine::new(&Limits::default());
+        let put = PutRequest { key: "k".into(), value: "v".into(), prev_kv: false };
+        let write = Action::Write { client: 1, seq: 1, request: WriteRequest::Put(put) };
+        for (action, index) in [Action::OpenSession, write.clone(), write].into_iter().zip(1..) {
+            let data = Command { clock_ms: 0, action }.encode();
+            machine.apply(&Entry { index, term: 1, data }, 0).expect("applies");
+        }
+        machine.revision()
+    };
+    planted::select("M30").expect("planted");
+    assert_eq!(revision(), 2);
+    planted::clear();
+    assert_eq!(revision(), 1);
+}
+
+/// The bugs of the core, by the same storms that it weathers without them.
+fn storms_break_the_core() {
     let mut missed = Vec::new();
     for (bug, oracles) in [
         ("M01", &["QC", "CI", "SMS", "LC"][..]),

@@ -104,6 +104,25 @@ fn a_vote_needs_a_log_at_least_as_long() -> Checked {
 }
 
 #[test]
+fn who_hears_a_leader_gives_no_vote_and_keeps_its_term() -> Checked {
+    let mut model = Model::new(3, 13);
+    let leader = model.elect()?;
+    let (voter, other) = (others(&model, leader)[0], others(&model, leader)[1]);
+    let term = model.raft(voter).term();
+    for (node, pre) in [(voter, true), (voter, false), (leader, true), (leader, false)] {
+        let vote = Vote { pre, term: term + 5, last_index: 1000, last_term: term };
+        model.act(node, |raft, now| raft.step(now, other, Message::Vote(vote)))?;
+        assert_eq!((model.raft(node).term(), model.leader()), (term, Some(leader)), "node {node}, pre {pre}");
+        let refused = model
+            .wire
+            .drain(..)
+            .any(|(_, to, message)| to == other && matches!(message, Message::VoteReply(reply) if !reply.granted));
+        assert!(refused, "node {node}, pre {pre}");
+    }
+    Ok(())
+}
+
+#[test]
 fn votes_and_acknowledgements_wait_for_the_disk() -> Checked {
     let mut model = Model::new(3, 6);
     model.synced = false;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use real_tokio::net as real;
-use stormglass_net::tcp::stream as sim;
+use stormglass_net::tcp as sim;
 use stormglass_net::unsupported;
 
 use super::stream::{self, TcpStream};

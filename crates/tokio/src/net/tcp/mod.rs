@@ -2,6 +2,7 @@
 //! of a stream.
 
 pub(super) mod listener;
+mod shared;
 pub(super) mod socket;
 mod split;
 mod split_owned;

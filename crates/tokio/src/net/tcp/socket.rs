@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use real_tokio::net as real;
-use stormglass_net::tcp::stream as sim;
+use stormglass_net::tcp as sim;
 use stormglass_net::unsupported;
 
 use super::listener::{self, TcpListener};

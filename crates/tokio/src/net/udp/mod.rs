@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use real_tokio::io::{Interest, Ready};
 use real_tokio::net as real;
-use stormglass_net::udp::handle as sim;
+use stormglass_net::udp as sim;
 use stormglass_net::unsupported;
 
 use super::addr::{ToSocketAddrs, resolve};

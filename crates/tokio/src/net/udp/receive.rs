@@ -28,11 +28,7 @@ fn put_buf(payload: &[u8], buf: &mut impl BufMut) -> usize {
     n
 }
 
-fn poll_recv(
-    socket: &sim::UdpSocket,
-    cx: &mut Context<'_>,
-    peek: bool,
-) -> Poll<io::Result<(Vec<u8>, SocketAddr)>> {
+fn poll_recv(socket: &sim::UdpSocket, cx: &mut Context<'_>, peek: bool) -> Poll<io::Result<(Vec<u8>, SocketAddr)>> {
     within_budget(cx, |cx| socket.poll_recv(cx, peek))
 }
 

@@ -95,6 +95,11 @@ impl Storage {
     pub async fn open(dir: &Path, segment_bytes: u64) -> Result<(Storage, Recovered), StorageError> {
         fs::create_dir_all(dir).await.map_err(StorageError::io("create", dir))?;
         files::remove_leftovers(dir).await?;
+        // What a killed process renamed or created may be seen and yet not be durable; nor may the directory itself.
+        files::sync_dir(dir).await?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            files::sync_dir(parent).await?;
+        }
         let (hard_state, state) = HardStateFile::open(dir).await?;
         let snapshot = snapshot_file::load_newest(dir).await?;
         let base = snapshot.as_ref().map_or_else(SnapshotMeta::default, |snapshot| snapshot.meta);

@@ -197,22 +197,20 @@ async fn unfinished_files_are_removed_and_damaged_ones_named() {
     }
 }
 
-/// The planted lapses of the hard-state file, in one test, as the switch is the process's.
-#[cfg(feature = "planted")]
 #[tokio::test]
-async fn planted_lapses_lose_the_term_or_leave_the_vote_unsynced() {
+async fn a_truncation_below_the_oldest_segment_left_is_replayed() {
     let dir = tempfile::tempdir().expect("a directory");
-    let state = HardState { term: 5, voted_for: Some(NodeId(2)) };
-    let save = || async {
-        let (mut storage, _) = open(dir.path()).await.expect("opens");
-        storage.apply(Batch { hard_state: Some(state), operations: vec![] }).await.expect("applies");
-        drop(storage);
-        reopen(dir.path()).await.hard_state
-    };
-    crate::planted::select("M03").expect("planted");
-    assert_eq!(save().await, HardState { term: 0, ..state });
-    crate::planted::select("M02").expect("planted");
-    assert_eq!(save().await, state, "the page cache has it: only a power loss would not");
-    crate::planted::clear();
-    assert_eq!(save().await, state);
+    let (mut storage, _) = open(dir.path()).await.expect("opens");
+    storage.apply(append((1..=9).map(|index| (index, 1)))).await.expect("applies");
+    drop(storage);
+    // The new segment continues after entry 9, of which a later leader knows nothing from 7 on.
+    let (mut storage, _) = open(dir.path()).await.expect("opens");
+    let mut replace = append([(7, 2), (8, 2), (9, 2), (10, 2), (11, 2)]);
+    replace.operations.insert(0, LogOperation::Truncate(7));
+    storage.apply(replace).await.expect("applies");
+    let taken = snapshot(10, 2);
+    super::write_snapshot(dir.path(), &taken).await.expect("writes");
+    storage.apply(Batch { hard_state: None, operations: vec![LogOperation::Compact(10)] }).await.expect("compacts");
+    drop(storage);
+    assert_eq!(log(&reopen(dir.path()).await), [(11, 2)]);
 }

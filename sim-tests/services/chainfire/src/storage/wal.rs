@@ -67,7 +67,11 @@ impl Replay {
                 self.entries.push(entry);
             }
             Record::Truncate(from) => {
-                let keep = from.saturating_sub(self.start.unwrap_or_default() + 1);
+                let start = self.start.get_or_insert(from.saturating_sub(1));
+                // The oldest segment left may continue after entries that were dropped later on: those before it held them,
+                // and are gone because a snapshot covers all that came of them.
+                *start = (*start).min(from.saturating_sub(1));
+                let keep = from.saturating_sub(*start + 1);
                 self.entries.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
             }
             Record::Continue(last) => {
@@ -255,6 +259,12 @@ async fn create_segment(dir: &Path, number: u64, sequence: u64, last: Index) -> 
     Ok((file, path))
 }
 
+/// Makes what a segment holds durable.
+async fn sync_segment(path: &Path) -> Result<(), StorageError> {
+    let file = File::open(path).await.map_err(StorageError::io("open", path))?;
+    file.sync_all().await.map_err(StorageError::io("sync", path))
+}
+
 /// Replays one segment. Returns how many bytes of it are good. In the newest one a torn tail is cut off.
 async fn read_segment(
     path: &Path,
@@ -278,7 +288,14 @@ async fn read_segment(
                 *sequence = Some(number);
                 at += HEADER + payload.len();
             }
-            Found::End if at > 0 => return Ok(at),
+            Found::End if at > 0 => {
+                if newest {
+                    // A process that was killed leaves its last frame in the page cache, good and yet not durable. What is
+                    // built on it from here on must not outlive it.
+                    sync_segment(path).await?;
+                }
+                return Ok(at);
+            }
             Found::End if newest => return Ok(0),
             Found::End => return Err(StorageError::corrupt(path, 0, "the segment is empty")),
             Found::Bad(reason) => {

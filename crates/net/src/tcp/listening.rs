@@ -1,0 +1,139 @@
+//! What a program holds of a TCP socket that listens, or does neither that nor anything else yet.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use super::connection::{Connection, Io};
+use super::listener;
+use super::stream::{Stream, WHAT};
+use crate::address::to_v4;
+use crate::error::Cause;
+use crate::handle::Handle;
+
+/// A listening TCP socket. Dropping it resets connections that nobody accepted.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Listener(Handle);
+
+/// A TCP socket with an address of its own that neither listens nor is connected.
+#[derive(PartialEq, Eq, Debug)]
+pub struct BoundSocket(Handle);
+
+impl Listener {
+    /// Binds and listens.
+    ///
+    /// # Errors
+    /// `AddrInUse` when another listener has the port, `AddrNotAvailable` when the address is not this host's.
+    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
+        BoundSocket::bind(address)?.listen(backlog)
+    }
+
+    #[inline]
+    fn with<R>(&self, f: impl FnOnce(&mut listener::Listener, &mut Io<'_>) -> R) -> io::Result<R> {
+        self.0.with("tcp listener", |host, io| Some(f(host.sockets.listener(self.0.at)?, io)))
+    }
+
+    /// Takes the oldest connection that has opened. One that is not taken stays: waiting may be given up at any time.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, SocketAddr)>> {
+        let handle = self.0;
+        let taken = handle.with("tcp listener", |host, io| {
+            let listener = host.sockets.listener(handle.at)?;
+            let Some(at) = listener.queue.pop_front() else {
+                listener.waiters.park(io.kernel, cx.waker());
+                handle.note_wait(io, "tcp accept");
+                return Some(Poll::Pending);
+            };
+            Some(Poll::Ready((at, remote_of(host.sockets.connection(at)))))
+        });
+        match taken {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready((at, remote))) => Poll::Ready(remote.map(|remote| (Stream(handle.sibling(at)), remote))),
+            Err(stale) => Poll::Ready(Err(stale)),
+        }
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.with(|l, _| l.shown)
+    }
+
+    /// Time to live of packets. Kept and told, without effect.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.with(|l, _| l.ttl)
+    }
+
+    /// Sets what [`Listener::ttl`] tells.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.with(|l, _| l.ttl = ttl)
+    }
+}
+
+fn remote_of(connection: Option<&mut Connection>) -> io::Result<SocketAddr> {
+    connection.map(|c| c.key.remote.into()).ok_or_else(|| Cause::NotConnected.into())
+}
+
+fn close_listener(handle: Handle) {
+    let _ = handle.with("tcp listener", |host, io| {
+        host.drop_listener(io, handle.at);
+        Some(())
+    });
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        close_listener(self.0);
+    }
+}
+
+impl BoundSocket {
+    /// Binds. Port 0 asks for an ephemeral one.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let handle = Handle::create(WHAT, |host, io| Ok(host.bind(io.kernel, to_v4(address)?, address)?))?;
+        Ok(Self(handle))
+    }
+
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn listen(self, backlog: u32) -> io::Result<Listener> {
+        let handle = self.0;
+        handle.with("tcp listener", |host, _| {
+            let listener = host.sockets.listener(handle.at)?;
+            listener.listening = true;
+            listener.backlog = backlog as usize;
+            Some(())
+        })?;
+        std::mem::forget(self);
+        Ok(Listener(handle))
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.with(WHAT, |host, _| Some(host.sockets.listener(self.0.at)?.shown))
+    }
+}
+
+impl Drop for BoundSocket {
+    fn drop(&mut self) {
+        close_listener(self.0);
+    }
+}
