@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use stormglass_check::format::{CheckOptions, ModelName, check_text};
 use stormglass_check::model::{Bytes, Compare, Expect, KvOp, KvRet, RegisterOp, RegisterRet};
-use stormglass_check::{Clock, History, Operation, Outcome, Process, Verdict};
+use stormglass_check::{Clock, History, Operation, Outcome, Process, Verdict, check_file};
 
 fn bytes() -> impl Strategy<Value = Bytes> {
     prop_oneof![
@@ -250,4 +250,23 @@ fn a_bad_porcupine_line_is_named_with_line_column_and_what_was_expected() {
         let found = error(&text, ModelName::Kv);
         assert!(found.starts_with(expected), "expected {expected}\n   found {found}");
     }
+}
+
+#[test]
+fn bytes_that_are_not_text_are_named_with_line_and_column() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("history.jsonl");
+    std::fs::write(&path, b"{\"history\":1,\"model\":\"kv\"}\nab\xff")?;
+    let error = check_file(&path, ModelName::Kv, CheckOptions::default()).expect_err("a byte is not text");
+    assert_eq!(error.to_string(), format!("{}:2:3: this is not UTF-8, expected text", path.display()));
+    Ok(())
+}
+
+#[test]
+fn models_are_known_by_name() {
+    for model in ModelName::ALL {
+        assert_eq!(model.as_str().parse(), Ok(model));
+    }
+    let error = "queue".parse::<ModelName>().expect_err("there is no such model yet");
+    assert_eq!(error.to_string(), "there is no model \"queue\": expected one of kv, cas-register");
 }

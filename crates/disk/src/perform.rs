@@ -181,7 +181,10 @@ impl Performer<'_> {
         let writes = write || append;
         let creates = create || create_new;
         // The rules of std::fs::OpenOptions, before any system call.
-        if !(read || writes) || (!writes && (truncate || creates)) || (append && truncate && !create_new) {
+        let no_access = !read && !writes;
+        let needs_writing = (truncate || creates) && !writes;
+        let appends_to_nothing = append && truncate && !create_new;
+        if no_access || needs_writing || appends_to_nothing {
             return Err(Errno::EINVAL);
         }
         let spot = self.volume.spot(path)?;
@@ -280,7 +283,7 @@ impl Performer<'_> {
     fn seek(&mut self, handle: HandleKey, by: i64, whence: Whence, about: &mut InodeId) -> Result<u64> {
         self.shift(handle, by)?;
         let file = self.volume.handles.get(handle)?;
-        (*about, _) = (file.inode, ());
+        *about = file.inode;
         let to = match whence {
             Whence::Start(to) => Some(to),
             Whence::Current(by) => file.position.checked_add_signed(by),

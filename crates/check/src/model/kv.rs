@@ -61,7 +61,8 @@ pub enum KvOp {
         /// The bytes to add.
         value: Bytes,
     },
-    /// If every comparison holds do `success`, else `failure`, all at one instant and in order.
+    /// If every comparison holds do `success`, else `failure`, all at one instant and in order. A compare-and-swap by
+    /// revision within it must have its answer reported, for without one it is taken to swap wherever it can.
     Txn {
         /// What is compared.
         compare: Vec<Compare>,

@@ -16,6 +16,12 @@ fn files(folder: &std::path::Path) -> Vec<PathBuf> {
     files
 }
 
+/// Puts `bytes` in the place of a file. Not by cutting it to nothing first: some file systems then wait for the disk.
+fn replace(path: &std::path::Path, bytes: &[u8]) {
+    let _ = fs::remove_file(path);
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
 fn a_campaign_that_was_interrupted_goes_on_where_it_was() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -116,7 +122,7 @@ fn a_ledger_cut_anywhere_loses_only_its_torn_record() {
     let path = files(folder.path()).remove(0);
     let bytes = fs::read(&path).unwrap();
     for length in 0..=bytes.len() {
-        fs::write(&path, &bytes[..length]).unwrap();
+        replace(&path, &bytes[..length]);
         let lines = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
         let left = verdicts(folder.path());
         assert_eq!(left.len(), lines.saturating_sub(1), "cut at {length}");
@@ -127,7 +133,7 @@ fn a_ledger_cut_anywhere_loses_only_its_torn_record() {
         for file in files(folder.path()) {
             fs::remove_file(file).unwrap();
         }
-        fs::write(&path, &bytes[..length]).unwrap();
+        replace(&path, &bytes[..length]);
         assert_eq!(run(&campaign).exit(), Exit::Passed, "cut at {length}");
         let torn = read_ledger(folder.path(), &mut |_| ()).unwrap().torn_bytes;
         assert_eq!(torn, 0, "cut at {length}: the torn tail is still there");
@@ -145,7 +151,7 @@ fn no_changed_byte_goes_unseen() {
         for flip in [0x01, 0x20] {
             let mut changed = bytes.clone();
             changed[at] ^= flip;
-            fs::write(&path, &changed).unwrap();
+            replace(&path, &changed);
             let result = read_ledger(folder.path(), &mut |_| ());
             if at == bytes.len() - 1 {
                 // Without its newline the last record is a torn tail, which is what a kill leaves.

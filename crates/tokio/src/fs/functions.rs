@@ -41,7 +41,8 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
         return real::read_to_string(path).await;
     }
     let bytes = read(path).await?;
-    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 /// Cuts a file to nothing, or creates it, and writes `contents`. A crash may fall between the two.

@@ -14,12 +14,12 @@ mod open_options;
 
 pub use dir::{DirBuilder, DirEntry, ReadDir, read_dir};
 pub use file::File;
+#[cfg(unix)]
+pub use functions::symlink;
 pub use functions::{
     canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_link, read_to_string, remove_dir,
     remove_dir_all, remove_file, rename, set_permissions, symlink_metadata, try_exists, write,
 };
-#[cfg(unix)]
-pub use functions::symlink;
 pub use metadata::{FileType, Metadata};
 pub use open_options::OpenOptions;
 
