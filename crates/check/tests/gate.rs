@@ -38,11 +38,42 @@ impl Tally {
                 let sub = only(history, &evidence.operations.iter().map(|op| op.operation).collect::<Vec<_>>());
                 assert!(!kv_is_linearizable(&sub), "{name}: the evidence has an order:\n{evidence}\n{history:#?}");
                 assert!(kept > 0 && kept <= history.len());
+                let missing = read_without_its_writer(history, &sub);
+                assert_eq!(missing, None, "{name}: the evidence is of another failure:\n{evidence}\n{history:#?}");
                 self.failures += 1;
             }
             Verdict::Unknown(undecided) => panic!("{name}: {undecided}\n{history:#?}"),
         }
     }
+}
+
+/// A value that is read in `sub` and was written in `history` before the last return of `sub`, but by nobody in `sub`.
+/// Such evidence would say "nobody wrote this", which is not so. Where values are made of parts nothing can be said.
+fn read_without_its_writer(history: &History<KvOp, KvRet>, sub: &History<KvOp, KvRet>) -> Option<(Bytes, Bytes)> {
+    let parts = |operation: &Operation<KvOp, KvRet>| matches!(operation.op, KvOp::Append { .. } | KvOp::Txn { .. });
+    if history.operations().iter().any(parts) {
+        return None;
+    }
+    let writes = |history: &History<KvOp, KvRet>, key: &Bytes, value: &Bytes, until: u64, open_may_swap: bool| {
+        history.operations().iter().any(|operation| match &operation.op {
+            KvOp::Put { key: to, value: written } | KvOp::Cas { key: to, value: written, .. } => {
+                let refused = operation.outcome.answer() == Some(&KvRet::swapped(false));
+                // Evidence may hold a swap whose refusal came only after the history broke: till then it may have swapped.
+                let refused = refused && !open_may_swap;
+                let happened = operation.outcome != Outcome::Fail && !refused && operation.call <= until;
+                happened && (to, written) == (key, value)
+            }
+            _ => false,
+        })
+    };
+    let until = sub.operations().iter().filter_map(|op| op.outcome.answer().and(op.returned)).max()?;
+    sub.operations().iter().find_map(|operation| match (&operation.op, operation.outcome.answer()) {
+        (KvOp::Get { key }, Some(KvRet::Value { value: Some(value), .. })) => {
+            let phantom = writes(history, key, value, until, false) && !writes(sub, key, value, until, true);
+            phantom.then(|| (key.clone(), value.clone()))
+        }
+        _ => None,
+    })
 }
 
 fn only(history: &History<KvOp, KvRet>, ids: &[u32]) -> History<KvOp, KvRet> {

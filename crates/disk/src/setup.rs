@@ -14,6 +14,11 @@ use crate::volume::Volume;
 use crate::world::{Disk, wall_ns};
 
 impl Disk {
+    /// From now on the disks behave like this.
+    pub fn set_options(&mut self, options: crate::DiskOptions) {
+        self.options = options;
+    }
+
     /// A file's bytes, as the node's programs would read them.
     ///
     /// # Errors

@@ -25,10 +25,12 @@ pub use runner::{render_trace, run_scenario};
 pub use sim::{NodeHandle, Sim, TASK_STACK_BYTES};
 pub use storm::Calming;
 pub use stormglass_check as check;
+pub use stormglass_disk::DiskOptions;
 pub use stormglass_faults as faults;
 pub use stormglass_harness as harness;
 pub use stormglass_kernel as kernel;
 pub use stormglass_macros::scenario;
+pub use stormglass_net::LinkOptions;
 
 /// The `main` of a scenario target (`harness = false`): speaks libtest to `cargo test` and the worker protocol to the
 /// command line.

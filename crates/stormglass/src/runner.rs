@@ -2,6 +2,7 @@
 
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -89,7 +90,9 @@ where
         let verdict = scenario(inside.clone()).await.into_verdict();
         (verdict, inside.fault_records())
     };
+    let watching = watch(&request)?;
     let run = || {
+        let _watching = watching;
         let _sealed = seal::enter(&hooks::Sealed);
         simulation.run(main)
     };
@@ -111,6 +114,18 @@ where
         ));
     }
     Ok(record(name, &request, &sim, report))
+}
+
+/// Watches this thread for a poll that does not end. A platform without a watchdog is outside the sealed tier, of which
+/// the worker's hello warns.
+fn watch(request: &RunRequest) -> Result<Option<process::watchdog::Watching>, Refusal> {
+    match harness::watch_polls(&request.limits) {
+        Ok(watching) => Ok(Some(watching)),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(None),
+        Err(error) => {
+            Err(refusal(format!("no watchdog for polls: {error}"), "raise the limit on pending signals (ulimit -i)"))
+        }
+    }
 }
 
 fn limits(request: &RunRequest) -> kernel::Limits {

@@ -11,6 +11,8 @@ use stormglass_check::{Evidence, Verdict};
 use stormglass_faults::{FaultRecord, Injector, NodeName, Plan, Seed, SwarmChoice};
 use stormglass_harness::{Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
+use stormglass_disk::{Disk, DiskOptions};
+use stormglass_net::{LinkOptions, Net};
 use stormglass_tokio::time::{Instant, sleep};
 
 use crate::host::Host;
@@ -183,6 +185,26 @@ impl Sim {
         kernel::with(|u| u.kernel.node(node.id).is_up())
     }
 
+    // ---- hardware -----------------------------------------------------------------------------------------------
+
+    /// From now on all disks behave like this. Without it they are fast local SSDs.
+    pub fn set_disks(&self, options: DiskOptions) {
+        kernel::with(|u| {
+            if let Some((disk, _)) = u.get::<Disk>() {
+                disk.set_options(options);
+            }
+        });
+    }
+
+    /// From now on all links that have no options of their own behave like this. Without it the nodes share one site.
+    pub fn set_links(&self, options: LinkOptions) {
+        kernel::with(|u| {
+            if let Some((net, _)) = u.get::<Net>() {
+                net.set_default_link(options);
+            }
+        });
+    }
+
     // ---- time and chance ----------------------------------------------------------------------------------------
 
     /// Virtual time since the start of the run.
@@ -338,7 +360,7 @@ impl Sim {
     #[must_use]
     pub fn disk_file(&self, node: &NodeHandle, path: &str) -> Option<Vec<u8>> {
         kernel::with(|u| {
-            let (disk, kernel) = u.get::<stormglass_disk::Disk>()?;
+            let (disk, kernel) = u.get::<Disk>()?;
             disk.read_file(kernel, node.id, path).ok()
         })
     }

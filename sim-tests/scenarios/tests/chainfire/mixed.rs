@@ -3,10 +3,31 @@
 use std::time::Duration;
 
 use stormglass::faults::Profile;
+
 use stormglass::prelude::*;
+use stormglass::{DiskOptions, LinkOptions};
 
 use crate::cluster::{API_PORT, Cluster, Options};
 use crate::workload::{Book, Load};
+
+/// Machines differ: each seed draws how long a sync takes (from a fast SSD to a disk that is busy with other things) and how
+/// far apart the nodes are (from one rack to neighbouring sites).
+fn hardware(sim: &Sim) {
+    let us = Duration::from_micros;
+    let sync_latency = match sim.choose("disk class", "cluster", 0, 0, 3) {
+        0 => us(100)..=us(1_000),
+        1 => us(500)..=us(5_000),
+        2 => us(1_000)..=us(15_000),
+        _ => us(2_000)..=us(40_000),
+    };
+    sim.set_disks(DiskOptions { sync_latency, ..DiskOptions::default() });
+    let (latency, jitter) = match sim.choose("link class", "cluster", 0, 0, 2) {
+        0 => (us(50), us(100)),
+        1 => (us(500), us(500)),
+        _ => (us(2_000), us(4_000)),
+    };
+    sim.set_links(LinkOptions { jitter, ..LinkOptions::constant(latency) });
+}
 
 /// Five nodes, five clients at 100 operations a second, a minute of mixed weather, then calm: linearizable, durable,
 /// exactly once, and converged.
@@ -16,6 +37,7 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
     let size = sim.param("nodes").and_then(|n| n.parse().ok()).unwrap_or(5);
     let snapshot_entries = sim.choose("snapshot entries", "cluster", 0, 100, 3_000);
     let cluster = Cluster::start(&sim, Options { size, snapshot_entries, ..Options::default() });
+    hardware(&sim);
     let profile = match sim.param("profile") {
         Some("calm") => Profile::Calm,
         Some("storm") => Profile::Storm,
