@@ -211,8 +211,13 @@ impl Names {
         let mut superseded = vec![];
         for earlier in self.earlier(item.previous) {
             let Some(found) = self.take(inodes, earlier) else { continue };
-            if let NameChange::Create { to } | NameChange::Move { to, .. } = &found.change {
-                self.clear_away(inodes, to, earlier);
+            match &found.change {
+                NameChange::Create { to } => self.clear_away(inodes, entry.link, to, earlier),
+                NameChange::Move { from, to } => {
+                    self.clear_away(inodes, entry.link, from, earlier);
+                    self.clear_away(inodes, entry.link, to, earlier);
+                }
+                NameChange::Remove { from } => self.clear_away(inodes, entry.link, from, earlier),
             }
             superseded.push(found);
         }
@@ -225,7 +230,7 @@ impl Names {
                     // A later operation has the place already: the name has moved on, and does so now.
                     self.settle_last(inodes, entry.link);
                 } else {
-                    self.displace(inodes, entry.link);
+                    self.evict(inodes, entry);
                 }
             }
         }
@@ -255,16 +260,25 @@ impl Names {
         numbers
     }
 
-    /// Takes off the device what operation `number` replaced at `to`, when nothing came to stay there.
-    fn clear_away(&mut self, inodes: &mut Inodes, to: &Place, number: u64) {
-        let occupant = inodes.directory(to.dir).and_then(|d| d.durable.get(&to.name));
+    /// Takes off the device what operation `number` of `link` replaced or had found gone at `place`, where that name did not
+    /// come to stay. A name that has yet to move on is left to do so.
+    fn clear_away(&mut self, inodes: &mut Inodes, link: LinkId, place: &Place, number: u64) {
+        let occupant = inodes.directory(place.dir).and_then(|d| d.durable.get(&place.name));
         if let Some(DurableEntry { entry, since }) = occupant.copied()
             && since < number
+            && entry.link != link
             && !self.last.contains_key(&entry.link)
         {
-            self.displace(inodes, entry.link);
+            self.evict(inodes, entry);
         }
-        Self::note_emptied(inodes, to, number);
+        Self::note_emptied(inodes, place, number);
+    }
+
+    /// Takes a replaced name off the device. A directory was empty when it was replaced: what left it comes first, or it
+    /// would be lost with it.
+    fn evict(&mut self, inodes: &mut Inodes, entry: Entry) {
+        self.sync(inodes, entry.inode, u64::MAX);
+        self.displace(inodes, entry.link);
     }
 
     /// Notes that the device's `place` is empty as of operation `number`.

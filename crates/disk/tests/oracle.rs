@@ -228,15 +228,19 @@ async fn created(target: Target) -> Option<FileId> {
 }
 
 /// Random operations. The model learns of an operation when it is issued, of a sync when it has completed.
-async fn work(model: &RefCell<Model>, choices: &mut Choices, operations: u64, names_only: bool) {
+async fn work(model: &RefCell<Model>, choices: &mut Choices, operations: u64, mix: u64) {
     let mut open_files: Vec<(Handle, FileId)> = Vec::new();
     for _ in 0..operations {
         model.borrow_mut().step += 1;
         let mut place = || (choices.below(3) as usize, choices.below(3) as usize);
         let (one, other) = (place(), place());
         let pick = choices.below(1 + open_files.len() as u64) as usize;
-        // Losing a name takes a longer chain of coincidences than losing a write: some runs do nothing else.
-        let what = if names_only { [0, 8, 9, 9, 9, 11][choices.below(6) as usize] } else { choices.below(12) };
+        // A loss of one kind may take a longer chain of coincidences than others: some runs work on names or data alone.
+        let what = match mix {
+            1 => [0, 2, 3, 7, 8][choices.below(5) as usize],
+            2 => [0, 8, 9, 9, 9, 11][choices.below(6) as usize],
+            _ => choices.below(12),
+        };
         match what {
             0 | 1 => {
                 let exists = model.borrow().now(one).is_some();
@@ -361,7 +365,7 @@ fn run(seed: u64, operations: u64, how: Down, after: Duration) -> Run {
             let model = Rc::clone(&shared);
             Box::pin(async move {
                 if with(|u| u.kernel.node(node).incarnation().number()) == 1 {
-                    work(&model, &mut Choices::new(seed + 1), operations, seed % 3 == 2).await;
+                    work(&model, &mut Choices::new(seed + 1), operations, seed % 3).await;
                 } else {
                     look(&model).await;
                     model.borrow_mut().done = true;

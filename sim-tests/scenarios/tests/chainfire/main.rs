@@ -1,6 +1,7 @@
 //! ChainFire under storms: every scenario of the system's catalogue in its strong form.
 
 mod cluster;
+mod conformance;
 mod elections;
 mod expect;
 mod mixed;

@@ -62,7 +62,10 @@ async fn counter_survives_power_loss(sim: Sim) -> Outcome {
         return Err(Evidence::new("durability", cause));
     }
     if total > asked {
-        return Err(Evidence::new("exactly once", format!("{asked} additions were asked for, and the total is {total}")));
+        return Err(Evidence::new(
+            "exactly once",
+            format!("{asked} additions were asked for, and the total is {total}"),
+        ));
     }
     Ok(Verdict::Pass)
 }

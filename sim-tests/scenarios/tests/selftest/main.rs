@@ -1,0 +1,54 @@
+//! Stormglass's promises about itself: scenarios that misbehave on purpose, and what must come of each.
+//!
+//! Asked for by the command line or by its own checks, this binary is a worker as any other scenario target is. Run as a
+//! test it judges: it starts itself as a worker, has its scenarios misbehave there, and looks at the verdicts.
+
+mod campaigns;
+mod causes;
+mod deadlocks;
+mod endings;
+mod judging;
+mod leaks;
+mod limits;
+mod panics;
+mod sealed;
+mod twice;
+
+// ChainFire's cluster and clients, for the storms of `causes`.
+#[allow(dead_code, reason = "ChainFire's own target uses all of it")]
+#[path = "../chainfire/cluster.rs"]
+mod cluster;
+#[allow(dead_code, reason = "ChainFire's own target uses all of it")]
+#[path = "../chainfire/oracle.rs"]
+mod oracle;
+#[allow(dead_code, reason = "ChainFire's own target uses all of it")]
+#[path = "../chainfire/workload.rs"]
+mod workload;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(stormglass::harness::WORKER_ARGUMENT) {
+        return stormglass::harness::main();
+    }
+    let rooms = [
+        limits::CHECKS,
+        endings::CHECKS,
+        panics::CHECKS,
+        deadlocks::CHECKS,
+        leaks::CHECKS,
+        sealed::CHECKS,
+        twice::CHECKS,
+        campaigns::CHECKS,
+        causes::CHECKS,
+    ];
+    let trials = rooms.into_iter().flatten().map(|&(name, check)| {
+        Trial::test(name, move || {
+            check();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
