@@ -397,7 +397,8 @@ fn losses(node: NodeId) -> LossReport {
 fn after_a_power_loss_there_is_what_the_rules_allow_and_every_kind_of_loss_is_reached() {
     let mut total = [0; 16];
     let mut observed = BTreeMap::new();
-    for seed in 0..4_000 {
+    // The last one found an old create that filled a name again which a settled chain of renames had emptied.
+    for seed in (0..4_000).chain([104_177]) {
         // Half of the crashes fall after the work, the others anywhere in it.
         let after = match seed % 2 {
             0 => Duration::from_millis(100),

@@ -82,7 +82,8 @@ async fn work(choices: &mut Choices, operations: u64) {
 #[test]
 fn no_power_loss_swallows_a_durable_file_however_directories_move() {
     let (mut lost, mut kept) = (0, 0);
-    for seed in 0..3_000 {
+    // The last one found a file lost with a replaced directory that it had left.
+    for seed in (0..3_000).chain([8_276]) {
         let mut simulation = Simulation::new(Options::new(seed));
         simulation.universe().insert(Disk::new(DiskOptions::default()));
         let node = simulation.universe().kernel.add_node("n1").expect("a new name");

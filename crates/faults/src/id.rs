@@ -29,7 +29,6 @@ impl fmt::Display for FaultId {
     }
 }
 
-
 impl std::str::FromStr for FaultId {
     type Err = std::num::ParseIntError;
 

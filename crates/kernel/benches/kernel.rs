@@ -54,9 +54,7 @@ impl Drop for Sleep {
 /// A simulation of `nodes` nodes, each of which runs `tasks` tasks made by `task`; ends when all of them have.
 fn run<F: Future<Output = ()> + 'static>(nodes: u16, tasks: u64, task: fn(u64) -> F) -> u64 {
     let mut simulation = Simulation::new(Options::new(1));
-    let ids: Vec<NodeId> = (0..nodes)
-        .filter_map(|n| simulation.universe().kernel.add_node(&format!("n{n}")))
-        .collect();
+    let ids: Vec<NodeId> = (0..nodes).filter_map(|n| simulation.universe().kernel.add_node(&format!("n{n}"))).collect();
     for &id in &ids {
         simulation.set_program(
             id,
@@ -104,7 +102,9 @@ fn polls(c: &mut Criterion) {
     group.throughput(Throughput::Elements(run(5, 20, yields)));
     group.bench_function("polls, 100 yielding tasks on 5 nodes", |b| b.iter(|| black_box(run(5, 20, yields))));
     group.throughput(Throughput::Elements(1_000 * 100));
-    group.bench_function("timers, 1000 tasks sleeping 1-10 ms on 5 nodes", |b| b.iter(|| black_box(run(5, 200, sleeps))));
+    group.bench_function("timers, 1000 tasks sleeping 1-10 ms on 5 nodes", |b| {
+        b.iter(|| black_box(run(5, 200, sleeps)))
+    });
     group.throughput(Throughput::Elements(1));
     group.bench_function("5-node simulations, one timer each", |b| b.iter(|| black_box(run(5, 1, idle))));
     group.throughput(Throughput::Elements(1));

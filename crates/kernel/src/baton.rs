@@ -145,11 +145,7 @@ fn start<R: Send + 'static>(spawn: SpawnThread, program: Box<dyn FnOnce() -> R +
     }
 }
 
-fn on_thread<R: Send + 'static>(
-    turns: Receiver<Turn>,
-    back: Sender<Back<R>>,
-    program: Box<dyn FnOnce() -> R + Send>,
-) {
+fn on_thread<R: Send + 'static>(turns: Receiver<Turn>, back: Sender<Back<R>>, program: Box<dyn FnOnce() -> R + Send>) {
     let Ok(Turn { universe, waker, stop }) = turns.recv() else { return };
     universe::install(universe);
     let blocked = back.clone();

@@ -158,9 +158,10 @@ impl FromStr for Override {
         let key = key[..at].trim();
         let (point, site) = key.split_once(' ').ok_or_else(|| error(key.len(), "a space, then the site"))?;
         let (domain, name) = point.split_once('.').ok_or_else(|| error(0, "DOMAIN.NAME"))?;
-        let domain = DOMAINS.into_iter().find(|d| d.name() == domain).ok_or_else(|| {
-            error(0, "one of the domains schedule, cpu, net, disk, clock, faults, workload, app")
-        })?;
+        let domain = DOMAINS
+            .into_iter()
+            .find(|d| d.name() == domain)
+            .ok_or_else(|| error(0, "one of the domains schedule, cpu, net, disk, clock, faults, workload, app"))?;
         let point = mix(hash_bytes(domain.name().as_bytes()), hash_bytes(name.as_bytes()));
         let site = site.trim();
         let is_key = site.len() == 16 && site.bytes().all(|b| b.is_ascii_hexdigit());

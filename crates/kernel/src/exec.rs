@@ -235,7 +235,9 @@ pub(crate) fn poll(task: TaskRef) -> Polled {
             let ended = catch_unwind(AssertUnwindSafe(|| body.as_mut().end(TaskError::Panicked(payload))));
             match ended {
                 Ok(()) => Polled::Panicked(message),
-                Err(again) => Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again))),
+                Err(again) => {
+                    Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
+                }
             }
         }
     };

@@ -119,11 +119,7 @@ where
     spawn_here(future, None, Location::caller())
 }
 
-fn spawn_here<F>(
-    future: F,
-    export: Option<exec::Export>,
-    location: &'static Location<'static>,
-) -> JoinHandle<F::Output>
+fn spawn_here<F>(future: F, export: Option<exec::Export>, location: &'static Location<'static>) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,

@@ -430,7 +430,9 @@ impl Kernel {
     /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
     /// fired.
     pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
-        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else { return true };
+        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
+            return true;
+        };
         let mut place = std::mem::take(place);
         self.put_to_sleep(&mut place, waker);
         let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);

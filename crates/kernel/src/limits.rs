@@ -38,7 +38,7 @@ pub struct Waiting {
     pub node: String,
     /// The task's stable key, in hex.
     pub task: String,
-    /// Where it was spawned: `file:line`.
+    /// Where it was spawned: `file:line`, or `boot` for a node's program.
     pub spawned_at: String,
     /// What it waits for, in words.
     pub on: String,

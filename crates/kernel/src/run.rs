@@ -324,7 +324,8 @@ impl Runner<'_> {
             drop_tasks(node, tasks);
         }
         let mut waiting = WAITING.take();
-        let report = universe::with(|u| {
+        
+        universe::with(|u| {
             let kernel = &mut u.kernel;
             kernel.trace.flush();
             let outcome = match (kernel.failure.take(), output) {
@@ -347,8 +348,7 @@ impl Runner<'_> {
                 recent: u.kernel.trace.recent(),
                 unused_overrides: u.kernel.decisions.unused_overrides(),
             }
-        });
-        report
+        })
     }
 }
 
@@ -359,7 +359,14 @@ thread_local! {
 fn set_current(node: NodeId, effective: bool) {
     universe::with_loop(|u| {
         let incarnation = u.kernel.nodes[node.index()].incarnation;
-        u.kernel.current = Some(Current { node, incarnation, task: TaskRef::NONE, elapsed_ns: 0, effective, waker: WakerIdentity::default() });
+        u.kernel.current = Some(Current {
+            node,
+            incarnation,
+            task: TaskRef::NONE,
+            elapsed_ns: 0,
+            effective,
+            waker: WakerIdentity::default(),
+        });
     });
 }
 
@@ -575,8 +582,7 @@ impl Universe {
             node.polls += 1;
             self.kernel.polls += 1;
             let (key, ordinal, cancelled) = (task.key, task.polls, task.cancelled);
-            self.kernel.current =
-                Some(Current {
+            self.kernel.current = Some(Current {
                 node: id,
                 incarnation,
                 task: task_ref,
@@ -609,11 +615,15 @@ impl Universe {
         let tasks = self.kernel.tasks.of_node(node);
         tasks
             .into_iter()
-            .filter_map(|t| self.kernel.tasks.get(t))
-            .map(|task| Waiting {
+            .filter_map(|t| Some((t, self.kernel.tasks.get(t)?)))
+            .map(|(task_ref, task)| Waiting {
                 node: record.name.to_string(),
                 task: task.key.to_string(),
-                spawned_at: format!("{}:{}", task.spawned_at.file(), task.spawned_at.line()),
+                spawned_at: if task_ref == record.main {
+                    "boot".to_owned()
+                } else {
+                    format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
+                },
                 on: if task.queued {
                     format!("its turn on the processor{}", if record.is_up() { "" } else { " of a node that is down" })
                 } else {

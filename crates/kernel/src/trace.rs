@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_bytes() {
-        let full = Record { at: VirtualTime::MAX, node: NodeId(u16::MAX), kind: Kind(255), a: u64::MAX, b: (1 << 40) - 1 };
+        let full =
+            Record { at: VirtualTime::MAX, node: NodeId(u16::MAX), kind: Kind(255), a: u64::MAX, b: (1 << 40) - 1 };
         for r in [record(0), record(12_345), full] {
             assert_eq!(Record::from_bytes(&r.to_bytes()), r);
         }

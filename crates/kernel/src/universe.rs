@@ -58,8 +58,7 @@ static GENERATION: AtomicU32 = AtomicU32::new(1);
 impl Universe {
     pub(crate) fn new(kernel: impl FnOnce() -> Kernel) -> Self {
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let shared =
-            Shared { generation, foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
+        let shared = Shared { generation, foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
         Self {
             kernel: kernel(),
             worlds: Worlds::default(),

@@ -25,7 +25,7 @@ pub fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {
     if function.sig.asyncness.is_none() {
-        return Err(syn::Error::new_spanned(&function.sig.fn_token, "a scenario is an `async fn`"));
+        return Err(syn::Error::new_spanned(function.sig.fn_token, "a scenario is an `async fn`"));
     }
     if function.sig.inputs.len() != 1 {
         return Err(syn::Error::new_spanned(&function.sig, "a scenario takes one argument, `sim: Sim`"));

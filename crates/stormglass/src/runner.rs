@@ -1,6 +1,5 @@
 //! Runs one scenario once: seals the thread, builds the world, and writes the record.
 
-
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -66,9 +65,8 @@ where
     let seed = request.seed;
     let mut options = Options::new(seed.0);
     if let Some(policy) = request.params.get(POLICY) {
-        options.policy = kernel::policy_by_name(policy).ok_or_else(|| {
-            refusal(format!("no scheduling policy `{policy}`"), "the policies are random and fifo")
-        })?;
+        options.policy = kernel::policy_by_name(policy)
+            .ok_or_else(|| refusal(format!("no scheduling policy `{policy}`"), "the policies are random and fifo"))?;
     }
     options.overrides = overrides;
     options.limits = limits(&request);
@@ -97,8 +95,9 @@ where
         simulation.run(main)
     };
     let report = match &request.logs {
-        Some(filter) => logs::with_logs(filter, run)
-            .map_err(|error| refusal(format!("the log filter cannot be read: {error}"), "as in chainfire=debug,info"))?,
+        Some(filter) => logs::with_logs(filter, run).map_err(|error| {
+            refusal(format!("the log filter cannot be read: {error}"), "as in chainfire=debug,info")
+        })?,
         None => run(),
     };
     if let Some(problem) = problem.and_then(|told| told.lock().take()) {
@@ -152,7 +151,9 @@ fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report<Judged>) -
     record.counters.insert("events".to_owned(), report.events);
     record.counters.insert("polls".to_owned(), report.polls);
     record.counters.insert("trace records".to_owned(), report.records);
-    record.waiting = report.waiting.iter().map(ToString::to_string).collect();
+    if matches!(report.outcome, Err(Failure::Deadlock | Failure::Limit { .. })) {
+        record.waiting = report.waiting.iter().map(ToString::to_string).collect();
+    }
     record.plan = state.plan.as_ref().map(ToString::to_string).unwrap_or_default();
     record.features = std::mem::take(&mut state.features).into_iter().collect();
     record.sometimes = std::mem::take(&mut state.sometimes);
@@ -247,4 +248,3 @@ fn ended_by(record: &mut RunRecord, failure: &Failure, request: &RunRequest) {
     };
     record.evidence = failure.to_string().lines().map(str::to_owned).collect();
 }
-

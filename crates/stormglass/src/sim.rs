@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
+use stormglass_disk::{Disk, DiskOptions};
 use stormglass_faults::{FaultRecord, Injector, NodeName, Plan, Seed, SwarmChoice};
 use stormglass_harness::{Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
-use stormglass_disk::{Disk, DiskOptions};
 use stormglass_net::{LinkOptions, Net};
 use stormglass_tokio::time::{Instant, sleep};
 
@@ -130,7 +130,9 @@ impl Sim {
         F: Future<Output: IntoExit> + 'static,
     {
         let added = kernel::with(|u| Some((u.kernel.add_node(name)?, Arc::clone(u.kernel.nodes().last()?.name()))));
-        let Some((id, shared_name)) = added else { panic!("a node called `{name}` exists already, or there are too many") };
+        let Some((id, shared_name)) = added else {
+            panic!("a node called `{name}` exists already, or there are too many")
+        };
         let sim = self.clone();
         let node_name = NodeName::from(name);
         let exit_name = node_name.clone();

@@ -37,14 +37,19 @@ impl Sim {
         let mut plan = match &request.plan {
             Some(text) => match text.parse::<Plan>() {
                 Ok(plan) => plan,
-                Err(error) => return self.refuse_run(format!("the plan cannot be read: {error}"), "mend the line it names"),
+                Err(error) => {
+                    return self.refuse_run(format!("the plan cannot be read: {error}"), "mend the line it names");
+                }
             },
             None => plan,
         };
         for id in &request.drop {
             match id.parse::<FaultId>() {
                 Ok(id) if plan.get(id).is_some() => plan = plan.without(id),
-                _ => return self.refuse_run(format!("no fault `{id}` in the plan"), "`run` prints the plan with its ids"),
+                _ => {
+                    return self
+                        .refuse_run(format!("no fault `{id}` in the plan"), "`run` prints the plan with its ids");
+                }
             }
         }
         let injector = Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse);

@@ -25,10 +25,13 @@ struct Header {
     nodes: Vec<String>,
 }
 
+/// Where a problem of writing is told, once there is one.
+pub(crate) type Problem = Arc<Mutex<Option<String>>>;
+
 /// Writes a trace while its run goes on.
 pub(crate) struct TraceWriter {
     file: Option<BufWriter<File>>,
-    problem: Arc<Mutex<Option<String>>>,
+    problem: Problem,
     path: PathBuf,
 }
 
@@ -39,7 +42,7 @@ impl TraceWriter {
         scenario: &str,
         seed: String,
         nodes: Vec<String>,
-    ) -> Result<(Self, Arc<Mutex<Option<String>>>), String> {
+    ) -> Result<(Self, Problem), String> {
         let say = |error: &dyn std::fmt::Display| format!("cannot write the trace to {}: {error}", path.display());
         let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
         let libc = if cfg!(target_env = "gnu") { "gnu" } else { "other" };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stormglass_disk::{Disk, LossReport};
-use stormglass_faults::{Capabilities, Direction, Effect, EffectKind, FaultId, Hits, Link, NodeName, Protocol, World, WorldError, counter};
+use stormglass_faults::{
+    Capabilities, Direction, Effect, EffectKind, FaultId, Hits, Link, NodeName, Protocol, World, WorldError, counter,
+};
 use stormglass_kernel::{self as kernel, Down, Kernel, Kind, NodeId, Universe};
 use stormglass_net::{Net, Rules};
 

@@ -2,12 +2,13 @@
 //! give what is written here.
 
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::task::Poll;
 
-use real_tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use real_tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, ReadBuf};
 use stormglass_disk::{Disk, DiskOptions};
 use stormglass_kernel::{Options, Simulation};
 use stormglass_tokio::fs::{self, File, OpenOptions};
@@ -53,6 +54,22 @@ async fn names(path: impl AsRef<Path>) -> String {
     }
     names.sort();
     names.join(",")
+}
+
+/// Begins to read `len` bytes at the start of a file and does not wait for them. A real read that was there at once is begun
+/// again.
+async fn begin_to_read(file: &mut File, len: usize) {
+    let mut buffer = vec![0; len];
+    loop {
+        let at_once = poll_fn(|cx| {
+            let polled = Pin::new(&mut *file).poll_read(cx, &mut ReadBuf::new(&mut buffer));
+            Poll::Ready(polled.is_ready())
+        });
+        if !at_once.await {
+            return;
+        }
+        let _ = file.rewind().await;
+    }
 }
 
 macro_rules! behaviours {
@@ -182,13 +199,29 @@ behaviours! {
             saw!(saw, file.metadata().await.map(|m| m.len()));
         }
     }
-    a_read_ahead_is_given_back_before_a_write => ["abXYef"], |dir, saw| {
+    a_write_follows_what_was_read => ["abXYef"], |dir, saw| {
         let _ = fs::write(dir.join("a"), "abcdef").await;
         if let Ok(mut file) = OpenOptions::new().read(true).write(true).open(dir.join("a")).await {
             let _ = file.read_exact(&mut [0; 2]).await;
             let _ = file.write_all(b"XY").await;
             let _ = file.flush().await;
             saw.push(text(dir.join("a")).await);
+        }
+    }
+    what_a_cancelled_read_brought_is_given_back_before_a_write_and_a_seek => ["abXYef", "ab", "3"], |dir, saw| {
+        let _ = fs::write(dir.join("a"), "abcdef").await;
+        if let Ok(mut file) = OpenOptions::new().read(true).write(true).open(dir.join("a")).await {
+            begin_to_read(&mut file, 6).await;
+            let _ = file.read_exact(&mut [0; 2]).await;
+            let _ = file.write_all(b"XY").await;
+            let _ = file.flush().await;
+            saw.push(text(dir.join("a")).await);
+            let _ = file.rewind().await;
+            begin_to_read(&mut file, 6).await;
+            let mut taken = [0; 2];
+            let _ = file.read_exact(&mut taken).await;
+            saw.push(String::from_utf8_lossy(&taken).into_owned());
+            saw!(saw, file.seek(SeekFrom::Current(1)).await);
         }
     }
     append_goes_to_the_end_wherever_the_position_is => ["abcdXY", "6"], |dir, saw| {

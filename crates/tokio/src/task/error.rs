@@ -69,9 +69,7 @@ impl JoinError {
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         let Self { reason, id } = self;
         match reason {
-            Reason::Real(error) => {
-                error.try_into_panic().map_err(|error| Self { reason: Reason::Real(error), id })
-            }
+            Reason::Real(error) => error.try_into_panic().map_err(|error| Self { reason: Reason::Real(error), id }),
             Reason::Cancelled => Err(Self { reason: Reason::Cancelled, id }),
             Reason::Panicked(payload) => Ok(payload.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)),
         }

@@ -14,26 +14,26 @@ use stormglass::prelude::*;
 use crate::oracle::{Judge, Picture};
 
 /// Where clients reach a node.
-pub const API_PORT: u16 = 2379;
+pub(crate) const API_PORT: u16 = 2379;
 /// Where its peers reach it.
-pub const PEER_PORT: u16 = 2380;
+pub(crate) const PEER_PORT: u16 = 2380;
 
 /// A cluster of one simulation.
 #[derive(Clone)]
-pub struct Cluster {
-    pub sim: Sim,
-    pub nodes: Vec<NodeHandle>,
-    pub members: Vec<Member>,
-    pub picture: Arc<Mutex<Picture>>,
+pub(crate) struct Cluster {
+    pub(crate) sim: Sim,
+    pub(crate) nodes: Vec<NodeHandle>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) picture: Arc<Mutex<Picture>>,
 }
 
 /// What a cluster is started with.
-pub struct Options {
-    pub size: usize,
+pub(crate) struct Options {
+    pub(crate) size: usize,
     /// A snapshot is taken after this many entries.
-    pub snapshot_entries: u64,
+    pub(crate) snapshot_entries: u64,
     /// Election timeouts, if not the documented 150 to 600 ms.
-    pub election: Option<(Duration, Duration)>,
+    pub(crate) election: Option<(Duration, Duration)>,
 }
 
 impl Default for Options {
@@ -48,12 +48,12 @@ fn member(id: usize) -> Member {
 
 impl Cluster {
     /// A cluster of `size` nodes with the documented timings.
-    pub fn of(sim: &Sim, size: usize) -> Self {
+    pub(crate) fn of(sim: &Sim, size: usize) -> Self {
         Self::start(sim, Options { size, ..Options::default() })
     }
 
     /// Starts every node, and has every probe judged from then on. A planted bug named by the run is switched on.
-    pub fn start(sim: &Sim, options: Options) -> Self {
+    pub(crate) fn start(sim: &Sim, options: Options) -> Self {
         plant(sim);
         let members: Vec<Member> = (1..=options.size).map(member).collect();
         let picture = Arc::new(Mutex::new(Picture::default()));
@@ -79,27 +79,27 @@ impl Cluster {
     }
 
     /// The names of all nodes.
-    pub fn names(&self) -> Vec<NodeName> {
+    pub(crate) fn names(&self) -> Vec<NodeName> {
         self.nodes.iter().map(|node| node.name().clone()).collect()
     }
 
     /// The name of the node with this id.
-    pub fn name(&self, id: u64) -> NodeName {
+    pub(crate) fn name(&self, id: u64) -> NodeName {
         self.nodes[id as usize - 1].name().clone()
     }
 
     /// Every node but this one.
-    pub fn others(&self, id: u64) -> Vec<NodeName> {
+    pub(crate) fn others(&self, id: u64) -> Vec<NodeName> {
         self.names().into_iter().filter(|name| *name != self.name(id)).collect()
     }
 
     /// A client of all nodes.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::of(&self.members)
     }
 
     /// A client that knows one node only and does not retry.
-    pub fn client_of(&self, id: u64) -> Client {
+    pub(crate) fn client_of(&self, id: u64) -> Client {
         let retry = Retry { retries: 0, ..Retry::default() };
         Client::with_retry(vec![self.members[id as usize - 1].api.clone()], retry)
     }
@@ -108,7 +108,7 @@ impl Cluster {
     ///
     /// # Errors
     /// None within the bound.
-    pub async fn leader_within(&self, within: Duration) -> Result<(u64, Duration), Evidence> {
+    pub(crate) async fn leader_within(&self, within: Duration) -> Result<(u64, Duration), Evidence> {
         self.leader_among(within, |_| true).await
     }
 
@@ -116,7 +116,11 @@ impl Cluster {
     ///
     /// # Errors
     /// None within the bound.
-    pub async fn leader_among(&self, within: Duration, fits: impl Fn(u64) -> bool) -> Result<(u64, Duration), Evidence> {
+    pub(crate) async fn leader_among(
+        &self,
+        within: Duration,
+        fits: impl Fn(u64) -> bool,
+    ) -> Result<(u64, Duration), Evidence> {
         let start = self.sim.now();
         let found = self
             .sim
@@ -129,7 +133,7 @@ impl Cluster {
     }
 
     /// What every node that answers says of itself.
-    pub async fn statuses(&self) -> BTreeMap<u64, chainfire::wire::messages::Status> {
+    pub(crate) async fn statuses(&self) -> BTreeMap<u64, chainfire::wire::messages::Status> {
         let mut statuses = BTreeMap::new();
         for member in &self.members {
             if let Ok(status) = Client::status(&member.api, Duration::from_millis(200)).await {
@@ -140,11 +144,12 @@ impl Cluster {
     }
 
     /// Whether every node is up, follows one leader, and has applied the same entries to the same state.
-    pub async fn converged(&self) -> Convergence {
+    pub(crate) async fn converged(&self) -> Convergence {
         let statuses = self.statuses().await;
         let mut convergence = Convergence::reached();
         for member in &self.members {
-            convergence = convergence.require(statuses.contains_key(&member.id.0), || format!("n{} does not answer", member.id.0));
+            convergence = convergence
+                .require(statuses.contains_key(&member.id.0), || format!("n{} does not answer", member.id.0));
         }
         let leaders: Vec<_> = statuses.values().map(|s| s.leader).collect();
         let agreed = leaders.first().is_some_and(|first| first.is_some() && leaders.iter().all(|l| l == first));
@@ -173,7 +178,7 @@ fn plant(sim: &Sim) {
 impl Cluster {
     /// Asks one node for a write, and gives the id of the node that acknowledged it: another one if the first one
     /// redirected the client. `None` when nobody did.
-    pub async fn acknowledged_by(&self, asked: u64) -> Option<u64> {
+    pub(crate) async fn acknowledged_by(&self, asked: u64) -> Option<u64> {
         let mut client = self.client_of(asked);
         client.put("asked", "1").await.ok()?;
         let endpoint = &client.last_attempts().made().last()?.endpoint;
@@ -181,7 +186,7 @@ impl Cluster {
     }
 
     /// A client of all nodes that asks this one first.
-    pub fn client_starting_at(&self, id: u64) -> Client {
+    pub(crate) fn client_starting_at(&self, id: u64) -> Client {
         let mut endpoints: Vec<String> = self.members.iter().map(|member| member.api.clone()).collect();
         endpoints.rotate_left(id as usize - 1);
         Client::new(endpoints)

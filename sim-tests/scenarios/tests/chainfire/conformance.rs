@@ -33,7 +33,7 @@ impl Simulated {
         self.nodes.insert(node.0, handle);
     }
 
-    fn take_down(&mut self, node: NodeId, fault: stormglass::faults::Fault) -> Result<(), String> {
+    fn take_down(&mut self, node: NodeId, fault: Fault) -> Result<(), String> {
         let id = self.sim.inject(fault);
         self.down.insert(node.0, id);
         if self.sim.hits(id).total() > 0 { Ok(()) } else { Err(format!("node {node} was not running")) }
@@ -68,7 +68,8 @@ impl Conformance for Simulated {
 /// The service's own integration test, from the very source that runs it over real processes and sockets.
 #[stormglass::scenario(time = "300s", families("process"), tags("conformance"))]
 async fn chainfire_conformance(sim: Sim) -> Outcome {
-    let member = |id: u64| Member { id: NodeId(id), api: format!("n{id}:{API_PORT}"), peer: format!("n{id}:{PEER_PORT}") };
+    let member =
+        |id: u64| Member { id: NodeId(id), api: format!("n{id}:{API_PORT}"), peer: format!("n{id}:{PEER_PORT}") };
     let members = (1..=3).map(member).collect();
     let mut cluster = Simulated { sim, members, nodes: BTreeMap::new(), down: BTreeMap::new() };
     match conformance::cluster_behaves(&mut cluster).await {

@@ -115,7 +115,9 @@ async fn chainfire_simultaneous_node_failures(sim: Sim) -> Outcome {
         sim.sleep(ms(100)).await;
     }
     let now = cluster.picture.lock().leader();
-    demand(now == Some(leader), "liveness", || format!("n{leader} led with four of seven alive, and now {now:?} does"))?;
+    demand(now == Some(leader), "liveness", || {
+        format!("n{leader} led with four of seven alive, and now {now:?} does")
+    })?;
     rest(&cluster, s(15)).await?;
     Ok(Verdict::Pass)
 }

@@ -9,18 +9,20 @@ use stormglass::prelude::*;
 use crate::cluster::Cluster;
 
 /// Demands that something holds.
-pub fn demand(holds: bool, oracle: &str, cause: impl FnOnce() -> String) -> Result<(), Evidence> {
+pub(crate) fn demand(holds: bool, oracle: &str, cause: impl FnOnce() -> String) -> Result<(), Evidence> {
     if holds { Ok(()) } else { Err(Evidence::new(oracle, cause())) }
 }
 
 /// Writes through `client` and demands that it is acknowledged.
-pub async fn write(client: &mut Client, key: &str, value: &str) -> Result<(), Evidence> {
+pub(crate) async fn write(client: &mut Client, key: &str, value: &str) -> Result<(), Evidence> {
     let result = client.put(key.to_owned(), value.to_owned()).await;
-    result.map(|_| ()).map_err(|error| Evidence::new("liveness", format!("a write of {key} was not acknowledged: {error}")))
+    result
+        .map(|_| ())
+        .map_err(|error| Evidence::new("liveness", format!("a write of {key} was not acknowledged: {error}")))
 }
 
 /// Reads through `client` and demands the value.
-pub async fn read_back(client: &mut Client, key: &str, value: &str) -> Result<(), Evidence> {
+pub(crate) async fn read_back(client: &mut Client, key: &str, value: &str) -> Result<(), Evidence> {
     let found = client.get(key.to_owned()).await;
     let found = found.map_err(|error| Evidence::new("liveness", format!("a read of {key} failed: {error}")))?;
     let found = found.map(|kv| String::from_utf8_lossy(&kv.value).into_owned());
@@ -28,7 +30,7 @@ pub async fn read_back(client: &mut Client, key: &str, value: &str) -> Result<()
 }
 
 /// Demands that none of these nodes, asked alone, acknowledges a write.
-pub async fn no_acknowledgement(cluster: &Cluster, nodes: &[u64]) -> Result<(), Evidence> {
+pub(crate) async fn no_acknowledgement(cluster: &Cluster, nodes: &[u64]) -> Result<(), Evidence> {
     for &id in nodes {
         let result = cluster.client_of(id).put("refused", "x").await;
         demand(result.is_err(), "no acknowledgement without a quorum", || format!("n{id} acknowledged a write alone"))?;
@@ -37,7 +39,7 @@ pub async fn no_acknowledgement(cluster: &Cluster, nodes: &[u64]) -> Result<(), 
 }
 
 /// Demands that every node that answers names the same leader, within a bound.
-pub async fn agreement(cluster: &Cluster, within: Duration) -> Result<u64, Evidence> {
+pub(crate) async fn agreement(cluster: &Cluster, within: Duration) -> Result<u64, Evidence> {
     let mut seen = Vec::new();
     let agreed = cluster
         .sim
@@ -54,22 +56,22 @@ pub async fn agreement(cluster: &Cluster, within: Duration) -> Result<u64, Evide
 }
 
 /// Heals everything and demands that all replicas are equal within a bound.
-pub async fn rest(cluster: &Cluster, within: Duration) -> Result<(), Evidence> {
+pub(crate) async fn rest(cluster: &Cluster, within: Duration) -> Result<(), Evidence> {
     cluster.sim.calm(within).until(async || cluster.converged().await).await.map(|_| ())
 }
 
 /// Demands that a fault hit something.
-pub fn hit(sim: &Sim, id: stormglass::faults::FaultId) -> Result<(), Evidence> {
+pub(crate) fn hit(sim: &Sim, id: stormglass::faults::FaultId) -> Result<(), Evidence> {
     let hits = sim.hits(id);
     demand(hits.total() > 0, "non-vacuity", || format!("fault {id} hit nothing"))
 }
 
 /// Seconds.
-pub const fn s(n: u64) -> Duration {
+pub(crate) const fn s(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
 /// Milliseconds.
-pub const fn ms(n: u64) -> Duration {
+pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }

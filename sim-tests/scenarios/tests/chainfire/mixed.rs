@@ -7,7 +7,7 @@ use stormglass::faults::Profile;
 use stormglass::prelude::*;
 use stormglass::{DiskOptions, LinkOptions};
 
-use crate::cluster::{API_PORT, Cluster, Options};
+use crate::cluster::{API_PORT, Cluster, Options, PEER_PORT};
 use crate::workload::{Book, Load};
 
 /// Machines differ: each seed draws how long a sync takes (from a fast SSD to a disk that is busy with other things) and how
@@ -31,7 +31,12 @@ fn hardware(sim: &Sim) {
 
 /// Five nodes, five clients at 100 operations a second, a minute of mixed weather, then calm: linearizable, durable,
 /// exactly once, and converged.
-#[stormglass::scenario(time = "150s", families("network", "process"), profiles("calm", "rough", "storm"), tags("campaign"))]
+#[stormglass::scenario(
+    time = "150s",
+    families("network", "process"),
+    profiles("calm", "rough", "storm"),
+    tags("campaign")
+)]
 async fn chainfire_mixed(sim: Sim) -> Outcome {
     sim.keep_going();
     let size = sim.param("nodes").and_then(|n| n.parse().ok()).unwrap_or(5);
@@ -50,6 +55,7 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
         .profile(profile)
         .sparing(minority(cluster.names()))
         .port(stormglass::faults::Protocol::Tcp, API_PORT)
+        .port(stormglass::faults::Protocol::Tcp, PEER_PORT)
         .between(sim.now(), minute);
     sim.storm(storm);
     let book = Book::new();

@@ -9,60 +9,62 @@ use stormglass::check::{Evidence, Probe as Seen, RaftOracle};
 
 /// What the probes say of the cluster: ground truth, where a status page is only a node's own view.
 #[derive(Debug, Default)]
-pub struct Picture {
+pub(crate) struct Picture {
     /// Who leads, by node: the term it won and has not given up.
     leading: BTreeMap<u64, u64>,
     /// Highest term seen anywhere.
-    pub term: u64,
+    pub(crate) term: u64,
     /// Elections won so far.
-    pub elections: u64,
+    pub(crate) elections: u64,
     /// Snapshots installed so far.
-    pub installs: u64,
+    pub(crate) installs: u64,
     /// Highest index committed anywhere.
-    pub committed: u64,
+    pub(crate) committed: u64,
     /// Entries truncated after they had been appended.
-    pub truncations: u64,
+    pub(crate) truncations: u64,
 }
 
 impl Picture {
     /// The node that leads in the highest term of those that lead.
-    pub fn leader(&self) -> Option<u64> {
+    pub(crate) fn leader(&self) -> Option<u64> {
         self.leading.iter().max_by_key(|&(_, term)| *term).map(|(node, _)| *node)
     }
 
     /// Every node that believes it leads.
-    pub fn leaders(&self) -> Vec<u64> {
+    pub(crate) fn leaders(&self) -> Vec<u64> {
         self.leading.keys().copied().collect()
     }
 }
 
 /// Judges probes as they come.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     raft: RaftOracle,
     picture: Arc<Mutex<Picture>>,
 }
 
 impl Judge {
-    pub fn new(picture: Arc<Mutex<Picture>>) -> Self {
+    pub(crate) fn new(picture: Arc<Mutex<Picture>>) -> Self {
         Self { raft: RaftOracle::new(), picture }
     }
 
     /// One probe of one node.
-    pub fn observe(&mut self, node: u64, at_ns: u64, probe: &Probe) -> Result<(), Evidence> {
+    pub(crate) fn observe(&mut self, node: u64, at_ns: u64, probe: &Probe) -> Result<(), Evidence> {
         self.draw(node, probe);
         let mut see = |seen| self.raft.observe(node, at_ns, seen);
         match *probe {
             Probe::Started { term, voted_for, last_index, .. } => {
-                see(Seen::Started { term: term, voted_for: voted_for.map(|n| n.0), last_index: last_index })
+                see(Seen::Started { term, voted_for: voted_for.map(|n| n.0), last_index })
             }
-            Probe::BecameLeader { term } => see(Seen::Leader { term: term }),
-            Probe::HardStateDurable { term, voted_for } => see(Seen::HardState { term, voted_for: voted_for.map(|n| n.0) }),
+            Probe::BecameLeader { term } => see(Seen::Leader { term }),
+            Probe::HardStateDurable { term, voted_for } => {
+                see(Seen::HardState { term, voted_for: voted_for.map(|n| n.0) })
+            }
             Probe::SteppedDown { .. } => see(Seen::SteppedDown),
             Probe::Appended { index, term, hash } => see(Seen::Append { index, term, hash }),
             Probe::Truncated { from, .. } => see(Seen::Truncate { from }),
-            Probe::Committed { index, .. } => see(Seen::Commit { index: index }),
-            Probe::Applied { index, term, hash } => see(Seen::Apply { index: index, term: term, hash }),
+            Probe::Committed { index, .. } => see(Seen::Commit { index }),
+            Probe::Applied { index, term, hash } => see(Seen::Apply { index, term, hash }),
             Probe::SnapshotTaken { index, term, .. } | Probe::SnapshotInstalled { index, term, .. } => {
                 see(Seen::Snapshot { last_index: index, last_term: term })
             }

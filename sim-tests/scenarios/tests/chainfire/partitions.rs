@@ -15,10 +15,7 @@ fn names(cluster: &Cluster, ids: impl IntoIterator<Item = u64>) -> Vec<NodeName>
 }
 
 /// Runs clients while `story` runs, then rests and judges what the clients saw.
-async fn under_load(
-    cluster: &Cluster,
-    story: impl Future<Output = Result<(), Evidence>>,
-) -> Outcome {
+async fn under_load(cluster: &Cluster, story: impl Future<Output = Result<(), Evidence>>) -> Outcome {
     let book = Book::new();
     let clients = {
         let (book, cluster) = (book.clone(), cluster.clone());

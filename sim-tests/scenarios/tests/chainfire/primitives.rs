@@ -11,7 +11,7 @@ use crate::expect::{demand, hit, ms, s};
 const PORT: u16 = 7;
 
 /// A node that echoes, and writes down on its disk that it was stopped in good order.
-async fn echo(host: stormglass::Host) -> std::io::Result<()> {
+async fn echo(host: Host) -> std::io::Result<()> {
     let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::fs::write("/boots", host.boot().to_string()).await?;
     let listener = TcpListener::bind((host.name(), PORT)).await?;
@@ -140,7 +140,11 @@ async fn chainfire_fm5_partition(sim: Sim) -> Outcome {
             Ok::<(), std::io::Error>(())
         }
     });
-    for fault in [partition(server.name(), client.name()), one_way(server.name(), client.name()), one_way(client.name(), server.name())] {
+    for fault in [
+        partition(server.name(), client.name()),
+        one_way(server.name(), client.name()),
+        one_way(client.name(), server.name()),
+    ] {
         sim.sleep(s(1)).await;
         let before = asked.lock().len();
         demand(before > 0, "primitive", || "no echo before the cut".to_owned())?;

@@ -42,11 +42,15 @@ async fn chainfire_s1_leader_port_blocked(sim: Sim) -> Outcome {
 /// Demands a first attempt and three retries, each begun its documented wait after the one before ended.
 fn retries_are_spaced(client: &chainfire::Client) -> Result<(), Evidence> {
     let attempts = client.last_attempts().made();
-    demand(attempts.len() == 4, "time", || format!("{} attempts, and not a first one with three retries", attempts.len()))?;
+    demand(attempts.len() == 4, "time", || {
+        format!("{} attempts, and not a first one with three retries", attempts.len())
+    })?;
     for (pair, wait) in attempts.windows(2).zip([500, 1_000, 2_000]) {
         let gap = pair[1].began.saturating_duration_since(pair[0].ended);
         let late = gap.saturating_sub(ms(wait));
-        demand(gap >= ms(wait) && late < ms(1), "time", || format!("a wait of {gap:?} where {wait} ms are documented"))?;
+        demand(gap >= ms(wait) && late < ms(1), "time", || {
+            format!("a wait of {gap:?} where {wait} ms are documented")
+        })?;
         let answered = matches!(pair[0].outcome, AttemptOutcome::Answered);
         demand(!answered, "time", || "an answered attempt was retried".to_owned())?;
     }

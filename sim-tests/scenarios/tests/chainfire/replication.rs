@@ -18,7 +18,9 @@ async fn chainfire_t1_single_node_kv_operations(sim: Sim) -> Outcome {
         write(&mut client, &format!("k{n}"), &n.to_string()).await?;
     }
     let deleted = client.delete(chainfire::kv::api::Select::Key("k0".into())).await;
-    demand(matches!(&deleted, Ok((_, r)) if r.deleted == 1), "liveness", || format!("the delete answered {deleted:?}"))?;
+    demand(matches!(&deleted, Ok((_, r)) if r.deleted == 1), "liveness", || {
+        format!("the delete answered {deleted:?}")
+    })?;
     let outage = sim.inject(power_loss(cluster.name(1)));
     sim.sleep(s(1)).await;
     hit(&sim, outage)?;

@@ -22,8 +22,8 @@ const SHARED: &str = "shared/";
 
 /// What clients did and saw.
 #[derive(Clone)]
-pub struct Book {
-    pub history: Recorder<KvOp, KvRet>,
+pub(crate) struct Book {
+    pub(crate) history: Recorder<KvOp, KvRet>,
     unique: Arc<Mutex<Unique>>,
 }
 
@@ -37,21 +37,21 @@ struct Unique {
 
 /// How much, of what.
 #[derive(Clone, Copy)]
-pub struct Load {
-    pub clients: u32,
+pub(crate) struct Load {
+    pub(crate) clients: u32,
     /// Operations per second of all clients together.
-    pub rate: u64,
-    pub keys: u64,
-    pub duration: Duration,
+    pub(crate) rate: u64,
+    pub(crate) keys: u64,
+    pub(crate) duration: Duration,
 }
 
 impl Book {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { history: Recorder::new(), unique: Arc::default() }
     }
 
     /// Lets clients loose; returns when the last one has ended its last operation.
-    pub async fn run(&self, cluster: &Cluster, load: Load) {
+    pub(crate) async fn run(&self, cluster: &Cluster, load: Load) {
         let mut clients = tokio::task::JoinSet::new();
         for id in 0..load.clients {
             let (book, cluster) = (self.clone(), cluster.clone());
@@ -87,7 +87,7 @@ impl Book {
         }
     }
 
-    pub async fn get(&self, client: &mut Client, id: u32, key: String) {
+    pub(crate) async fn get(&self, client: &mut Client, id: u32, key: String) {
         let call = self.history.invoke(id, KvOp::get(key.clone()));
         match client.get(key).await {
             Ok(found) => {
@@ -98,20 +98,20 @@ impl Book {
         }
     }
 
-    pub async fn put(&self, client: &mut Client, id: u32, key: String, value: String) {
+    pub(crate) async fn put(&self, client: &mut Client, id: u32, key: String, value: String) {
         let call = self.history.invoke(id, KvOp::put(key.clone(), value.clone()));
         let result = client.put(key, value).await;
         self.end(call, result.map(|_| KvRet::done()));
     }
 
-    pub async fn delete(&self, client: &mut Client, id: u32, key: String) {
+    pub(crate) async fn delete(&self, client: &mut Client, id: u32, key: String) {
         let call = self.history.invoke(id, KvOp::Delete { key: key.clone().into() });
         let result = client.delete(Select::Key(key.into())).await;
         self.end(call, result.map(|(_, r)| KvRet::Deleted { existed: Some(r.deleted > 0), revision: None }));
     }
 
     /// Reads a key, then swaps what it read for something else.
-    pub async fn cas(&self, client: &mut Client, id: u32, key: String, value: String) {
+    pub(crate) async fn cas(&self, client: &mut Client, id: u32, key: String, value: String) {
         let call = self.history.invoke(id, KvOp::get(key.clone()));
         let expected = match client.get(key.clone()).await {
             Ok(found) => {
@@ -129,7 +129,7 @@ impl Book {
     }
 
     /// Puts a key that nobody else ever touches.
-    pub async fn unique(&self, sim: &Sim, client: &mut Client, value: String) {
+    pub(crate) async fn unique(&self, sim: &Sim, client: &mut Client, value: String) {
         let key = format!("{UNIQUE}{value}");
         self.unique.lock().attempted.insert(key.clone());
         if client.put(key.clone(), value).await.is_ok() {
@@ -147,7 +147,7 @@ impl Book {
     }
 
     /// How many unique writes were acknowledged.
-    pub fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         self.unique.lock().acknowledged.len()
     }
 
@@ -156,7 +156,7 @@ impl Book {
     ///
     /// # Errors
     /// The final scan could not be read.
-    pub async fn judge(&self, cluster: &Cluster) -> Result<Verdict, Evidence> {
+    pub(crate) async fn judge(&self, cluster: &Cluster) -> Result<Verdict, Evidence> {
         let mut client = cluster.client();
         let everything = RangeRequest::new(Select::Prefix(Bytes::new()));
         let (_, scan) = client

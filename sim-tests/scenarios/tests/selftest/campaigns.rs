@@ -31,7 +31,7 @@ const ROUND: [(Status, &str); 14] = [
 ];
 
 /// A different misbehaviour with every seed.
-#[stormglass::scenario(time = "5s", tags("selftest"))]
+#[stormglass::scenario(time = "60s", tags("selftest"))]
 async fn misbehaves_by_seed(sim: Sim) {
     match sim.seed().0 % ROUND.len() as u64 {
         1 => limits::loops_within_a_poll(sim).await,
@@ -62,7 +62,7 @@ fn a_campaign_over_every_misbehaviour_gives_each_seed_its_verdict() {
             events_per_instant: 10_000,
             poll_cpu: Duration::from_millis(300),
             memory_bytes: 256 << 20,
-            ..Limits::for_virtual_time(Duration::from_secs(5))
+            ..Limits::for_virtual_time(Duration::from_secs(60))
         },
         seeds: SeedRange { first: 0, end: Some(seeds) },
         budget: None,

@@ -13,7 +13,7 @@ checks!(a_stuck_run_fails_and_says_which_task_of_which_node_waits_for_what);
 
 /// Two tasks that hold what the other wants, a server that nobody calls, and a socket that nobody writes to.
 #[stormglass::scenario(time = "1h", tags("selftest"))]
-pub async fn gets_stuck(sim: Sim) {
+pub(crate) async fn gets_stuck(sim: Sim) {
     sim.node("locks", |_| async {
         let (a, b) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
         let (its_a, its_b) = (a.clone(), b.clone());

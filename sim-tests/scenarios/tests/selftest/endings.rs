@@ -16,14 +16,14 @@ checks!(
 
 /// A node that aborts.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn aborts(sim: Sim) {
+pub(crate) async fn aborts(sim: Sim) {
     sim.node("n1", async |_| -> () { std::process::abort() });
     sim.sleep(Duration::from_secs(1)).await;
 }
 
 /// A node that calls itself without end.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn overflows_its_stack(sim: Sim) {
+pub(crate) async fn overflows_its_stack(sim: Sim) {
     fn deeper(n: u64) -> u64 {
         if std::hint::black_box(n) == u64::MAX { 0 } else { deeper(n + 1) + std::hint::black_box(n) }
     }
@@ -35,14 +35,14 @@ pub async fn overflows_its_stack(sim: Sim) {
 
 /// A node that ends the whole process.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn exits_the_process(sim: Sim) {
+pub(crate) async fn exits_the_process(sim: Sim) {
     sim.node("n1", async |_| -> () { std::process::exit(3) });
     sim.sleep(Duration::from_secs(1)).await;
 }
 
 /// Nothing wrong here.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn behaves(sim: Sim) {
+pub(crate) async fn behaves(sim: Sim) {
     sim.sleep(Duration::from_secs(1)).await;
 }
 

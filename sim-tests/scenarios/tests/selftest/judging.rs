@@ -5,29 +5,29 @@ use std::path::PathBuf;
 use stormglass::harness::{CaseReport, Limits, RunRequest, ScenarioInfo, Seed, Worker, WorkerCommand};
 
 /// A check: its name as `cargo test` shows it, and the check itself, which panics where a promise is broken.
-pub type Check = (&'static str, fn());
+pub(crate) type Check = (&'static str, fn());
 
 /// Lists checks under their own names.
 macro_rules! checks {
     ($($check:ident),+ $(,)?) => {
         /// The checks of this file.
-        pub const CHECKS: &[$crate::judging::Check] = &[$((stringify!($check), $check)),+];
+        pub(crate) const CHECKS: &[$crate::judging::Check] = &[$((stringify!($check), $check)),+];
     };
 }
 pub(crate) use checks;
 
 /// This binary.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::current_exe().expect("a running binary has a path")
 }
 
 /// A worker of this binary.
-pub fn worker() -> Worker {
+pub(crate) fn worker() -> Worker {
     Worker::start(&WorkerCommand::new(binary())).expect("this binary is a scenario binary")
 }
 
 /// The plain request for a seed of a scenario, with the scenario's own limits.
-pub fn request(worker: &mut Worker, scenario: &str, seed: u64) -> RunRequest {
+pub(crate) fn request(worker: &mut Worker, scenario: &str, seed: u64) -> RunRequest {
     RunRequest::new(Seed(seed), limits(worker, scenario))
 }
 
@@ -38,7 +38,7 @@ fn limits(worker: &mut Worker, scenario: &str) -> Limits {
 }
 
 /// What seed 1 of a scenario comes to, under limits that `change` may tighten.
-pub fn report(scenario: &str, change: impl FnOnce(&mut RunRequest)) -> CaseReport {
+pub(crate) fn report(scenario: &str, change: impl FnOnce(&mut RunRequest)) -> CaseReport {
     let mut worker = worker();
     let mut request = request(&mut worker, scenario, 1);
     change(&mut request);
@@ -46,6 +46,6 @@ pub fn report(scenario: &str, change: impl FnOnce(&mut RunRequest)) -> CaseRepor
 }
 
 /// The evidence of a report as one text.
-pub fn evidence(report: &CaseReport) -> String {
+pub(crate) fn evidence(report: &CaseReport) -> String {
     report.record.evidence.join("\n")
 }

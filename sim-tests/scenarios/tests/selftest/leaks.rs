@@ -32,31 +32,31 @@ macro_rules! leak {
 
 /// A node that opens a file of this machine.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn opens_a_real_file(sim: Sim) {
+pub(crate) async fn opens_a_real_file(sim: Sim) {
     leak!(sim, std::fs::File::open("/etc/hostname"));
 }
 
 /// A node that connects to this machine.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn connects_for_real(sim: Sim) {
+pub(crate) async fn connects_for_real(sim: Sim) {
     leak!(sim, std::net::TcpStream::connect("127.0.0.1:9"));
 }
 
 /// A node that starts a thread.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn starts_a_real_thread(sim: Sim) {
+pub(crate) async fn starts_a_real_thread(sim: Sim) {
     leak!(sim, std::thread::Builder::new().spawn(|| ()));
 }
 
 /// A node that stops the world to sleep.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn sleeps_for_real(sim: Sim) {
+pub(crate) async fn sleeps_for_real(sim: Sim) {
     leak!(sim, std::thread::sleep(Duration::from_millis(1)));
 }
 
 /// A node that starts a program.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn starts_a_real_program(sim: Sim) {
+pub(crate) async fn starts_a_real_program(sim: Sim) {
     leak!(sim, std::process::Command::new("/bin/true").spawn());
 }
 

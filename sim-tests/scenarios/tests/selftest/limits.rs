@@ -22,7 +22,7 @@ checks!(
 
 /// A node whose task never gives its processor back.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn loops_within_a_poll(sim: Sim) {
+pub(crate) async fn loops_within_a_poll(sim: Sim) {
     sim.node("n1", counts_for_ever);
     sim.sleep(Duration::from_secs(1)).await;
 }
@@ -34,22 +34,22 @@ async fn counts_for_ever(_: Host) {
     }
 }
 
-/// A node that wakes every millisecond, for ever, while the scenario waits for nothing.
+/// A node that wakes ten times a second, for ever, while the scenario waits for nothing.
 #[stormglass::scenario(time = "5s", tags("selftest"))]
-pub async fn sleeps_for_ever(sim: Sim) {
+pub(crate) async fn sleeps_for_ever(sim: Sim) {
     sim.node("n1", ticks_for_ever);
     std::future::pending::<()>().await;
 }
 
 async fn ticks_for_ever(_: Host) {
     loop {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
 /// Two nodes that throw one datagram to and fro.
 #[stormglass::scenario(time = "1h", tags("selftest"))]
-pub async fn plays_ping_pong_for_ever(sim: Sim) {
+pub(crate) async fn plays_ping_pong_for_ever(sim: Sim) {
     sim.nodes("n", 2, plays);
     std::future::pending::<()>().await;
 }
@@ -71,7 +71,7 @@ async fn plays(host: Host) -> std::io::Result<()> {
 
 /// Two tasks of a node that wake each other and do nothing else.
 #[stormglass::scenario(time = "1h", tags("selftest"))]
-pub async fn wakes_in_circles(sim: Sim) {
+pub(crate) async fn wakes_in_circles(sim: Sim) {
     sim.node("n1", async |_| {
         let (one, other) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let echo = tokio::spawn(passes_on(one.clone(), other.clone()));
@@ -91,7 +91,7 @@ async fn passes_on(from: Arc<Notify>, to: Arc<Notify>) {
 
 /// A task that yields and yields.
 #[stormglass::scenario(time = "1h", tags("selftest"))]
-pub async fn only_yields(sim: Sim) {
+pub(crate) async fn only_yields(sim: Sim) {
     sim.node("n1", yields_for_ever);
     std::future::pending::<()>().await;
 }
@@ -104,7 +104,7 @@ async fn yields_for_ever(_: Host) {
 
 /// A poll that waits for a lock which its own thread holds.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn blocks_within_a_poll(sim: Sim) {
+pub(crate) async fn blocks_within_a_poll(sim: Sim) {
     sim.node("n1", async |_| {
         let lock = parking_lot::Mutex::new(());
         let held = lock.lock();
@@ -116,7 +116,7 @@ pub async fn blocks_within_a_poll(sim: Sim) {
 
 /// A node that keeps whatever it can get.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn hoards_memory(sim: Sim) {
+pub(crate) async fn hoards_memory(sim: Sim) {
     sim.node("n1", hoards);
     sim.sleep(Duration::from_secs(1)).await;
 }
@@ -139,7 +139,7 @@ fn an_endless_loop_in_a_poll_fails_by_processor_time_and_names_the_place() {
     failed_by(&report, "poll-cpu");
     let evidence = evidence(&report);
     assert!(evidence.starts_with("a poll used more than 300ms of CPU, in "), "{evidence}");
-    assert!(evidence.contains("loops_within_a_poll") && evidence.contains("limits.rs:"), "{evidence}");
+    assert!(evidence.contains("tests/selftest/limits.rs:"), "{evidence}");
 }
 
 fn an_endless_loop_of_timers_fails_by_virtual_time() {
@@ -147,7 +147,10 @@ fn an_endless_loop_of_timers_fails_by_virtual_time() {
     failed_by(&report, "virtual time limit");
     let end = Duration::from_nanos(report.record.virtual_ns);
     let limit = Duration::from_secs(5);
-    assert!(end > limit && end < limit + Duration::from_millis(2), "it ends at the first event past 5s, not at {end:?}");
+    assert!(
+        end > limit && end < limit + Duration::from_millis(101),
+        "it ends at the first event past 5s, not at {end:?}"
+    );
     let waiting = report.record.waiting.join("\n");
     assert!(waiting.contains("n1: ") && waiting.contains("a timer at "), "{waiting}");
 }

@@ -15,13 +15,13 @@ mod sealed;
 mod twice;
 
 // ChainFire's cluster and clients, for the storms of `causes`.
-#[allow(dead_code, reason = "ChainFire's own target uses all of it")]
+#[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/cluster.rs"]
 mod cluster;
-#[allow(dead_code, reason = "ChainFire's own target uses all of it")]
+#[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/oracle.rs"]
 mod oracle;
-#[allow(dead_code, reason = "ChainFire's own target uses all of it")]
+#[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/workload.rs"]
 mod workload;
 

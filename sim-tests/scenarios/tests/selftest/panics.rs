@@ -21,14 +21,14 @@ async fn goes_off(_: Host) {
 
 /// A node with a task that panics.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn panics_in_a_task(sim: Sim) {
+pub(crate) async fn panics_in_a_task(sim: Sim) {
     sim.node("n1", goes_off);
     sim.sleep(Duration::from_secs(1)).await;
 }
 
 /// The same, declared.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn panics_as_declared(sim: Sim) {
+pub(crate) async fn panics_as_declared(sim: Sim) {
     let node = sim.node("n1", goes_off);
     sim.allow_panics(&node);
     sim.sleep(Duration::from_secs(1)).await;
@@ -36,7 +36,7 @@ pub async fn panics_as_declared(sim: Sim) {
 
 /// A node whose program ends.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn ends_unasked(sim: Sim) {
+pub(crate) async fn ends_unasked(sim: Sim) {
     sim.node("n1", |_| async { Err::<(), _>("the disk is full") });
     sim.sleep(Duration::from_secs(1)).await;
 }

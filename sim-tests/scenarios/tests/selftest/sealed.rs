@@ -13,7 +13,7 @@ checks!(what_a_node_reads_of_its_machine_is_the_same_in_every_process, entropy_d
 
 /// Two nodes that read all they can read of their machines, and say what they found.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub async fn reads_its_machine(sim: Sim) {
+pub(crate) async fn reads_its_machine(sim: Sim) {
     let teller = sim.clone();
     sim.nodes("n", 2, move |host| {
         let sim = teller.clone();

@@ -18,11 +18,8 @@ fn record(at_ms: u64, node: u16, kind: Kind, a: u64, b: u64) -> Record {
 /// From 10 ms to 30 ms what n1 sends to n2 is lost; or n1 is paused.
 fn plan(pause: bool) -> Plan {
     let (n1, n2) = (NodeName::from("n1"), NodeName::from("n2"));
-    let action = if pause {
-        Action::Pause { nodes: vec![n1] }
-    } else {
-        Action::OneWay { from: vec![n1], to: vec![n2] }
-    };
+    let action =
+        if pause { Action::Pause { nodes: vec![n1] } } else { Action::OneWay { from: vec![n1], to: vec![n2] } };
     let fault = Fault::new(action).at(Duration::from_millis(10)).lasting(Duration::from_millis(20));
     let mut plan = Plan::new();
     plan.insert(FAULT, fault).expect("a valid fault");
@@ -35,13 +32,13 @@ fn causes(pause: bool, common: &[Record], with: &[Record], without: &[Record]) -
     let sorted = |own: &[Record]| {
         let mut all = [common, own].concat();
         all.sort_by_key(|record| record.at);
-        Run::new(all)
+        Run::new(&all, None)
     };
     let found = explain(&plan(pause), FAULT, &sorted(&[&fault, with].concat()), &sorted(without));
     found.into_iter().map(|difference| (difference.node.index(), difference.cause)).collect()
 }
 
-pub fn differences_with_a_cause_are_explained() {
+pub(crate) fn differences_with_a_cause_are_explained() {
     let sent = |at, from, flow| record(at, from, Kind::PACKET_SENT, flow, 0);
     let came = |at, to, flow| record(at, to, Kind::PACKET_DELIVERED, flow, 0);
     let poll = |at, node, n| record(at, node, Kind::POLL, 0, n);
@@ -67,10 +64,11 @@ pub fn differences_with_a_cause_are_explained() {
     assert_eq!(causes(true, &[], &pauses, &edge), [(1, Some(Cause::LifeCycle)), (3, Some(Cause::Edge(n1)))]);
 }
 
-pub fn a_difference_without_a_cause_is_reported() {
+pub(crate) fn a_difference_without_a_cause_is_reported() {
     let sent = |at, from, flow| record(at, from, Kind::PACKET_SENT, flow, 0);
     let came = |at, to, flow| record(at, to, Kind::PACKET_DELIVERED, flow, 0);
-    let none = |found: Vec<(usize, Option<Cause>)>| assert!(found.iter().any(|(_, cause)| cause.is_none()), "{found:?}");
+    let none =
+        |found: Vec<(usize, Option<Cause>)>| assert!(found.iter().any(|(_, cause)| cause.is_none()), "{found:?}");
     // A node that nobody told polls at another time.
     none(causes(false, &[], &[record(12, 3, Kind::POLL, 0, 1)], &[record(13, 3, Kind::POLL, 0, 1)]));
     // A packet on a link that the fault does not cover is late.

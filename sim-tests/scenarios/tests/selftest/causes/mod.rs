@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use stormglass::faults::{FaultId, Plan, Profile, Protocol};
 use stormglass::harness::{RunRequest, Status, Worker};
+use stormglass::kernel::Record;
 use stormglass::prelude::*;
 
 use crate::cluster::{API_PORT, Cluster};
 use crate::judging::{checks, evidence, request, worker};
 use crate::workload::{Book, Load};
 use made_up::{a_difference_without_a_cause_is_reported, differences_with_a_cause_are_explained};
-use run::Run;
+use run::{Run, injector, read};
 use stability::{Cause, Difference, explain};
 
 checks!(
@@ -50,12 +51,12 @@ async fn storms_without_a_verdict(sim: Sim) {
 }
 
 /// Runs a request with its trace on. Gives the plan and the trace.
-fn traced(worker: &mut Worker, request: &RunRequest, path: &Path) -> (Plan, Run) {
+fn traced(worker: &mut Worker, request: &RunRequest, path: &Path) -> (Plan, Vec<Record>) {
     let request = RunRequest { trace_to: Some(path.to_owned()), ..request.clone() };
     let report = worker.run("storms_without_a_verdict", &request, false).expect("the worker lives");
     assert_ne!(report.status, Status::Unknown, "{}", evidence(&report));
     let plan = report.record.plan.parse::<Plan>().expect("a recorded plan can be read");
-    (plan, Run::read(path))
+    (plan, read(path))
 }
 
 fn pairs() -> u64 {
@@ -77,6 +78,8 @@ fn a_fault_taken_out_of_a_plan_changes_only_what_is_causally_after_it() {
         let id: FaultId = plan.iter().nth(seed as usize * 7 % plan.len()).expect("within the plan").id;
         let (rest, without) = traced(&mut worker, &RunRequest { drop: vec![id.to_string()], ..whole }, &paths[1]);
         assert_eq!(rest.to_string(), plan.without(id).to_string(), "the plan without {id}");
+        let injector = injector(&with, id);
+        let (with, without) = (Run::new(&with, injector), Run::new(&without, injector));
         for difference in explain(&plan, id, &with, &without) {
             *causes.entry(word(&difference)).or_default() += 1;
             if difference.cause.is_none() {
@@ -87,7 +90,8 @@ fn a_fault_taken_out_of_a_plan_changes_only_what_is_causally_after_it() {
     }
     eprintln!("first differences by cause: {causes:?}");
     assert!(violations.is_empty(), "{} differences have no cause:\n{}", violations.len(), violations.join("\n"));
-    let nodes_reached = causes.get("delivery").copied().unwrap_or_default() + causes.get("transit").copied().unwrap_or_default();
+    let nodes_reached =
+        causes.get("delivery").copied().unwrap_or_default() + causes.get("transit").copied().unwrap_or_default();
     assert!(nodes_reached > pairs(), "faults reach other nodes, or nothing was compared: {causes:?}");
 }
 

@@ -6,43 +6,60 @@ use std::path::Path;
 use stormglass::faults::FaultId;
 use stormglass::kernel::{Kind, NodeId, RECORD_BYTES, Record};
 
+/// Reads a trace file.
+pub(crate) fn read(path: &Path) -> Vec<Record> {
+    let bytes = std::fs::read(path).expect("the run wrote its trace");
+    assert_eq!(&bytes[..8], b"STGTRACE", "a trace file");
+    let header_bytes = usize::from(u16::from_le_bytes([bytes[10], bytes[11]]));
+    let (records, rest) = bytes[PREFIX_BYTES + header_bytes..].as_chunks::<RECORD_BYTES>();
+    assert!(rest.is_empty(), "a trace holds whole records");
+    records.iter().map(Record::from_bytes).collect()
+}
+
+/// The task that carried a fault out: the one that the driver polled when the fault began.
+pub(crate) fn injector(records: &[Record], fault: FaultId) -> Option<u64> {
+    let began = records.iter().position(|r| r.kind == Kind::FAULT && r.a == u64::from(fault.0))?;
+    let on_driver = |r: &&Record| r.kind == Kind::POLL && r.node == NodeId::DRIVER;
+    records[..began].iter().rev().find(on_driver).map(|poll| poll.a)
+}
+
 /// Bytes before a trace's header: the magic, the format and the header's length.
 const PREFIX_BYTES: usize = 12;
 
 /// Flow and ordinal: what a packet is called in a trace.
-pub type PacketId = (u64, u64);
+pub(crate) type PacketId = (u64, u64);
 
 /// Where a packet's departure stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// The sender.
-    pub node: NodeId,
+    pub(crate) node: NodeId,
     /// Place of the departure in the sender's log.
-    pub index: usize,
+    pub(crate) index: usize,
     /// The departure itself.
-    pub record: Record,
+    pub(crate) record: Record,
 }
 
 /// A trace, sorted out.
 ///
-/// A node's log holds what the node itself could know. Faults and lost packets are kept beside it: a trace has them where
-/// they took place, and nobody hears of a packet that is lost.
+/// A node's log holds what the node itself could know. Faults and lost packets are not in it: a trace has them where they
+/// took place, and nobody hears of a packet that is lost. The end of the injector's task is left out too: it ends with the
+/// last step of its plan, so that without its last fault it ends earlier, and nobody waits for it.
 #[derive(Clone, Debug, Default)]
-pub struct Run {
-    pub logs: BTreeMap<NodeId, Vec<Record>>,
-    pub sent: BTreeMap<PacketId, Sent>,
-    pub delivered: BTreeMap<PacketId, Record>,
+pub(crate) struct Run {
+    pub(crate) logs: BTreeMap<NodeId, Vec<Record>>,
+    pub(crate) sent: BTreeMap<PacketId, Sent>,
+    pub(crate) delivered: BTreeMap<PacketId, Record>,
     /// Beginnings (`true`) and ends of each fault, in order.
-    pub faults: BTreeMap<FaultId, Vec<(Record, bool)>>,
+    pub(crate) faults: BTreeMap<FaultId, Vec<(Record, bool)>>,
 }
 
 impl Run {
-    /// Sorts out records.
-    pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
+    /// Sorts out records. `injector` is the key of the task that carries the plan out.
+    pub(crate) fn new(records: &[Record], injector: Option<u64>) -> Self {
         let mut run = Self::default();
-        for record in records {
-            run.add(record);
-        }
+        let of_injector = |record: &Record| record.kind == Kind::TASK_END && Some(record.a) == injector;
+        records.iter().filter(|record| !of_injector(record)).for_each(|record| run.add(*record));
         run
     }
 
@@ -68,23 +85,13 @@ impl Run {
         self.logs.entry(record.node).or_default().push(record);
     }
 
-    /// Reads a trace file.
-    pub fn read(path: &Path) -> Self {
-        let bytes = std::fs::read(path).expect("the run wrote its trace");
-        assert_eq!(&bytes[..8], b"STGTRACE", "a trace file");
-        let header_bytes = usize::from(u16::from_le_bytes([bytes[10], bytes[11]]));
-        let (records, rest) = bytes[PREFIX_BYTES + header_bytes..].as_chunks::<RECORD_BYTES>();
-        assert!(rest.is_empty(), "a trace holds whole records");
-        Self::new(records.iter().map(Record::from_bytes))
-    }
-
     /// What a node did.
-    pub fn log(&self, node: NodeId) -> &[Record] {
+    pub(crate) fn log(&self, node: NodeId) -> &[Record] {
         self.logs.get(&node).map_or(&[], Vec::as_slice)
     }
 
     /// Every node that did anything.
-    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
         self.logs.keys().copied()
     }
 }

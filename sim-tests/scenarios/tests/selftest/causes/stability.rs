@@ -16,7 +16,7 @@ use super::run::{PacketId, Run};
 
 /// Why a node first did something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The driver carried out the fault, or did not.
     Injection,
     /// The fault stopped, booted, paused or signalled the node.
@@ -35,16 +35,16 @@ pub enum Cause {
 
 /// A node's first difference.
 #[derive(Clone, Debug)]
-pub struct Difference {
-    pub node: NodeId,
+pub(crate) struct Difference {
+    pub(crate) node: NodeId,
     /// Place in its log.
-    pub index: usize,
+    pub(crate) index: usize,
     /// What it did with the fault.
-    pub with: Option<Record>,
+    pub(crate) with: Option<Record>,
     /// What it did without it.
-    pub without: Option<Record>,
+    pub(crate) without: Option<Record>,
     /// `None` is a violation.
-    pub cause: Option<Cause>,
+    pub(crate) cause: Option<Cause>,
 }
 
 impl Difference {
@@ -119,7 +119,7 @@ fn stretches(plan: &Plan, fault: FaultId, with: &Run) -> Vec<Stretch> {
 }
 
 /// Explains the first difference of every node that differs between a run with `fault` and one without it.
-pub fn explain(plan: &Plan, fault: FaultId, with: &Run, without: &Run) -> Vec<Difference> {
+pub(crate) fn explain(plan: &Plan, fault: FaultId, with: &Run, without: &Run) -> Vec<Difference> {
     let firsts: BTreeMap<NodeId, Difference> = with
         .nodes()
         .chain(without.nodes())
@@ -167,7 +167,10 @@ impl Comparison<'_> {
     }
 
     fn is_step(&self, at: VirtualTime) -> bool {
-        self.stretches.iter().flat_map(|s| [s.begin, s.end]).any(|(due, done)| due <= at && at <= done && done < VirtualTime::MAX)
+        self.stretches
+            .iter()
+            .flat_map(|s| [s.begin, s.end])
+            .any(|(due, done)| due <= at && at <= done && done < VirtualTime::MAX)
     }
 
     fn is_step_on(&self, node: NodeId, at: VirtualTime) -> bool {
