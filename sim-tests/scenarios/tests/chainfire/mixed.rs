@@ -63,11 +63,12 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
     book.run(&cluster, Load { clients: 5, rate: 100, keys: 10, duration }).await;
     sim.calm(Duration::from_secs(30)).until(async || cluster.converged().await).await?;
     sim.demand_cuts_hit(3, Duration::from_secs(1));
-    let picture = cluster.picture.lock();
-    sim.count("elections", picture.elections);
-    sim.count("truncations", picture.truncations);
-    sim.count("snapshots installed", picture.installs);
-    drop(picture);
+    {
+        let picture = cluster.picture.lock();
+        sim.count("elections", picture.elections);
+        sim.count("truncations", picture.truncations);
+        sim.count("snapshots installed", picture.installs);
+    }
     sim.count("operations", book.history.with(|h| h.len()) as u64);
     sim.count("acknowledged unique writes", book.acknowledged() as u64);
     book.judge(&cluster).await

@@ -47,7 +47,7 @@ fn a_stuck_run_fails_and_says_which_task_of_which_node_waits_for_what() {
     assert_eq!((of("driver").len(), of("locks").len(), of("server").len(), of("reader").len()), (1, 2, 1, 1), "{all}");
     assert!(of("locks").iter().all(|line| line.contains("a lock")), "{all}");
     assert!(of("locks").iter().any(|line| line.contains("deadlocks.rs:")), "a spawn site in this file: {all}");
-    assert!(waiting.iter().all(|line| line.contains(" spawned at ") && line.contains(".rs:")), "{all}");
+    assert!(waiting.iter().all(|line| line.contains(" spawned at ")), "{all}");
     assert!(of("server")[0].contains("tcp accept"), "{all}");
     assert!(of("reader")[0].contains("udp"), "{all}");
 }

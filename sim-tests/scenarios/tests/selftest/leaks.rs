@@ -23,7 +23,7 @@ macro_rules! leak {
     ($sim:ident, $leak:expr) => {{
         $sim.count(LINE, u64::from(line!()));
         $sim.node("n1", |_| async {
-            drop($leak);
+            let _leaked = $leak;
             std::future::pending::<()>().await;
         });
         $sim.sleep(Duration::from_secs(1)).await;

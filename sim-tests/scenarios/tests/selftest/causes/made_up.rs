@@ -32,7 +32,7 @@ fn causes(pause: bool, common: &[Record], with: &[Record], without: &[Record]) -
     let sorted = |own: &[Record]| {
         let mut all = [common, own].concat();
         all.sort_by_key(|record| record.at);
-        Run::new(&all, None)
+        Run::new(&all, None, VirtualTime::MAX)
     };
     let found = explain(&plan(pause), FAULT, &sorted(&[&fault, with].concat()), &sorted(without));
     found.into_iter().map(|difference| (difference.node.index(), difference.cause)).collect()

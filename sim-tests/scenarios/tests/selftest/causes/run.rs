@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use stormglass::faults::FaultId;
-use stormglass::kernel::{Kind, NodeId, RECORD_BYTES, Record};
+use stormglass::kernel::{Kind, NodeId, RECORD_BYTES, Record, VirtualTime};
 
 /// Reads a trace file.
 pub(crate) fn read(path: &Path) -> Vec<Record> {
@@ -55,11 +55,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Sorts out records. `injector` is the key of the task that carries the plan out.
-    pub(crate) fn new(records: &[Record], injector: Option<u64>) -> Self {
+    /// Sorts out records before `end`. `injector` is the key of the task that carries the plan out.
+    pub(crate) fn new(records: &[Record], injector: Option<u64>, end: VirtualTime) -> Self {
         let mut run = Self::default();
         let of_injector = |record: &Record| record.kind == Kind::TASK_END && Some(record.a) == injector;
-        records.iter().filter(|record| !of_injector(record)).for_each(|record| run.add(*record));
+        let wanted = |record: &&Record| record.at < end && !of_injector(record);
+        records.iter().filter(wanted).for_each(|record| run.add(*record));
         run
     }
 

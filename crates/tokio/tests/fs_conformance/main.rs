@@ -1,76 +1,21 @@
 //! One list of behaviours, run against a real directory through the real tokio and against the simulated disk: both must
 //! give what is written here.
 
-use std::fmt::Debug;
-use std::future::{Future, poll_fn};
+mod seeing;
+
+use std::future::Future;
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::task::Poll;
 
-use real_tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, ReadBuf};
+use real_tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use stormglass_disk::{Disk, DiskOptions};
 use stormglass_kernel::{Options, Simulation};
 use stormglass_tokio::fs::{self, File, OpenOptions};
 
+use seeing::{begin_to_read, names, text, word};
+
 type Behaviour = Pin<Box<dyn Future<Output = Vec<String>>>>;
-
-/// A result in a word: what it holds, or the name of its error.
-fn word<T: Debug>(result: io::Result<T>) -> String {
-    match result {
-        Ok(value) => format!("{value:?}"),
-        Err(error) => match error.raw_os_error() {
-            Some(1) => "EPERM".into(),
-            Some(2) => "ENOENT".into(),
-            Some(9) => "EBADF".into(),
-            Some(17) => "EEXIST".into(),
-            Some(20) => "ENOTDIR".into(),
-            Some(21) => "EISDIR".into(),
-            Some(22) => "EINVAL".into(),
-            Some(36) => "ENAMETOOLONG".into(),
-            Some(39) => "ENOTEMPTY".into(),
-            _ => format!("{:?}", error.kind()),
-        },
-    }
-}
-
-async fn text(path: impl AsRef<Path>) -> String {
-    match fs::read(path).await {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => word::<()>(Err(error)),
-    }
-}
-
-async fn names(path: impl AsRef<Path>) -> String {
-    let mut names = Vec::new();
-    match fs::read_dir(path).await {
-        Ok(mut dir) => {
-            while let Ok(Some(entry)) = dir.next_entry().await {
-                let kind = entry.file_type().await.map_or('?', |t| if t.is_dir() { '/' } else { ' ' });
-                names.push(format!("{}{kind}", entry.file_name().to_string_lossy()).trim().to_owned());
-            }
-        }
-        Err(error) => return word::<()>(Err(error)),
-    }
-    names.sort();
-    names.join(",")
-}
-
-/// Begins to read `len` bytes at the start of a file and does not wait for them. A real read that was there at once is begun
-/// again.
-async fn begin_to_read(file: &mut File, len: usize) {
-    let mut buffer = vec![0; len];
-    loop {
-        let at_once = poll_fn(|cx| {
-            let polled = Pin::new(&mut *file).poll_read(cx, &mut ReadBuf::new(&mut buffer));
-            Poll::Ready(polled.is_ready())
-        });
-        if !at_once.await {
-            return;
-        }
-        let _ = file.rewind().await;
-    }
-}
 
 macro_rules! behaviours {
     ($($name:ident => $expected:expr, |$dir:ident, $saw:ident| $body:block)*) => {
