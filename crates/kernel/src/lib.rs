@@ -55,12 +55,9 @@ pub use trace::{Digest, Kind, RECORD_BYTES, Record, Trace, TraceSink};
 pub use universe::{Universe, down_name, is_current, is_held, try_with, with};
 
 /// Sets what `node` runs at each boot, from inside the simulation that holds it.
-pub fn set_program(node: NodeId, program: impl Fn() -> futures_like::LocalFuture + 'static) {
+pub fn set_program(node: NodeId, program: impl Fn() -> LocalFuture + 'static) {
     exec::set_program(node, std::rc::Rc::new(program));
 }
 
-/// The shape of a node's program.
-pub mod futures_like {
-    /// A boxed future that stays on its thread.
-    pub type LocalFuture = std::pin::Pin<Box<dyn Future<Output = ()>>>;
-}
+/// The main task of one boot: a boxed future that stays on its thread.
+pub type LocalFuture = std::pin::Pin<Box<dyn Future<Output = ()>>>;

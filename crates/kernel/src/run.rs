@@ -91,6 +91,15 @@ pub struct Simulation {
     on_poll: Option<fn()>,
     on_polled: Option<fn() -> Option<Failure>>,
     programs: Vec<(NodeId, ProgramFn)>,
+    at_end: Option<AtEnd>,
+}
+
+struct AtEnd(Box<dyn FnOnce()>);
+
+impl std::fmt::Debug for AtEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AtEnd")
+    }
 }
 
 struct ProgramFn(Program);
@@ -132,12 +141,17 @@ impl Simulation {
             kernel.nodes[driver.index()].incarnation = Incarnation(1);
             kernel
         });
-        Self { universe: Box::new(universe), on_poll, on_polled, programs: Vec::new() }
+        Self { universe: Box::new(universe), on_poll, on_polled, programs: Vec::new(), at_end: None }
     }
 
     /// The kernel and its worlds, for set-up.
     pub fn universe(&mut self) -> &mut Universe {
         &mut self.universe
+    }
+
+    /// Sets what is called at the end of the run, however it ends, while the simulation is still there.
+    pub fn set_at_end(&mut self, at_end: impl FnOnce() + 'static) {
+        self.at_end = Some(AtEnd(Box::new(at_end)));
     }
 
     /// Sets what a node runs at each boot.
@@ -167,6 +181,9 @@ impl Simulation {
         let main_task = handle.abort_handle().task();
         driver.drive(main_task);
         let output = exec::take_output(main_task);
+        if let Some(AtEnd(at_end)) = self.at_end {
+            driver.enter(NodeId::DRIVER, at_end);
+        }
         let report = driver.finish(output);
         shared.ended.store(true, Ordering::Release);
         // User values may be dropped with these; the simulation is still current for them and without effect.
@@ -324,7 +341,7 @@ impl Runner<'_> {
             drop_tasks(node, tasks);
         }
         let mut waiting = WAITING.take();
-        
+
         universe::with(|u| {
             let kernel = &mut u.kernel;
             kernel.trace.flush();

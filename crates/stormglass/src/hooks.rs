@@ -1,5 +1,7 @@
 //! What interposed libc symbols get: the current node's clocks, entropy and name.
 
+use std::cell::Cell;
+
 use stormglass_kernel as kernel;
 use stormglass_sys::process;
 use stormglass_sys::seal::{self, Hooks};
@@ -11,6 +13,22 @@ pub(crate) struct Sealed;
 /// How many processors a simulated machine shows: programs that size pools by it do the same everywhere.
 const CPUS: usize = 4;
 
+thread_local! {
+    /// The seed of this thread's run, and how many words were drawn from it outside the simulation.
+    static THREAD: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// Seals this thread for the run of `seed`.
+///
+/// The keys of `std`'s hash maps are drawn here, once per thread, so that they belong to the seed and not to whichever
+/// task happens to make the first map.
+pub(crate) fn seal_thread(seed: u64) -> seal::Entered {
+    THREAD.set((seed, 0));
+    let sealed = seal::enter(&Sealed);
+    let _keys = std::hash::RandomState::new();
+    sealed
+}
+
 impl Hooks for Sealed {
     fn monotonic_ns(&self) -> Option<u64> {
         kernel::try_with(|u| u.kernel.read_monotonic_ns())
@@ -21,14 +39,16 @@ impl Hooks for Sealed {
     }
 
     fn fill_random(&self, buf: &mut [u8]) -> bool {
-        kernel::try_with(|u| u.kernel.fill_entropy(buf)).is_some() || {
-            // Stormglass itself, while it holds the world: a fixed answer, never the machine's.
-            let held = kernel::is_held();
-            if held {
-                buf.fill(0x53);
+        if kernel::try_with(|u| u.kernel.fill_entropy(buf)).is_none() {
+            // Before and after the run, or Stormglass itself while it holds the world: from the seed, never the machine's.
+            let (seed, drawn) = THREAD.get();
+            for (i, chunk) in buf.chunks_mut(8).enumerate() {
+                let bits = kernel::mix(seed, drawn + i as u64);
+                chunk.copy_from_slice(&bits.to_le_bytes()[..chunk.len()]);
             }
-            held
+            THREAD.set((seed, drawn + buf.len().div_ceil(8) as u64));
         }
+        true
     }
 
     fn hostname(&self, buf: &mut [u8]) -> Option<usize> {

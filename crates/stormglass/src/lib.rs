@@ -11,6 +11,7 @@ mod hooks;
 mod host;
 mod logs;
 mod outcome;
+mod record;
 mod recorder;
 mod runner;
 mod sim;

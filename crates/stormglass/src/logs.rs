@@ -4,6 +4,7 @@ use std::fmt;
 
 use stormglass_kernel as kernel;
 use stormglass_sys::seal;
+use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
@@ -45,11 +46,12 @@ impl MakeWriter<'_> for Stderr {
     }
 }
 
-/// Runs `f` with logs on, by a filter in the syntax of `RUST_LOG`.
+/// The subscriber of a run with logs on, by a filter in the syntax of `RUST_LOG`. Make it before the thread is sealed: what
+/// it draws at its birth is no part of the run.
 ///
 /// # Errors
 /// A filter that cannot be read, in words.
-pub(crate) fn with_logs<T>(filter: &str, f: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn subscriber(filter: &str) -> Result<Dispatch, String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -57,5 +59,5 @@ pub(crate) fn with_logs<T>(filter: &str, f: impl FnOnce() -> T) -> Result<T, Str
         .with_writer(Stderr)
         .with_ansi(false)
         .finish();
-    Ok(tracing::subscriber::with_default(subscriber, f))
+    Ok(Dispatch::new(subscriber))
 }

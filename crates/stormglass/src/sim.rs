@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) violations: Vec<Evidence>,
     pub(crate) keep_going: bool,
     pub(crate) refusal: Option<Refusal>,
+    /// What became of every fault, as of the end of the run.
+    pub(crate) faults: Vec<FaultRecord>,
     pub(crate) may_exit: BTreeSet<String>,
     pub(crate) exits: Vec<(NodeName, Result<(), String>)>,
 }

@@ -13,7 +13,7 @@ use crate::sim::Sim;
 use crate::world::KernelWorld;
 
 /// Ids of scripted faults start here, so that a plan's faults keep theirs.
-const SCRIPTED: u32 = 10_000;
+const SCRIPTED: u32 = 8_000_000;
 
 impl Sim {
     /// Draws a plan from the seed and lets it loose on the nodes there are. A plan given with the request replaces the

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::SystemTime;
 
@@ -51,17 +52,20 @@ fn start(command: &WorkerCommand) -> Worker {
 /// Every scenario with every seed.
 fn cases(worker: &mut Worker) -> Vec<(String, RunRequest)> {
     let scenarios = worker.list().expect("a worker lists its scenarios");
-    let requests = |limits: &stormglass::harness::Limits| SEEDS.map(|s| RunRequest::new(Seed(s), limits.clone()));
-    let of_scenario =
-        scenarios.iter().map(|info| requests(&info.limits).map(|r| (info.name.clone(), r)).collect::<Vec<_>>());
-    of_scenario.flatten().collect()
+    let mut cases = Vec::new();
+    for info in scenarios {
+        cases.extend(SEEDS.map(|seed| (info.name.clone(), RunRequest::new(Seed(seed), info.limits.clone()))));
+    }
+    cases
 }
 
-fn run(worker: &mut Worker, (scenario, request): &(String, RunRequest), digests: &mut Digests) {
+/// Runs a case. Gives what it wrote to standard error.
+fn run(worker: &mut Worker, (scenario, request): &(String, RunRequest), digests: &mut Digests) -> Vec<String> {
     let report = worker.run(scenario, request, false).expect("a scenario costs its seed, not its worker");
     let record = report.record;
     assert!(!record.digest.is_empty(), "{scenario}: {:?}", record.evidence);
     digests.insert((scenario.clone(), request.seed.0), (report.status, record.digest, record.virtual_ns));
+    report.stderr
 }
 
 /// What every case comes to in one worker, in order.
@@ -70,7 +74,10 @@ fn plain(binary: &Path) -> Digests {
     let mut digests = Digests::new();
     let cases = cases(&mut worker);
     assert!(cases.len() > 20, "ChainFire's target has its scenarios");
-    cases.iter().for_each(|case| run(&mut worker, case, &mut digests));
+    for case in &cases {
+        let logged = run(&mut worker, case, &mut digests);
+        assert_eq!(logged, [""; 0], "{}: a run is quiet unless it is asked for logs", case.0);
+    }
     digests
 }
 
@@ -108,16 +115,19 @@ fn a_digest_does_not_depend_on_environment_place_order_workers_or_logs() {
     let mut backwards = cases(&mut worker);
     backwards.reverse();
     let mut found = Digests::new();
-    backwards.iter().for_each(|case| run(&mut worker, case, &mut found));
+    for case in &backwards {
+        run(&mut worker, case, &mut found);
+    }
     the_same(&expected, &found, "another environment, folder and order");
 
     // Two workers at once, whoever is free takes the next, with logs and a trace on.
     let left = Mutex::new(backwards);
     let found = Mutex::new(Digests::new());
+    let lines = AtomicUsize::new(0);
     thread::scope(|scope| {
         for number in 0..2 {
             let trace = folder.path().join(format!("{number}.trace"));
-            let (left, found, binary) = (&left, &found, &binary);
+            let (left, found, lines, binary) = (&left, &found, &lines, &binary);
             scope.spawn(move || {
                 let mut worker = start(&WorkerCommand::new(binary));
                 let next = || left.lock().expect("no other worker has panicked").pop();
@@ -125,7 +135,8 @@ fn a_digest_does_not_depend_on_environment_place_order_workers_or_logs() {
                     request.logs = Some("debug".to_owned());
                     request.trace_to = Some(trace.clone());
                     let mut of_case = Digests::new();
-                    run(&mut worker, &(scenario, request), &mut of_case);
+                    let logged = run(&mut worker, &(scenario, request), &mut of_case);
+                    lines.fetch_add(logged.len(), Ordering::Relaxed);
                     found.lock().expect("no other worker has panicked").append(&mut of_case);
                 }
             });
@@ -133,6 +144,7 @@ fn a_digest_does_not_depend_on_environment_place_order_workers_or_logs() {
     });
     let found = found.into_inner().expect("no worker has panicked");
     the_same(&expected, &found, "two workers, logs and traces");
+    assert!(lines.into_inner() > expected.len(), "the logs were on");
 }
 
 #[test]

@@ -40,23 +40,39 @@ impl Picture {
 #[derive(Debug)]
 pub(crate) struct Judge {
     raft: RaftOracle,
+    /// By node, the first index that it appended or truncated since its log was last synced.
+    unsynced: BTreeMap<u64, u64>,
     picture: Arc<Mutex<Picture>>,
 }
 
 impl Judge {
     pub(crate) fn new(picture: Arc<Mutex<Picture>>) -> Self {
-        Self { raft: RaftOracle::new(), picture }
+        Self { raft: RaftOracle::new(), unsynced: BTreeMap::new(), picture }
     }
 
     /// One probe of one node.
     pub(crate) fn observe(&mut self, node: u64, at_ns: u64, probe: &Probe) -> Result<(), Evidence> {
         self.draw(node, probe);
+        if let Probe::Appended { index, .. } | Probe::Truncated { from: index, .. } = *probe {
+            let first = self.unsynced.entry(node).or_insert(index);
+            *first = index.min(*first);
+        }
         let mut see = |seen| self.raft.observe(node, at_ns, seen);
         match *probe {
-            Probe::Started { term, voted_for, last_index, .. } => {
-                see(Seen::Started { term, voted_for: voted_for.map(|n| n.0), last_index })
+            Probe::Started { term, voted_for, last_index, ref log, .. } => {
+                // Below the first index touched since the last sync the log is as it was; above it, as the disk made it.
+                let from = self.unsynced.remove(&node).unwrap_or(u64::MAX);
+                let voted_for = voted_for.map(|n| n.0);
+                see(Seen::Started { term, voted_for, last_index: last_index.min(from - 1) })?;
+                let mut tail = log.iter().filter(|(index, ..)| *index >= from);
+                tail.try_for_each(|&(index, term, hash)| see(Seen::Append { index, term, hash }))
             }
-            Probe::BecameLeader { term } => see(Seen::Leader { term }),
+            Probe::Durable { index, .. } => {
+                if self.unsynced.get(&node).is_some_and(|from| *from <= index) {
+                    self.unsynced.insert(node, index + 1);
+                }
+                Ok(())
+            }
             Probe::HardStateDurable { term, voted_for } => {
                 see(Seen::HardState { term, voted_for: voted_for.map(|n| n.0) })
             }

@@ -24,6 +24,8 @@ pub enum Probe {
         last_index: Index,
         /// Index of the snapshot the log starts after; also the commit index at start.
         snapshot_index: Index,
+        /// The entries of the log: index, term, chain hash. What was not synced may have come out either way.
+        log: Vec<(Index, Term, u64)>,
     },
     /// The node entered this term. Never decreases while a node runs.
     TermChanged {

@@ -173,12 +173,16 @@ impl Raft {
             violation: None,
         };
         raft.draw_election_timeout(now);
-        let (hard, last_index) = (raft.hard, raft.log.last_index());
-        raft.emit(|| Probe::Started {
-            term: hard.term,
-            voted_for: hard.voted_for,
-            last_index,
-            snapshot_index: base.index,
+        let (hard, log) = (raft.hard, &raft.log);
+        emit(raft.probes.as_ref(), || {
+            let entry = |index| Some((index, log.term(index)?, log.hash(index)?));
+            Probe::Started {
+                term: hard.term,
+                voted_for: hard.voted_for,
+                last_index: log.last_index(),
+                snapshot_index: base.index,
+                log: (base.index + 1..=log.last_index()).filter_map(entry).collect(),
+            }
         });
         raft
     }
