@@ -118,6 +118,11 @@ impl Injector {
         self
     }
 
+    /// As [`sparing`](Injector::sparing), later.
+    pub fn spare(&mut self, budget: Budget) {
+        self.budget = Some(budget);
+    }
+
     /// The instant of the next step; `None` when none is left. An instant in the past is due at once.
     #[must_use]
     pub fn next_at(&self) -> Option<Duration> {

@@ -9,10 +9,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
 use stormglass_disk::{Disk, DiskOptions};
-use stormglass_faults::{FaultRecord, Injector, NodeName, Plan, Seed, SwarmChoice};
+use stormglass_faults::{FaultRecord, Injector, Nemesis, NodeName, Observed, Plan, Seed, SwarmChoice};
 use stormglass_harness::{Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
 use stormglass_net::{LinkOptions, Net};
+use stormglass_tokio::sync::Notify;
 use stormglass_tokio::time::{Instant, sleep};
 
 use crate::host::Host;
@@ -39,6 +40,11 @@ pub(crate) struct State {
     pub(crate) world: WorldState,
     pub(crate) injectors: Vec<Injector>,
     pub(crate) scripts: u32,
+    /// The injector of the drawn plan, which nemeses add to.
+    pub(crate) storm: Option<usize>,
+    pub(crate) nemeses: Vec<Box<dyn Nemesis + Send>>,
+    pub(crate) observed: Vec<Observed>,
+    pub(crate) told: Arc<Notify>,
     pub(crate) plan: Option<Plan>,
     pub(crate) choice: Option<SwarmChoice>,
     pub(crate) features: BTreeSet<String>,

@@ -1,10 +1,12 @@
 //! Weather: plans drawn from the seed, scripted faults, and the calm after them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stormglass_check::Evidence;
 use stormglass_faults::{
-    Calm, CalmState, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, NodeName, Plan, Planner, World,
+    Budget, Calm, CalmState, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, Nemesis, NodeName,
+    Observed, Plan, Planner, World,
 };
 use stormglass_kernel as kernel;
 use stormglass_tokio::time::{Instant, sleep};
@@ -56,7 +58,8 @@ impl Sim {
         match injector {
             Ok(injector) => {
                 self.shared.state.lock().plan = Some(plan);
-                self.start(injector);
+                let index = self.start(injector);
+                self.shared.state.lock().storm = Some(index);
             }
             Err(error) => self.refuse_run(error.to_string(), "mend the plan"),
         }
@@ -79,7 +82,9 @@ impl Sim {
             panic!("the fault cannot be: {error}");
         }
         match Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse) {
-            Ok(injector) => self.start(injector),
+            Ok(injector) => {
+                self.start(injector);
+            }
             Err(error) => panic!("the fault cannot be: {error}"),
         }
         id
@@ -93,12 +98,18 @@ impl Sim {
         id
     }
 
-    fn start(&self, injector: Injector) {
+    fn start(&self, injector: Injector) -> usize {
         let index = {
             let mut state = self.shared.state.lock();
             state.injectors.push(injector);
             state.injectors.len() - 1
         };
+        self.drive(index);
+        index
+    }
+
+    /// Carries out what is due, and spawns a task for what is to come.
+    fn drive(&self, index: usize) {
         self.step(index);
         let sim = self.clone();
         kernel::spawn_local(async move {
@@ -107,6 +118,59 @@ impl Sim {
                 sim.step(index);
             }
         });
+    }
+
+    /// Lets a nemesis loose: it is shown what [`Sim::tell`] tells, and its faults join the drawn plan, within `budget`
+    /// together with it. What it adds depends on the run, so its wakes are causal edges.
+    ///
+    /// # Panics
+    /// Before a storm has begun, which its faults would join.
+    pub fn nemesis(&self, budget: Budget, nemesis: impl Nemesis + Send + 'static) {
+        let mut state = self.shared.state.lock();
+        let Some(storm) = state.storm else { panic!("a nemesis joins a storm: call `storm` first") };
+        state.injectors[storm].spare(budget);
+        state.nemeses.push(Box::new(nemesis));
+        let first = state.nemeses.len() == 1;
+        let told = Arc::clone(&state.told);
+        drop(state);
+        if !first {
+            return;
+        }
+        let sim = self.clone();
+        kernel::spawn_local(async move {
+            loop {
+                told.notified().await;
+                sim.react(storm);
+            }
+        });
+    }
+
+    /// Tells the nemeses what happened. Callable from any node: they act on the driver.
+    pub fn tell(&self, event: Observed) {
+        let mut state = self.shared.state.lock();
+        if state.nemeses.is_empty() {
+            return;
+        }
+        state.observed.push(event);
+        let told = Arc::clone(&state.told);
+        drop(state);
+        told.notify_one();
+    }
+
+    fn react(&self, storm: usize) {
+        let (mut nemeses, events) = {
+            let mut state = self.shared.state.lock();
+            (std::mem::take(&mut state.nemeses), std::mem::take(&mut state.observed))
+        };
+        let faults: Vec<Fault> = events
+            .iter()
+            .flat_map(|event| nemeses.iter_mut().flat_map(|n| n.observe(event)).collect::<Vec<_>>())
+            .collect();
+        self.shared.state.lock().nemeses.append(&mut nemeses);
+        if !faults.is_empty() {
+            self.with_injector(storm, |injector, world| injector.react(faults, world));
+            self.drive(storm);
+        }
     }
 
     fn next_of(&self, index: usize) -> Option<Duration> {

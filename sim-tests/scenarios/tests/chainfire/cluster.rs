@@ -8,7 +8,7 @@ use chainfire::{Client, Member, NodeConfig, NodeId, Retry};
 use parking_lot::Mutex;
 use stormglass::NodeHandle;
 use stormglass::check::Evidence;
-use stormglass::faults::{Convergence, NodeName};
+use stormglass::faults::{Convergence, NodeName, Observed};
 use stormglass::prelude::*;
 
 use crate::oracle::{Judge, Picture};
@@ -58,7 +58,11 @@ impl Cluster {
         let members: Vec<Member> = (1..=options.size).map(member).collect();
         let picture = Arc::new(Mutex::new(Picture::default()));
         let mut judge = Judge::new(Arc::clone(&picture));
-        let observe = sim.observer(move |_name: &str, _boot, at_ns, (node, probe): (u64, chainfire::probe::Probe)| {
+        let told = sim.clone();
+        let observe = sim.observer(move |name: &str, _boot, at_ns, (node, probe): (u64, chainfire::probe::Probe)| {
+            if let chainfire::probe::Probe::BecameLeader { term } = probe {
+                told.tell(Observed::Probe { node: name.into(), name: "BecameLeader".to_owned(), value: term });
+            }
             judge.observe(node, at_ns, &probe)
         });
         let of_nodes = members.clone();

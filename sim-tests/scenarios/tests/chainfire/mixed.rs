@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stormglass::faults::Profile;
+use stormglass::faults::{LeaderHunter, Profile, Strike};
 
 use stormglass::prelude::*;
 use stormglass::{DiskOptions, LinkOptions};
@@ -27,6 +27,21 @@ fn hardware(sim: &Sim) {
         _ => (us(2_000), us(4_000)),
     };
     sim.set_links(LinkOptions { jitter, ..LinkOptions::constant(latency) });
+}
+
+/// Half of the seeds have a nemesis that strikes whoever has just won an election.
+fn hunt(sim: &Sim, cluster: &Cluster) {
+    let strike = match sim.choose("nemesis", "cluster", 0, 0, 7) {
+        0 => Strike::Isolate,
+        1 => Strike::Kill,
+        2 => Strike::PowerLoss,
+        3 => Strike::Pause,
+        _ => return,
+    };
+    sim.feature("leader hunt");
+    let at_most = sim.choose("nemesis strikes", "cluster", 0, 1, 12);
+    let hunter = LeaderHunter::new(sim.seed(), strike, cluster.names()).at_most(at_most);
+    sim.nemesis(minority(cluster.names()), hunter);
 }
 
 /// Five nodes, five clients at 100 operations a second, a minute of mixed weather, then calm: linearizable, durable,
@@ -58,6 +73,7 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
         .port(stormglass::faults::Protocol::Tcp, PEER_PORT)
         .between(sim.now(), minute);
     sim.storm(storm);
+    hunt(&sim, &cluster);
     let book = Book::new();
     let duration = minute.saturating_sub(sim.now());
     book.run(&cluster, Load { clients: 5, rate: 100, keys: 10, duration }).await;

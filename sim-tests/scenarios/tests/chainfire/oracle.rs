@@ -59,11 +59,11 @@ impl Judge {
         }
         let mut see = |seen| self.raft.observe(node, at_ns, seen);
         match *probe {
-            Probe::Started { term, voted_for, last_index, ref log, .. } => {
+            Probe::Started { term, voted_for, last_index, snapshot_index, ref log } => {
                 // Below the first index touched since the last sync the log is as it was; above it, as the disk made it.
                 let from = self.unsynced.remove(&node).unwrap_or(u64::MAX);
                 let voted_for = voted_for.map(|n| n.0);
-                see(Seen::Started { term, voted_for, last_index: last_index.min(from - 1) })?;
+                see(Seen::Started { term, voted_for, last_index: snapshot_index.max(last_index.min(from - 1)) })?;
                 let mut tail = log.iter().filter(|(index, ..)| *index >= from);
                 tail.try_for_each(|&(index, term, hash)| see(Seen::Append { index, term, hash }))
             }
