@@ -109,6 +109,7 @@ fn scenario_targets<'a>(
             .targets
             .iter()
             .filter(|target| target.kind.contains(&TargetKind::Test) && own_main.contains(&target.name))
+            .filter(|target| !is_excepted(&package.metadata, &target.name))
             .map(|target| target.name.clone())
             .collect();
         if tests.is_empty() {
@@ -122,6 +123,12 @@ fn scenario_targets<'a>(
 }
 
 /// The names of test targets with `harness = false`, which cargo's metadata does not tell.
+/// Whether a package keeps a target to itself: `[package.metadata.stormglass] except = ["name"]`.
+fn is_excepted(metadata: &serde_json::Value, target: &str) -> bool {
+    let except = metadata.pointer("/stormglass/except").and_then(serde_json::Value::as_array);
+    except.is_some_and(|names| names.iter().any(|name| name.as_str() == Some(target)))
+}
+
 fn targets_with_own_main(manifest: &Path) -> Result<Vec<String>, CliError> {
     let unreadable = |error: &dyn std::fmt::Display| {
         CliError::new(Exit::Setup, format_args!("cannot read {}: {error}", manifest.display()))
@@ -194,6 +201,14 @@ fn compile(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_that_its_package_excepts_is_left_alone() {
+        let metadata = serde_json::json!({ "stormglass": { "scenarios": true, "except": ["selftest"] } });
+        assert!(is_excepted(&metadata, "selftest"));
+        assert!(!is_excepted(&metadata, "raft"));
+        assert!(!is_excepted(&serde_json::Value::Null, "selftest"));
+    }
 
     #[test]
     fn only_targets_with_a_main_of_their_own_hold_scenarios() {

@@ -179,6 +179,7 @@ impl Simulation {
         let driver = Runner { on_poll: self.on_poll, on_polled: self.on_polled, foreign: &shared.foreign_wake };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
+        universe::with_loop(|u| u.kernel.nodes[NodeId::DRIVER.index()].main = main_task);
         driver.drive(main_task);
         let output = exec::take_output(main_task);
         if let Some(AtEnd(at_end)) = self.at_end {
@@ -637,7 +638,7 @@ impl Universe {
                 node: record.name.to_string(),
                 task: task.key.to_string(),
                 spawned_at: if task_ref == record.main {
-                    "boot".to_owned()
+                    if node == NodeId::DRIVER { "the start".to_owned() } else { "boot".to_owned() }
                 } else {
                     format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
                 },

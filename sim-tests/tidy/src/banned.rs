@@ -166,7 +166,7 @@ fn generic_arguments(code: &str) -> Option<usize> {
             ',' if depth == 0 => (arguments, empty) = (arguments + 1, true),
             _ => {}
         }
-        if !c.is_whitespace() && !(c == ',' && depth == 0) {
+        if !(c.is_whitespace() || c == ',' && depth == 0) {
             empty = false;
         }
         before = c;

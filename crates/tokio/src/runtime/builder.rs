@@ -86,6 +86,13 @@ impl Builder {
         })
     }
 
+    /// Begins with tokio's own clock paused. In a simulation time always jumps, and this means nothing.
+    pub fn start_paused(&mut self, paused: bool) -> &mut Self {
+        self.set(|real| {
+            real.start_paused(paused);
+        })
+    }
+
     /// Builds the runtime.
     ///
     /// # Errors

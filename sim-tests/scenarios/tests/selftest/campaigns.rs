@@ -62,6 +62,7 @@ fn a_campaign_over_every_misbehaviour_gives_each_seed_its_verdict() {
             events_per_instant: 10_000,
             poll_cpu: Duration::from_millis(300),
             memory_bytes: 256 << 20,
+            wall: Duration::from_secs(30),
             ..Limits::for_virtual_time(Duration::from_secs(60))
         },
         seeds: SeedRange { first: 0, end: Some(seeds) },
