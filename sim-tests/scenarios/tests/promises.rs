@@ -21,8 +21,8 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
 /// What a run came to, as far as it is determined.
 type Digests = BTreeMap<(String, u64), (Status, String, u64)>;
 
-/// The scenario binary of another test target of this package. Cargo builds it with the tests, under a name with a hash;
-/// the newest is the one that was built last.
+/// The scenario binary of another test target of this package. Cargo builds it with the tests, under a name with a hash,
+/// beside others of its name (a service's own tests); the newest that answers as a worker is the one.
 fn target(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("a running test has a path");
     let folder = tests.parent().expect("a file is in a folder");
@@ -33,8 +33,14 @@ fn target(name: &str) -> PathBuf {
     };
     let built = |path: &PathBuf| fs::metadata(path).and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     let entries = fs::read_dir(folder).expect("the folder of the tests can be read");
-    let found = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_binary).max_by_key(built);
-    found.unwrap_or_else(|| panic!("no {prefix}… in {}: run `cargo test -p scenarios`", folder.display()))
+    let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_binary).collect();
+    found.sort_by_key(|path| std::cmp::Reverse(built(path)));
+    let is_worker =
+        |path: &PathBuf| !matches!(Worker::start(&WorkerCommand::new(path)), Err(WorkerError::NotAWorker { .. }));
+    found
+        .into_iter()
+        .find(is_worker)
+        .unwrap_or_else(|| panic!("no {prefix}… in {}: run `cargo test -p scenarios`", folder.display()))
 }
 
 /// Starts a worker. A file that was just written may still be open in a process that another test is starting.
