@@ -1,5 +1,6 @@
 //! The book's tutorial, as it stands there: a counter that keeps its total on disk, and scenarios that pull the plug.
 
+#[allow(unreachable_pub, reason = "in the tutorial this is a crate of its own")]
 mod counter;
 
 use stormglass::faults::{Kind, Profile};
