@@ -136,7 +136,7 @@ pub struct Ledger {
     /// The length of all whole lines: where to cut back to when a line could not be written.
     length: u64,
     lines: u64,
-    _lock: File,
+    _lock: Lock,
 }
 
 const LOCK_FILE: &str = "lock";
@@ -350,7 +350,19 @@ fn cut_torn_tail(path: &Path) -> Result<(), LedgerError> {
     cut.map_err(|source| write_error(path, source))
 }
 
-fn take_lock(folder: &Path) -> Result<File, LedgerError> {
+/// The campaign's lock. It is given up by name, and not by closing alone: a process that is just being started holds a copy
+/// of every descriptor until it has become its program.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A lock that cannot be given up now goes with its last descriptor.
+        let _ = self.0.unlock();
+    }
+}
+
+fn take_lock(folder: &Path) -> Result<Lock, LedgerError> {
     let path = folder.join(LOCK_FILE);
     let file = OpenOptions::new()
         .create(true)
@@ -359,7 +371,7 @@ fn take_lock(folder: &Path) -> Result<File, LedgerError> {
         .open(&path)
         .map_err(|source| write_error(&path, source))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(fs::TryLockError::WouldBlock) => Err(LedgerError::Locked { path: path.display().to_string() }),
         Err(fs::TryLockError::Error(source)) => Err(write_error(&path, source)),
     }
