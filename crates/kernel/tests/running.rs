@@ -391,3 +391,33 @@ fn block_on_is_refused_on_the_thread_of_the_simulation() {
     let report = run(1, async { block_on(async {}) });
     assert!(matches!(report.outcome, Err(Failure::Panic { .. })), "{:?}", report.outcome);
 }
+
+#[test]
+fn what_a_crashed_node_drops_has_no_effect_even_when_the_node_is_back_at_once() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let mut simulation = Simulation::new(Options::new(1));
+    let node = simulation.universe().kernel.add_node("n1").expect("a new name");
+    let copy = Rc::clone(&log);
+    simulation.set_program(
+        node,
+        Rc::new(move || {
+            let held = Noted(Rc::clone(&copy), "main");
+            Box::pin(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            })
+        }),
+    );
+    let report = simulation.run(async move {
+        with(|u| u.kernel.boot(node));
+        sleep(ms(1)).await;
+        with(|u| {
+            u.kernel.take_down(node, Down::Kill);
+            u.kernel.boot(node)
+        });
+        sleep(ms(1)).await;
+    });
+    // A task spawned by the drop would panic, and fail the run.
+    assert_eq!(report.outcome, Ok(()));
+    assert_eq!(log.borrow().first().map(String::as_str), Some("main true"));
+}
