@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chainfire::{Client, Member, NodeConfig, NodeId, Retry};
+use chainfire::{Client, Limits, Member, NodeConfig, NodeId, Retry};
 use parking_lot::Mutex;
 use stormglass::NodeHandle;
 use stormglass::check::Evidence;
@@ -30,15 +30,15 @@ pub(crate) struct Cluster {
 /// What a cluster is started with.
 pub(crate) struct Options {
     pub(crate) size: usize,
-    /// A snapshot is taken after this many entries.
-    pub(crate) snapshot_entries: u64,
+    /// The limits of every node.
+    pub(crate) limits: Limits,
     /// Election timeouts, if not the documented 150 to 600 ms.
     pub(crate) election: Option<(Duration, Duration)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { size: 3, snapshot_entries: 10_000, election: None }
+        Self { size: 3, limits: Limits::default(), election: None }
     }
 }
 
@@ -69,7 +69,7 @@ impl Cluster {
         let nodes = sim.nodes("n", options.size, move |host| {
             let id = host.index() as u64 + 1;
             let mut config = NodeConfig::new(NodeId(id), of_nodes.clone(), "/data");
-            config.limits.snapshot_entries = options.snapshot_entries;
+            config.limits = options.limits.clone();
             if let Some((min, max)) = options.election {
                 (config.timing.election_min, config.timing.election_max) = (min, max);
                 config.timing.heartbeat = config.timing.heartbeat.min(min / 3);
