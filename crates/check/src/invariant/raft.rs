@@ -176,7 +176,10 @@ impl RaftOracle {
             Probe::HardState { term, voted_for } => view.votes(node, at_ns, term, voted_for),
             Probe::Leader { term } => {
                 let in_term = view.in_term(node, at_ns, term);
-                view.becomes_leader(term);
+                let again = view.becomes_leader(term);
+                if again {
+                    return in_term;
+                }
                 // Two leaders say more than the term or vote that one of them forgot.
                 self.only_leader(node, at_ns, term).and(in_term).and(self.complete(node, at_ns, term))
             }

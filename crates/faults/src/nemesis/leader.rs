@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Nemesis, Observed};
-use crate::{Fault, IntoNodes, NodeName, Seed, Stream, isolate, kill, pause, power_loss};
+use crate::{Fault, IntoNodes, NodeName, Seed, Stream, isolate, kill, one_way, pause, power_loss};
 
 /// What a [`LeaderHunter`] does to its prey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ use crate::{Fault, IntoNodes, NodeName, Seed, Stream, isolate, kill, pause, powe
 pub enum Strike {
     /// Cuts the leader off from every other node.
     Isolate,
+    /// Drops all that it sends to the other nodes, while it still hears them.
+    Mute,
     /// Kills its process.
     Kill,
     /// Cuts its power.
@@ -26,6 +28,7 @@ impl Strike {
     fn name(self) -> &'static str {
         match self {
             Strike::Isolate => "isolate the leader",
+            Strike::Mute => "mute the leader",
             Strike::Kill => "kill the leader",
             Strike::PowerLoss => "cut the leader's power",
             Strike::Pause => "pause the leader",
@@ -49,7 +52,7 @@ pub struct LeaderHunter {
 }
 
 impl LeaderHunter {
-    /// Hunts among these nodes: three strikes at the probe `BecameLeader`, each 0.1 ms to 1 s after the election, so that it
+    /// Hunts among these nodes: three strikes at the probe `BecameLeader`, each 10 µs to 1 s after the election, so that it
     /// falls before, during and after the first entries of the new term, and for 30 ms to 4 s, so that the victim is back
     /// before the next election, in its midst, or long after it.
     #[must_use]
@@ -69,7 +72,7 @@ impl LeaderHunter {
             probe: "BecameLeader".to_owned(),
             at_most: 3,
             struck: 0,
-            after: Duration::from_micros(100)..=Duration::from_secs(1),
+            after: Duration::from_micros(10)..=Duration::from_secs(1),
             lasting: Duration::from_millis(30)..=Duration::from_secs(4),
         }
     }
@@ -113,13 +116,14 @@ impl Nemesis for LeaderHunter {
         if *name != self.probe || self.struck >= self.at_most || !self.nodes.contains(node) {
             return Vec::new();
         }
-        let mut stream = Stream::new(self.seed, "nemesis.leader-hunter", self.struck);
+        let mut stream = Stream::new(self.seed, &format!("nemesis.leader-hunter.{}", self.probe), self.struck);
         self.struck += 1;
         let Some(strike) = self.strikes.get(stream.below(self.strikes.len().max(1) as u64) as usize).copied() else {
             return Vec::new();
         };
         let fault = match strike {
             Strike::Isolate => isolate(node, &self.nodes),
+            Strike::Mute => one_way(node, others(&self.nodes, node)),
             Strike::Kill => kill(node),
             Strike::PowerLoss => power_loss(node),
             Strike::Pause => pause(node),
@@ -128,4 +132,8 @@ impl Nemesis for LeaderHunter {
         let (after, lasting) = (stream.log_duration(self.after.clone()), stream.log_duration(self.lasting.clone()));
         vec![fault.at(after).lasting(lasting).labelled(strike.name())]
     }
+}
+
+fn others(nodes: &[NodeName], node: &NodeName) -> Vec<NodeName> {
+    nodes.iter().filter(|other| *other != node).cloned().collect()
 }

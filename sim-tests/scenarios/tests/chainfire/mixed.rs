@@ -8,7 +8,7 @@ use stormglass::faults::{Budget, LeaderHunter, Profile, Strike};
 use stormglass::prelude::*;
 use stormglass::{DiskOptions, LinkOptions};
 
-use crate::cluster::{API_PORT, Cluster, Options, PEER_PORT};
+use crate::cluster::{API_PORT, Cluster, ELECTED, FIRST_COMMIT, Options, PEER_PORT};
 use crate::workload::{Book, Load};
 
 /// Machines differ: each seed draws how long a sync takes (from a fast SSD to a disk that is busy with other things) and how
@@ -58,24 +58,32 @@ fn budget(sim: &Sim, cluster: &Cluster) -> Budget {
     }
 }
 
-/// Most seeds have a nemesis that strikes whoever has just won an election: always in the same way, or each time in
-/// another one.
+/// Most seeds have a nemesis that strikes leaders when they have just won an election, or when they have just committed
+/// their first entry, or both: always in the same way, or each time in another one.
 fn hunt(sim: &Sim, cluster: &Cluster, budget: &Budget) {
-    const ALWAYS: [Strike; 5] = [Strike::Isolate, Strike::Kill, Strike::PowerLoss, Strike::Pause, Strike::Blackout];
-    let spares_none = budget.out_max() == cluster.nodes.len();
-    let possible = if spares_none { &ALWAYS[..] } else { &ALWAYS[..4] };
+    let mut possible = vec![Strike::Isolate, Strike::Mute, Strike::Kill, Strike::PowerLoss, Strike::Pause];
+    if budget.out_max() == cluster.nodes.len() {
+        possible.push(Strike::Blackout);
+    }
     let strikes = match sim.choose("nemesis", "cluster", 0, 0, 9) {
-        0..3 => return,
-        3..6 => possible,
+        0..2 => return,
+        2..6 => &possible[..],
         _ => {
             let at = sim.choose("nemesis strike", "cluster", 0, 0, possible.len() as u64 - 1) as usize;
             &possible[at..=at]
         }
     };
     sim.feature("leader hunt");
-    let at_most = 1 << sim.choose("nemesis strikes", "cluster", 0, 0, 6);
-    let hunter = LeaderHunter::mixed(sim.seed(), strikes, cluster.names()).at_most(at_most);
-    sim.nemesis(budget.clone(), hunter);
+    let at_most = 1 << sim.choose("nemesis strikes", "cluster", 0, 1, 6);
+    let moments = match sim.choose("nemesis moments", "cluster", 0, 0, 2) {
+        0 => &[ELECTED][..],
+        1 => &[FIRST_COMMIT],
+        _ => &[ELECTED, FIRST_COMMIT],
+    };
+    for moment in moments {
+        let hunter = LeaderHunter::mixed(sim.seed(), strikes, cluster.names()).on_probe(*moment).at_most(at_most);
+        sim.nemesis(budget.clone(), hunter);
+    }
 }
 
 /// Five nodes, five clients at 100 operations a second, a minute of mixed weather, then calm: linearizable, durable,
