@@ -370,6 +370,17 @@ impl Runner<'_> {
     }
 }
 
+/// Reports a panic that something within a task has caught, as if it had ended the task: it fails the run, unless panics
+/// of this node are declared.
+pub fn report_panic(payload: &(dyn std::any::Any + Send)) {
+    let message = exec::panic_message(payload);
+    universe::try_with(|u| {
+        let node = u.kernel.current_node();
+        let task = u.kernel.current_task_key().to_string();
+        u.panicked(node, task, message);
+    });
+}
+
 thread_local! {
     static WAITING: std::cell::RefCell<Vec<Waiting>> = const { std::cell::RefCell::new(Vec::new()) };
 }
@@ -616,11 +627,22 @@ impl Universe {
 
     fn fire_timers(&mut self, id: NodeId, at: VirtualTime) {
         let kernel = &mut self.kernel;
-        if kernel.nodes[id.index()].timer_at != Some(at) {
+        let node = &mut kernel.nodes[id.index()];
+        if node.timer_at != Some(at) {
             return;
         }
-        kernel.nodes[id.index()].timer_at = None;
-        let now_ns = kernel.nodes[id.index()].monotonic.read_ns(at);
+        node.timer_at = None;
+        if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
+            // A paused clock moves on only when the program has nothing to do.
+            let later = node.busy_until.max(at.after_nanos(1));
+            node.timer_at = Some(later);
+            kernel.push(later, id, What::Timer);
+            return;
+        }
+        if let Some(deadline_ns) = node.timers.next_deadline() {
+            node.timer_clock.jump_to(at, deadline_ns);
+        }
+        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
         while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
             kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
             kernel.wake_up(sleeper);
@@ -648,7 +670,7 @@ impl Universe {
                     match task.wait {
                         Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
                         Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.monotonic.when_ns(deadline_ns))
+                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
                         }
                         Wait::Resource { what, id } => self.describe(what, id),
                         Wait::Signal => "a signal".to_owned(),

@@ -22,6 +22,8 @@ pub struct Universe {
     pub kernel: Kernel,
     worlds: Worlds,
     pub(crate) shared: Arc<Shared>,
+    /// Starts the threads of nodes.
+    pub(crate) spawn_thread: crate::baton::SpawnThread,
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
     pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
     /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
@@ -63,6 +65,7 @@ impl Universe {
             kernel: kernel(),
             worlds: Worlds::default(),
             shared: Arc::new(shared),
+            spawn_thread: crate::baton::plain_thread,
             incoming: Vec::new(),
             wanted: Vec::new(),
             exported: std::collections::BTreeMap::new(),
@@ -80,6 +83,11 @@ impl Universe {
         let world = self.worlds.0[W::ID.0 as usize].as_deref_mut()?;
         let world = (world as &mut dyn Any).downcast_mut()?;
         Some((world, &mut self.kernel))
+    }
+
+    /// Sets how threads of nodes are started; a plain thread of std unless set. A sealed simulation has sealed threads.
+    pub fn set_thread_spawner(&mut self, spawn: crate::baton::SpawnThread) {
+        self.spawn_thread = spawn;
     }
 
     /// Which simulation of this process it is.

@@ -1,4 +1,4 @@
-//! An instant of the node's monotonic clock.
+//! An instant of the clock that a node's timers follow: its monotonic clock, until the program pauses it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stormglass_kernel::try_with;
 
-/// As `tokio::time::Instant`: in a simulation, what the current node's monotonic clock shows.
+/// As `tokio::time::Instant`: in a simulation, what the current node's clock shows, paused or not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
     std: std::time::Instant,
@@ -38,7 +38,7 @@ impl Instant {
     #[must_use]
     pub fn now() -> Self {
         let shown = zero().and_then(|zero| {
-            let ns = try_with(|u| u.kernel.read_monotonic_ns())?;
+            let ns = try_with(|u| u.kernel.read_timer_clock_ns())?;
             Some(Self { std: zero + Duration::from_nanos(ns) })
         });
         shown.unwrap_or_else(|| Self { std: real_tokio::time::Instant::now().into_std() })
@@ -56,7 +56,7 @@ impl Instant {
         self.std
     }
 
-    /// This instant in nanoseconds of the current node's clock; `None` outside a simulation.
+    /// This instant in nanoseconds of the current node's timer clock; `None` outside a simulation.
     pub(crate) fn as_node_ns(self) -> Option<u64> {
         let since_zero = self.std.saturating_duration_since(zero()?);
         Some(stormglass_kernel::saturating_nanos(since_zero))
