@@ -146,7 +146,7 @@ where
         (task, handle_of(u, task), Arc::clone(&u.shared))
     });
     if let Some(task) = task {
-        exec::place(task, exec::body(future), export, &shared);
+        exec::place(task, exec::body(future), export, false, &shared);
     }
     handle
 }
@@ -185,6 +185,11 @@ impl<T> Future for JoinHandle<T> {
         // Ended, never started, or of a simulation that is over: the output is here, or there will be none.
         if home || self.handle.task == TaskRef::NONE {
             let output = if home { (self.take.here)(self.handle.task) } else { None };
+            // It may have been made ready for a thread of a node that has given the handle away since.
+            let output = output.or_else(|| {
+                let exported = self.handle.with(|u, task| u.exported.remove(&task));
+                exported.flatten().flatten().and_then(self.take.elsewhere)
+            });
             return Poll::Ready(output.unwrap_or(Err(TaskError::Cancelled)));
         }
         // A thread of a node: the simulation's own thread has the output and must be asked for it.
@@ -209,14 +214,16 @@ impl<T> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let forget = self.handle.with(|u, task| {
-            let Some(record) = u.kernel.tasks.get_mut(task) else { return false };
+            let exported = u.exported.remove(&task).flatten();
+            let Some(record) = u.kernel.tasks.get_mut(task) else { return (false, exported) };
             record.handle_alive = false;
             let done = record.state == TaskState::Done;
             let joiner = if done { u.kernel.tasks.remove(task) } else { record.joiner.take() };
             u.kernel.chores.discards.extend(joiner);
-            done
+            (done, exported)
         });
-        if forget == Some(true) {
+        // An output that nobody takes is dropped where user code may run.
+        if forget.is_some_and(|(done, _)| done) {
             exec::forget(self.handle.task);
         }
     }

@@ -244,9 +244,18 @@ impl Runner<'_> {
                 }
                 Step::Stop => return,
             };
+            let exported = match &polled {
+                Some((task, Polled::Ended | Polled::Panicked(_))) => Some(*task).zip(exec::export_if_away(*task)),
+                _ => None,
+            };
             let leak = self.on_polled.and_then(|ask| ask());
             let foreign = self.foreign.load(Ordering::Relaxed);
             let next = universe::with_loop(|u| {
+                if let Some((task, output)) = exported
+                    && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
+                {
+                    u.exported.insert(task, Some(output));
+                }
                 let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
                 if let Some(leak) = leak {
                     u.kernel.fail(leak);
@@ -278,7 +287,7 @@ impl Runner<'_> {
             let Some((chores, incoming, wanted, shared)) = chores else { return };
             let Chores { wakes, discards, dropped, boots, calls } = chores;
             for (task, body) in incoming {
-                exec::place(task, body.body, Some(body.export), &shared);
+                exec::place(task, body.body, Some(body.export), true, &shared);
             }
             for (task, waker) in wanted {
                 let output = exec::export_output(task);

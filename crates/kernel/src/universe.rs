@@ -24,6 +24,8 @@ pub struct Universe {
     pub(crate) shared: Arc<Shared>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
+    /// What std's clock shows, or would show, where the node clocks show zero.
+    pub(crate) std_zero: Option<std::time::Instant>,
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
     pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
     /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
@@ -66,6 +68,7 @@ impl Universe {
             worlds: Worlds::default(),
             shared: Arc::new(shared),
             spawn_thread: crate::baton::plain_thread,
+            std_zero: None,
             incoming: Vec::new(),
             wanted: Vec::new(),
             exported: std::collections::BTreeMap::new(),
@@ -88,6 +91,17 @@ impl Universe {
     /// Sets how threads of nodes are started; a plain thread of std unless set. A sealed simulation has sealed threads.
     pub fn set_thread_spawner(&mut self, spawn: crate::baton::SpawnThread) {
         self.spawn_thread = spawn;
+    }
+
+    /// The instant of std at which a node's clock shows zero, once somebody has found it out: one for all threads.
+    #[must_use]
+    pub fn std_zero(&self) -> Option<std::time::Instant> {
+        self.std_zero
+    }
+
+    /// Notes [`Universe::std_zero`]. The first one counts.
+    pub fn set_std_zero(&mut self, zero: std::time::Instant) -> std::time::Instant {
+        *self.std_zero.get_or_insert(zero)
     }
 
     /// Which simulation of this process it is.
