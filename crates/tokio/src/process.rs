@@ -48,7 +48,9 @@ impl Command {
 
     /// Adds an argument.
     pub fn arg<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
-        self.set(|real| { real.arg(arg); })
+        self.set(|real| {
+            real.arg(arg);
+        })
     }
 
     /// Adds arguments.
@@ -57,7 +59,9 @@ impl Command {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        self.set(|real| { real.args(args); })
+        self.set(|real| {
+            real.args(args);
+        })
     }
 
     /// Sets a variable of the environment.
@@ -66,7 +70,9 @@ impl Command {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        self.set(|real| { real.env(key, val); })
+        self.set(|real| {
+            real.env(key, val);
+        })
     }
 
     /// Sets variables of the environment.
@@ -76,42 +82,58 @@ impl Command {
         K: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        self.set(|real| { real.envs(vars); })
+        self.set(|real| {
+            real.envs(vars);
+        })
     }
 
     /// Removes a variable of the environment.
     pub fn env_remove<K: AsRef<OsStr>>(&mut self, key: K) -> &mut Self {
-        self.set(|real| { real.env_remove(key); })
+        self.set(|real| {
+            real.env_remove(key);
+        })
     }
 
     /// Empties the environment.
     pub fn env_clear(&mut self) -> &mut Self {
-        self.set(|real| { real.env_clear(); })
+        self.set(|real| {
+            real.env_clear();
+        })
     }
 
     /// Sets the working directory.
     pub fn current_dir<P: AsRef<Path>>(&mut self, dir: P) -> &mut Self {
-        self.set(|real| { real.current_dir(dir); })
+        self.set(|real| {
+            real.current_dir(dir);
+        })
     }
 
     /// Sets what standard input is.
     pub fn stdin<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Self {
-        self.set(|real| { real.stdin(cfg); })
+        self.set(|real| {
+            real.stdin(cfg);
+        })
     }
 
     /// Sets what standard output is.
     pub fn stdout<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Self {
-        self.set(|real| { real.stdout(cfg); })
+        self.set(|real| {
+            real.stdout(cfg);
+        })
     }
 
     /// Sets what standard error is.
     pub fn stderr<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Self {
-        self.set(|real| { real.stderr(cfg); })
+        self.set(|real| {
+            real.stderr(cfg);
+        })
     }
 
     /// Whether the process is killed when its handle is dropped.
     pub fn kill_on_drop(&mut self, kill_on_drop: bool) -> &mut Self {
-        self.set(|real| { real.kill_on_drop(kill_on_drop); })
+        self.set(|real| {
+            real.kill_on_drop(kill_on_drop);
+        })
     }
 
     /// Whether the process is killed when its handle is dropped.
@@ -123,13 +145,17 @@ impl Command {
     /// Sets the user.
     #[cfg(unix)]
     pub fn uid(&mut self, id: u32) -> &mut Self {
-        self.set(|real| { real.uid(id); })
+        self.set(|real| {
+            real.uid(id);
+        })
     }
 
     /// Sets the group.
     #[cfg(unix)]
     pub fn gid(&mut self, id: u32) -> &mut Self {
-        self.set(|real| { real.gid(id); })
+        self.set(|real| {
+            real.gid(id);
+        })
     }
 
     /// Sets the name that the program sees as its own.
@@ -138,13 +164,17 @@ impl Command {
     where
         S: AsRef<OsStr>,
     {
-        self.set(|real| { real.arg0(arg); })
+        self.set(|real| {
+            real.arg0(arg);
+        })
     }
 
     /// Sets the process group.
     #[cfg(unix)]
     pub fn process_group(&mut self, pgroup: i32) -> &mut Self {
-        self.set(|real| { real.process_group(pgroup); })
+        self.set(|real| {
+            real.process_group(pgroup);
+        })
     }
 
     /// The error with which a simulation refuses to start a program.

@@ -143,4 +143,3 @@ pub fn give_input(node: NodeId, bytes: &[u8], more: bool) {
         kernel.wake_up(reader);
     });
 }
-

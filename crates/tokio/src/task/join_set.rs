@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::{AbortHandle, Id, JoinError, JoinHandle, LocalSet, spawn, spawn_blocking, spawn_local};
 use super::coop::with_unconstrained;
+use super::{AbortHandle, Id, JoinError, JoinHandle, LocalSet, spawn, spawn_blocking, spawn_local};
 use crate::runtime::Handle;
 
 /// Tasks that are waited for and aborted together, as `tokio::task::JoinSet`.

@@ -162,7 +162,7 @@ behaviours! {
     }
     a_shutdown_with_a_limit_ends => ["true"], |saw| {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let task = runtime.spawn(time::sleep(Duration::from_secs(1_000)));
+        let task = runtime.spawn(async { time::sleep(Duration::from_secs(1_000)).await });
         runtime.shutdown_timeout(Duration::from_millis(5));
         saw!(saw, one(task).is_err_and(|e| e.is_cancelled()));
     }
