@@ -89,6 +89,7 @@ where
     let sim = Sim::new(request.clone(), seed);
     let inside = sim.clone();
     let mut simulation = Simulation::new(options);
+    simulation.universe().set_thread_spawner(|f| seal::spawn_simulation_thread(TASK_STACK_BYTES, f));
     simulation.universe().insert(Net::default());
     simulation.universe().insert(Disk::new(DiskOptions::default()));
     let at_end = sim.clone();
