@@ -12,7 +12,9 @@
 mod address;
 mod counter;
 mod deliver;
+mod dns;
 mod error;
+mod filter;
 mod flow;
 mod handle;
 mod host;
@@ -21,7 +23,9 @@ mod net;
 mod packet;
 mod rule;
 mod sockets;
+mod spread;
 pub mod tcp;
+mod transit;
 pub mod udp;
 pub mod unix;
 mod waiters;
@@ -29,10 +33,15 @@ mod wire;
 
 pub use address::{ip_of, node_of};
 pub use counter::Counters;
+pub use dns::{Dns, DnsFault, DnsRule, LookupError};
 pub use error::unsupported;
 pub use handle::DESCRIPTORS;
-pub use flow::{DELAY, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, SEQUENCE};
+pub use flow::{
+    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, REORDER, SEQUENCE, SHAPE, UNDETECTED,
+};
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
-pub use rule::{Direction, Pair, RuleHits, Rules};
+pub use spread::Spread;
+pub use filter::{Action, Direction, Filter};
+pub use rule::{Pair, RuleHits, Rules};

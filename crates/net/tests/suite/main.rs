@@ -4,6 +4,8 @@ mod causality;
 mod closing;
 mod common;
 mod crash;
+mod firewall;
+mod impairments;
 mod opening;
 mod pressure;
 mod properties;

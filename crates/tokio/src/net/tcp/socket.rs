@@ -39,6 +39,17 @@ struct Options {
     receive_buffer: Option<u32>,
 }
 
+impl Options {
+    /// What the connections of this socket get.
+    fn given(&self) -> (sim::SocketOptions, sim::Buffers) {
+        let keepalive = self.keepalive.then(sim::Keepalive::default);
+        let (nodelay, linger) = (self.nodelay, self.linger);
+        let size = |bytes: Option<u32>| bytes.map(|n| n as usize);
+        let buffers = sim::Buffers { send: size(self.send_buffer), receive: size(self.receive_buffer) };
+        (sim::SocketOptions { keepalive, nodelay, linger, ..Default::default() }, buffers)
+    }
+}
+
 /// What Linux tells of buffers that nobody has set.
 const SEND_BUFFER: u32 = 16 * 1024;
 const RECEIVE_BUFFER: u32 = 128 * 1024;
@@ -113,20 +124,20 @@ impl TcpSocket {
     }
 
     option!(
-        /// Sets whether an idle connection is probed. Kept and told in a simulation, without effect.
+        /// Sets whether an idle connection is probed: after two hours, nine times, 75 seconds apart.
         set_keepalive,
         /// Whether an idle connection is probed.
         keepalive: bool, keepalive, |v| v, |v| v
     );
     option!(
-        /// Sets whether an address in TIME_WAIT may be bound. In a simulation it always may.
+        /// Sets whether the port of old connections may be bound.
         set_reuseaddr,
         /// Whether an address in TIME_WAIT may be bound.
         reuseaddr: bool, reuse_address, |v| v, |v| v
     );
     #[cfg(unix)]
     option!(
-        /// Sets whether several sockets may share a port. Kept and told in a simulation, without effect.
+        /// Sets whether several sockets may share a port.
         set_reuseport,
         /// Whether several sockets may share a port.
         reuseport: bool, reuse_port, |v| v, |v| v
@@ -203,10 +214,14 @@ impl TcpSocket {
         match &self.0 {
             Inner::Real(socket) => socket.bind(addr),
             Inner::Sim(socket) => {
-                if socket.options().bound.is_some() {
-                    return Err(io::ErrorKind::InvalidInput.into());
-                }
-                let bound = sim::BoundSocket::bind(addr)?;
+                let reuse = {
+                    let options = socket.options();
+                    if options.bound.is_some() {
+                        return Err(io::Error::from_raw_os_error(22));
+                    }
+                    sim::Reuse { address: options.reuse_address, port: options.reuse_port }
+                };
+                let bound = sim::BoundSocket::bind(addr, reuse)?;
                 socket.options().bound = Some(bound);
                 Ok(())
             }
@@ -223,14 +238,14 @@ impl TcpSocket {
             Inner::Sim(socket) => socket,
         };
         let options = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (given, buffers) = options.given();
         let local = options.bound.as_ref().map(sim::BoundSocket::local_addr).transpose()?;
         // The connection takes the port over.
         drop(options.bound);
-        let size = |bytes: Option<u32>| bytes.map(|n| n as usize);
-        let buffers = sim::Buffers { send: size(options.send_buffer), receive: size(options.receive_buffer) };
         let stream = stream::connect(local, addr, buffers).await?;
-        stream.set_nodelay(options.nodelay)?;
-        stream.set_linger(options.linger)?;
+        stream.set_keepalive(given.keepalive)?;
+        stream.set_nodelay(given.nodelay)?;
+        stream.set_linger(given.linger)?;
         Ok(TcpStream(stream::Inner::Sim(stream)))
     }
 
@@ -244,9 +259,12 @@ impl TcpSocket {
             Inner::Sim(socket) => socket,
         };
         let any = SocketAddr::new(unspecified(socket.v6), 0);
-        let bound = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner).bound;
-        let bound = bound.map_or_else(|| sim::BoundSocket::bind(any), Ok)?;
-        Ok(TcpListener(listener::Inner::Sim(bound.listen(backlog)?)))
+        let options = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (given, buffers) = options.given();
+        let bound = options.bound.map_or_else(|| sim::BoundSocket::bind(any, sim::Reuse::default()), Ok)?;
+        let listener = bound.listen(backlog)?;
+        listener.set_options(given, buffers)?;
+        Ok(TcpListener(listener::Inner::Sim(listener)))
     }
 
     /// Makes one of std's streams into an unconnected socket of tokio's.
