@@ -69,7 +69,8 @@ impl Dns {
             rule.asker.is_none_or(|node| node == asker)
                 && rule.name.as_ref().is_none_or(|of| of.eq_ignore_ascii_case(name))
         };
-        let found = self.rules.iter().rev().find_map(|(&id, rules)| Some((id, rules.iter().find(matches)?.fault.clone())));
+        let found =
+            self.rules.iter().rev().find_map(|(&id, rules)| Some((id, rules.iter().find(matches)?.fault.clone())));
         let (id, fault) = found?;
         *self.hits.entry(id).or_default() += 1;
         Some(fault)

@@ -12,8 +12,8 @@ use crate::error::Cause;
 use crate::flow::{Flow, PORT, SEQUENCE};
 use crate::packet::SocketRef;
 use crate::sockets::{Socket, Sockets};
-use crate::tcp::connection::{Connection, Io, Key, Phase};
 use crate::tcp::Reuse;
+use crate::tcp::connection::{Connection, Io, Key, Phase};
 use crate::tcp::listener::Listener;
 use crate::unix::Names;
 use crate::wire::OUTPUT;
@@ -220,9 +220,10 @@ impl Host {
         let Some(own) = self.sockets.listener(at) else { return false };
         let (local, shares) = (own.local, own.reuse.port);
         let others = self.listeners.get(&local.port()).cloned().unwrap_or_default();
-        others.into_iter().filter(|&(ip, other)| other != at && overlap(ip, *local.ip())).any(|(_, other)| {
-            self.sockets.listener(other).is_some_and(|o| o.listening && !(shares && o.reuse.port))
-        })
+        others
+            .into_iter()
+            .filter(|&(ip, other)| other != at && overlap(ip, *local.ip()))
+            .any(|(_, other)| self.sockets.listener(other).is_some_and(|o| o.listening && !(shares && o.reuse.port)))
     }
 
     /// The socket that takes a connection to `local` from `remote`. Of several that share the port, the addresses choose

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod capture;
 mod counter;
 mod deliver;
 mod dns;
@@ -35,13 +36,13 @@ pub use address::{ip_of, node_of};
 pub use counter::Counters;
 pub use dns::{Dns, DnsFault, DnsRule, LookupError};
 pub use error::unsupported;
-pub use handle::DESCRIPTORS;
+pub use filter::{Action, Direction, Filter};
 pub use flow::{
     CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, REORDER, SEQUENCE, SHAPE, UNDETECTED,
 };
+pub use handle::DESCRIPTORS;
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
-pub use spread::Spread;
-pub use filter::{Action, Direction, Filter};
 pub use rule::{Pair, RuleHits, Rules};
+pub use spread::Spread;

@@ -1,9 +1,11 @@
 //! The network as a world of the simulation: hosts, the wire between them, and what scenarios may change.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 
 use stormglass_kernel::{Down, Kernel, NodeId, Subsystem, Typed, WorldEvent, WorldId};
 
+use crate::capture::Capture;
 use crate::counter::Counters;
 use crate::dns::{Dns, Hit, LookupError};
 use crate::host::Host;
@@ -66,6 +68,21 @@ impl Net {
     /// Changes every link that has no options of its own, from now on.
     pub fn set_default_link(&mut self, options: LinkOptions) {
         self.wire.links.set_default(options);
+    }
+
+    /// Writes every packet that leaves a node from now on to `sink`, as a pcapng file. It does not influence the run.
+    ///
+    /// # Errors
+    /// When the file's header cannot be written.
+    pub fn capture(&mut self, sink: Box<dyn Write + Send>) -> io::Result<()> {
+        self.wire.capture = Some(Box::new(Capture::new(sink)?));
+        Ok(())
+    }
+
+    /// What kept the capture from being written whole, if anything did.
+    #[must_use]
+    pub fn capture_problem(&self) -> Option<String> {
+        self.wire.capture.as_ref()?.problem().map(str::to_owned)
     }
 
     /// What happened so far.

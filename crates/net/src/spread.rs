@@ -44,9 +44,7 @@ impl From<Spread> for Shape {
             Spread::LogNormal { sigma_thousandths } => {
                 Self::LogNormal { sigma: f64::from(sigma_thousandths) / 1_000.0 }
             }
-            Spread::Bimodal { detour, detour_ppm } => {
-                Self::Bimodal { detour_ns: saturating_nanos(detour), detour_ppm }
-            }
+            Spread::Bimodal { detour, detour_ppm } => Self::Bimodal { detour_ns: saturating_nanos(detour), detour_ppm },
         }
     }
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddrV4;
 
 use stormglass_kernel::{Kernel, Kind, VirtualTime, WorldEvent, WorldId};
 
+use crate::capture::Capture;
 use crate::counter::Counters;
-use crate::flow::Flow;
 use crate::filter::{Action, Direction};
+use crate::flow::Flow;
 use crate::link::DropReason;
 use crate::net::NetOptions;
 use crate::packet::{Body, Flags, Packet, Packets, Protocol, Segment, SocketRef};
@@ -25,6 +26,7 @@ pub(crate) struct Wire {
     pub(crate) packets: Packets,
     pub(crate) links: Links,
     pub(crate) counters: Counters,
+    pub(crate) capture: Option<Box<Capture>>,
     /// Bytes of the send and receive buffers of new connections.
     pub(crate) buffers: (usize, usize),
 }
@@ -35,6 +37,7 @@ impl Wire {
             packets: Packets::default(),
             links: Links::new(options.links),
             counters: Counters::default(),
+            capture: None,
             buffers: (options.send_buffer.max(1), options.receive_buffer.max(1)),
         }
     }
@@ -70,6 +73,10 @@ impl Wire {
         let outside = from != to && !self.links.rules.is_empty();
         if outside && let Some(action) = self.links.rules.filtered(&packet, Direction::Out) {
             return self.filter_out(kernel, packet, action);
+        }
+        if let Some(capture) = &mut self.capture {
+            let fate = transit.as_ref().map(|t| t.damage != Damage::None).map_err(|&reason| reason);
+            capture.packet(kernel, &packet, self.links.mtu((from, to)), fate);
         }
         let transit = match transit {
             Ok(transit) => transit,

@@ -113,7 +113,8 @@ impl Resolve for (&str, u16) {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Box::pin(ready(Ok(vec![SocketAddr::new(ip, port)])));
         }
-        let found = try_with(|u| u.get::<Net>().map_or(Err(LookupError::Unknown), |(net, kernel)| net.lookup(kernel, host)));
+        let found =
+            try_with(|u| u.get::<Net>().map_or(Err(LookupError::Unknown), |(net, kernel)| net.lookup(kernel, host)));
         if let Some(found) = found {
             let found = found.map_err(|error| failed(host, error));
             return Box::pin(ready(found.map(|all| all.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())));
