@@ -1,5 +1,6 @@
 //! What a host does with a packet that reaches it: finds the socket, or answers for the one that is not there.
 
+use crate::address::Form;
 use crate::flow::Flow;
 use crate::host::Host;
 use crate::packet::{Body, Flags, Packet, Segment, SocketRef};
@@ -81,11 +82,13 @@ impl Host {
     fn on_syn(&mut self, io: &mut Io<'_>, packet: &Packet, segment: &Segment, key: Key, listener: SocketRef) {
         let flow = Flow::acceptor(io.kernel, packet.from, self.node, segment.number);
         let Some(heard) = self.sockets.listener(listener) else { return };
+        let form = Form::at(heard.shown, segment.flags.has(Flags::V6));
         let (options, buffers) = (heard.options, heard.buffers.or(io.wire.buffers));
         let Ok(at) = self.add_connection(io.kernel, key, flow, segment.number, buffers) else { return };
         let Some(connection) = self.sockets.connection(at) else { return };
         connection.phase = Phase::SynReceived;
         connection.options = options;
+        connection.form = form;
         connection.listener = Some(listener);
         connection.peer = segment.sender;
         connection.rx.begin(segment.seq);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stormglass_kernel::{Down, Kernel, NodeId, Site, VirtualTime, WorldId, mix};
 
-use crate::address::{ip_of, node_of};
+use crate::address::{Form, ip_of, node_of};
 use crate::error::Cause;
 use crate::flow::{Flow, PORT, SEQUENCE};
 use crate::packet::SocketRef;
@@ -248,6 +248,7 @@ impl Host {
         io: &mut Io<'_>,
         local: Option<SocketAddrV4>,
         remote: SocketAddrV4,
+        form: Form,
         buffers: (usize, usize),
     ) -> Result<SocketRef, Cause> {
         let (peer, remote_ip, own_ip) = self.route(io.kernel, *remote.ip())?;
@@ -272,6 +273,7 @@ impl Host {
         let flow = Flow::opener(io.kernel, self.node, peer, number);
         let at = self.add_connection(io.kernel, key, flow, number, buffers)?;
         if let Some(connection) = self.sockets.connection(at) {
+            connection.form = form;
             connection.output_at_end_of_poll(io.kernel);
         }
         Ok(at)

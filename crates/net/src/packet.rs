@@ -45,6 +45,9 @@ impl Flags {
     /// acknowledgement from being taken for one.
     pub(crate) const PROBE: Self = Self(16);
 
+    /// On a SYN: it travels over IPv6.
+    pub(crate) const V6: Self = Self(32);
+
     #[inline]
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -8,6 +8,7 @@ use stormglass_kernel::{Kernel, Kind, VirtualTime, WorldEvent, WorldId, saturati
 use super::options::{Due, Silence, SocketOptions};
 use super::receive::Receiver;
 use super::send::Sender;
+use crate::address::Form;
 use crate::error::Cause;
 use crate::flow::Flow;
 use crate::packet::{Flags, SocketRef};
@@ -97,6 +98,7 @@ pub(crate) struct Connection {
     pub(crate) closed_first: bool,
     pub(crate) options: SocketOptions,
     pub(crate) silence: Silence,
+    pub(crate) form: Form,
 }
 
 impl Connection {
@@ -122,6 +124,7 @@ impl Connection {
             closed_first: false,
             options: SocketOptions::default(),
             silence: Silence::default(),
+            form: Form::V4,
         }
     }
 

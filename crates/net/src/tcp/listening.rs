@@ -9,7 +9,7 @@ use super::listener;
 use super::options::{Reuse, SocketOptions};
 use super::stream::{Buffers, Stream, WHAT};
 use crate::address::to_v4;
-use crate::error::Cause;
+use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 
 /// A listening TCP socket. Dropping it resets connections that nobody accepted.
@@ -90,14 +90,15 @@ impl Listener {
     /// Sets what [`Listener::ttl`] tells.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// Beyond 1 to 255; when the handle is stale.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let ttl = valid_ttl(ttl)?;
         self.with(|l, _| l.options.ttl = ttl)
     }
 }
 
 fn remote_of(connection: Option<&mut Connection>) -> io::Result<SocketAddr> {
-    connection.map(|c| c.key.remote.into()).ok_or_else(|| Cause::NotConnected.into())
+    connection.map(|c| c.form.show(c.key.remote)).ok_or_else(|| Cause::NotConnected.into())
 }
 
 fn close_listener(handle: Handle) {

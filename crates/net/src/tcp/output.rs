@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Io, Phase};
 use super::send::Recovery;
+use crate::address::Form;
 use crate::packet::{Body, Flags, Segment};
 
 /// Bytes in one segment. Not an Ethernet frame's 1,460: like a segment before the network card cuts it up (GSO).
@@ -90,15 +91,21 @@ impl Connection {
 
     pub(crate) fn send_syn(&mut self, io: &mut Io<'_>, flags: Flags) {
         let seq = self.tx.una;
+        let flags = self.marked(flags);
         self.tx.next = seq + 1;
         self.tx.timed = Some((self.tx.next, io.kernel.now().as_nanos()));
         self.send_empty(io, flags, seq);
     }
 
+    /// The flags of a SYN, with the family of its addresses.
+    fn marked(&self, flags: Flags) -> Flags {
+        if self.form == Form::V6 { flags.and(Flags::V6) } else { flags }
+    }
+
     pub(crate) fn resend_syn(&mut self, io: &mut Io<'_>, flags: Flags) {
         io.wire.counters.segments_retransmitted += 1;
         self.tx.timed = None;
-        self.send_empty(io, flags, self.tx.una);
+        self.send_empty(io, self.marked(flags), self.tx.una);
     }
 
     // ---- closing at once ----------------------------------------------------------------------------------------

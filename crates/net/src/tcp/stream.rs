@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::connection::{Connection, Io, Phase};
 use super::options::Keepalive;
-use crate::address::to_v4;
-use crate::error::Cause;
+use crate::address::{Form, to_v4};
+use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 
 pub(super) const WHAT: &str = "tcp socket";
@@ -61,7 +61,7 @@ impl Stream {
     pub fn connect(local: Option<SocketAddr>, remote: SocketAddr, buffers: Buffers) -> io::Result<Self> {
         let handle = Handle::create(WHAT, |host, io| {
             let local = local.map(to_v4).transpose()?;
-            Ok(host.connect(io, local, to_v4(remote)?, buffers.or(io.wire.buffers))?)
+            Ok(host.connect(io, local, to_v4(remote)?, Form::of(remote), buffers.or(io.wire.buffers))?)
         })?;
         Ok(Self(handle))
     }
@@ -224,7 +224,7 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.with(|c, _| c.key.local.into())
+        self.with(|c, _| c.form.show(c.key.local))
     }
 
     /// The other end's address.
@@ -235,7 +235,7 @@ impl Stream {
         self.with(|c, _| match c.phase {
             Phase::SynSent => Err(Cause::NotConnected.into()),
             Phase::Closed if !c.is_finished() => Err(Cause::NotConnected.into()),
-            _ => Ok(c.key.remote.into()),
+            _ => Ok(c.form.show(c.key.remote)),
         })?
     }
 
@@ -327,8 +327,9 @@ impl Stream {
     /// Sets what [`Stream::ttl`] tells.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// Beyond 1 to 255; when the handle is stale.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let ttl = valid_ttl(ttl)?;
         self.with(|c, _| c.options.ttl = ttl)
     }
 }
@@ -336,12 +337,12 @@ impl Stream {
 fn readiness(c: &Connection) -> Readiness {
     let over = c.phase == Phase::Closed;
     let read_closed = c.rx.is_finished() || over;
-    let write_closed = c.write_shut || over;
     Readiness {
         readable: c.rx.waiting() > 0 || read_closed,
         read_closed,
-        writable: c.phase == Phase::Open && c.tx.is_writable() || write_closed,
-        write_closed,
+        writable: c.phase == Phase::Open && c.tx.is_writable() || c.write_shut || over,
+        // Both directions are over (`EPOLLHUP`, `tcp_poll`).
+        write_closed: over || c.write_shut && read_closed,
         error: c.error.is_some(),
     }
 }
@@ -360,7 +361,8 @@ fn end_of_read(c: &mut Connection) -> Option<io::Result<usize>> {
 #[inline]
 fn read(c: &mut Connection, io: &mut Io<'_>, max: usize, sink: impl FnMut(&[u8])) -> Option<io::Result<usize>> {
     if max == 0 {
-        return Some(Ok(0));
+        // tokio asks for readiness first, and then for no bytes.
+        return readiness(c).readable.then_some(Ok(0));
     }
     if c.rx.waiting() == 0 {
         return end_of_read(c);

@@ -214,6 +214,7 @@ impl TcpSocket {
         match &self.0 {
             Inner::Real(socket) => socket.bind(addr),
             Inner::Sim(socket) => {
+                check_family(socket.v6, addr)?;
                 let reuse = {
                     let options = socket.options();
                     if options.bound.is_some() {
@@ -237,6 +238,7 @@ impl TcpSocket {
             Inner::Real(socket) => return Ok(TcpStream(stream::Inner::Real(socket.connect(addr).await?))),
             Inner::Sim(socket) => socket,
         };
+        check_family(socket.v6, addr)?;
         let options = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (given, buffers) = options.given();
         let local = options.bound.as_ref().map(sim::BoundSocket::local_addr).transpose()?;
@@ -275,6 +277,15 @@ impl TcpSocket {
     pub fn from_std_stream(std_stream: std::net::TcpStream) -> Self {
         assert!(!stormglass_kernel::is_current(), "{}", unsupported("TcpSocket::from_std_stream"));
         Self(Inner::Real(real::TcpSocket::from_std_stream(std_stream)))
+    }
+}
+
+/// A socket of one family takes no address of the other: `EAFNOSUPPORT`, or `EINVAL` where the address is too short.
+fn check_family(v6: bool, address: SocketAddr) -> io::Result<()> {
+    match (v6, address.is_ipv6()) {
+        (false, true) => Err(io::Error::from_raw_os_error(97)),
+        (true, false) => Err(io::Error::from_raw_os_error(22)),
+        _ => Ok(()),
     }
 }
 
