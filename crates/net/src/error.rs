@@ -18,6 +18,12 @@ pub(crate) enum Cause {
     NetworkUnreachable,
     Invalid,
     MessageTooLong,
+    WouldBlock,
+    NotFound,
+    TooManyFiles,
+    /// The socket at a name is of another type.
+    WrongProtocol,
+    NotPermitted,
 }
 
 impl Cause {
@@ -35,6 +41,11 @@ impl Cause {
             Self::NetworkUnreachable => 101,
             Self::Invalid => 22,
             Self::MessageTooLong => 90,
+            Self::WouldBlock => 11,
+            Self::NotFound => 2,
+            Self::TooManyFiles => 24,
+            Self::WrongProtocol => 91,
+            Self::NotPermitted => 1,
         }
     }
 
@@ -50,6 +61,10 @@ impl Cause {
             Self::DestinationRequired | Self::Invalid | Self::MessageTooLong => io::ErrorKind::InvalidInput,
             Self::HostUnreachable => io::ErrorKind::HostUnreachable,
             Self::NetworkUnreachable => io::ErrorKind::NetworkUnreachable,
+            Self::WouldBlock => io::ErrorKind::WouldBlock,
+            Self::NotFound => io::ErrorKind::NotFound,
+            Self::TooManyFiles | Self::WrongProtocol => io::ErrorKind::Other,
+            Self::NotPermitted => io::ErrorKind::PermissionDenied,
         }
     }
 }
@@ -58,6 +73,11 @@ impl From<Cause> for io::Error {
     fn from(cause: Cause) -> Self {
         if cfg!(target_os = "linux") { Self::from_raw_os_error(cause.errno()) } else { cause.kind().into() }
     }
+}
+
+/// A time to live that a packet can have: 1 to 255 (`ip(7)`).
+pub(crate) fn valid_ttl(ttl: u32) -> Result<u32, Cause> {
+    if (1..=255).contains(&ttl) { Ok(ttl) } else { Err(Cause::Invalid) }
 }
 
 /// A handle was used where its socket is not: outside its simulation, or after its node went down.
@@ -90,6 +110,9 @@ mod tests {
             HostUnreachable,
             NetworkUnreachable,
             Invalid,
+            WouldBlock,
+            NotFound,
+            NotPermitted,
         ];
         for cause in all {
             assert_eq!(io::Error::from(cause).kind(), cause.kind(), "{cause:?}");

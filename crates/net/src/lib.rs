@@ -10,9 +10,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod capture;
 mod counter;
 mod deliver;
+mod dns;
 mod error;
+mod filter;
 mod flow;
 mod handle;
 mod host;
@@ -21,16 +24,25 @@ mod net;
 mod packet;
 mod rule;
 mod sockets;
+mod spread;
 pub mod tcp;
+mod transit;
 pub mod udp;
+pub mod unix;
 mod waiters;
 mod wire;
 
 pub use address::{ip_of, node_of};
 pub use counter::Counters;
+pub use dns::{Dns, DnsFault, DnsRule, LookupError};
 pub use error::unsupported;
-pub use flow::{DELAY, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, SEQUENCE};
+pub use filter::{Action, Direction, Filter};
+pub use flow::{
+    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, REORDER, SEQUENCE, SHAPE, UNDETECTED,
+};
+pub use handle::DESCRIPTORS;
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
-pub use rule::{Direction, Pair, RuleHits, Rules};
+pub use rule::{Pair, RuleHits, Rules};
+pub use spread::Spread;

@@ -9,6 +9,7 @@ pub(crate) mod connection;
 mod input;
 pub(crate) mod listener;
 mod listening;
+pub(crate) mod options;
 mod output;
 mod receive;
 mod rtt;
@@ -16,4 +17,5 @@ mod send;
 mod stream;
 
 pub use listening::{BoundSocket, Listener};
+pub use options::{Keepalive, Reuse, SocketOptions};
 pub use stream::{Buffers, Readiness, Stream};

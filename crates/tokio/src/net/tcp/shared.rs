@@ -185,8 +185,11 @@ impl TcpStream {
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
         match &self.0 {
             Inner::Real(stream) => shutdown_real(stream),
-            // As std does, a connection that is over already is no error here.
-            Inner::Sim(stream) => stream.shutdown_write(),
+            // As tokio does, a connection that is over already is no error here.
+            Inner::Sim(stream) => match stream.shutdown_write() {
+                Err(e) if e.raw_os_error() == Some(107) => Ok(()),
+                done => done,
+            },
         }
     }
 }
@@ -204,7 +207,10 @@ fn shutdown_real(stream: &real::TcpStream) -> io::Result<()> {
 }
 
 /// Writes buffers one after the other until one does not fit.
-fn gather(bufs: &[io::IoSlice<'_>], mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<usize> {
+pub(in crate::net) fn gather(
+    bufs: &[io::IoSlice<'_>],
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
     let mut total = 0;
     for buf in bufs.iter().filter(|b| !b.is_empty()) {
         match write(buf) {
