@@ -54,6 +54,11 @@ pub(crate) fn switch(node: NodeId, boot: Incarnation) {
     });
 }
 
+/// The libraries that this run used and whose state its nodes share: what is deterministic and not causally stable.
+pub(crate) fn shared_and_used() -> Vec<&'static str> {
+    LOCALS.with_borrow(|locals| locals.as_ref().map_or_else(Vec::new, |locals| locals.libraries.shared_and_used()))
+}
+
 impl NodeLocals {
     /// `boot` is not the one that is in place already.
     fn switch(&mut self, node: usize, boot: Incarnation) {

@@ -119,7 +119,12 @@ where
             "the seed, the scenario or the code has changed, or the key is misspelt",
         ));
     }
-    Ok(record::record(name, &request, &sim, report))
+    let mut record = record::record(name, &request, &sim, report);
+    // A run that is not causally stable for them says so.
+    for library in node_locals::shared_and_used() {
+        record.counters.insert(format!("shared by nodes: {library}"), 1);
+    }
+    Ok(record)
 }
 
 /// Watches this thread for a poll that does not end. A platform without a watchdog is outside the sealed tier, of which
