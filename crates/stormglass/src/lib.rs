@@ -11,6 +11,7 @@ mod capture_file;
 mod hooks;
 mod host;
 mod logs;
+mod node_locals;
 mod outcome;
 mod record;
 mod recorder;
