@@ -7,7 +7,6 @@
 
 #![forbid(unsafe_code)]
 
-mod hooks;
 mod host;
 mod logs;
 mod outcome;

@@ -11,13 +11,14 @@ use stormglass_harness::{Refusal, RunRecord, RunRequest, ScenarioDef, TraceError
 use stormglass_kernel as kernel;
 use stormglass_kernel::{Options, Override, Simulation, VirtualTime};
 use stormglass_net::Net;
+use stormglass_program as program;
 use stormglass_sys::{process, seal};
 
+use crate::logs;
 use crate::outcome::IntoOutcome;
 use crate::record;
 use crate::sim::{Sim, TASK_STACK_BYTES};
 use crate::trace_file::{self, TraceWriter};
-use crate::{hooks, logs};
 
 /// Parameters of a run that the runner itself reads; all others belong to the scenario.
 const POLICY: &str = "policy";
@@ -78,7 +79,7 @@ where
     options.overrides = overrides;
     options.limits = limits(&request);
     options.on_poll = Some(process::watchdog::poll_begins);
-    options.on_polled = Some(hooks::leaked);
+    options.on_polled = Some(program::leaked);
     let mut problem = None;
     if let Some(path) = &request.trace_to {
         let (writer, told) = TraceWriter::create(path, name, seed.to_string(), Vec::new())
@@ -99,7 +100,7 @@ where
     let watching = watch(&request)?;
     let report = {
         let _watching = watching;
-        let _sealed = hooks::seal_thread(seed.0);
+        let _sealed = program::seal_thread(seed.0);
         simulation.run(async move { scenario(inside).await.into_verdict() })
     };
     if let Some(problem) = problem.and_then(|told| told.lock().take()) {

@@ -31,7 +31,9 @@ pub mod task;
 pub mod time;
 
 #[cfg(feature = "sim")]
-pub use real_tokio::{io, join, main, pin, sync, task_local, test, try_join};
+pub use real_tokio::{io, join, pin, sync, task_local, try_join};
+#[cfg(feature = "sim")]
+pub use stormglass_macros::{tokio_main as main, tokio_test as test};
 #[cfg(feature = "sim")]
 pub use task::spawn;
 
@@ -41,4 +43,6 @@ pub mod support {
     //! What the macros of this crate expand to.
     pub use crate::macros::branch;
     pub use real_tokio::select;
+    pub use real_tokio::{main as real_main, test as real_test};
+    pub use stormglass_program::{is_to_be_simulated, simulate};
 }
