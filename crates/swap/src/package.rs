@@ -19,25 +19,32 @@ const LINKS: &str = "stormglass-swapped-tokio";
 const BUILD_SCRIPT: &str = r#"//! Every part of the facade is there, and packages that depend on it are told that it stands in for tokio.
 
 fn main() {
-    println!("cargo::rustc-cfg=feature=\"sim\"");
+    println!("cargo::rustc-cfg=simulated");
     println!("cargo::metadata=swapped=1");
     println!("cargo::rerun-if-changed=build.rs");
 }
 "#;
 
-/// Writes both packages under `output` and gives the folder of `tokio`.
-pub(crate) fn write(output: &Path, archive: &Path, version: &str) -> Result<PathBuf, SwapError> {
-    let real = output.join("real-tokio");
+/// Writes both packages, `real-tokio` under `output` and `tokio` under `own`, and gives the folder of `tokio`. It depends
+/// on our own crates in the folder `crates`.
+pub(crate) fn write(
+    output: &Path,
+    own: &Path,
+    crates: &Path,
+    archive: &Path,
+    version: &str,
+) -> Result<PathBuf, SwapError> {
+    let real = output.join(format!("real-tokio-{version}"));
     let manifest = registry::unpack(archive, version, &real)?;
     let manifest: Table = files::parse(&archive.join("Cargo.toml"), &manifest)?;
     let names = feature_names(&manifest);
     files::write(&real.join("Cargo.toml"), real_manifest(manifest).to_string())?;
-    let tokio = output.join("tokio");
+    let tokio = own.join("tokio");
     for (name, text) in crates::facade_source() {
         files::write(&tokio.join(name), text)?;
     }
     files::write(&tokio.join("build.rs"), BUILD_SCRIPT)?;
-    files::write(&tokio.join("Cargo.toml"), swapped_manifest(output, version, names)?.to_string())?;
+    files::write(&tokio.join("Cargo.toml"), swapped_manifest(&real, crates, version, names)?.to_string())?;
     Ok(tokio)
 }
 
@@ -83,13 +90,13 @@ fn feature_names(manifest: &Table) -> BTreeSet<String> {
     names
 }
 
-fn swapped_manifest(output: &Path, version: &str, names: BTreeSet<String>) -> Result<Table, SwapError> {
+fn swapped_manifest(real: &Path, crates: &Path, version: &str, names: BTreeSet<String>) -> Result<Table, SwapError> {
     let text = |value: &str| Value::String(value.to_owned());
-    let mut dependencies = crates::facade_dependencies(&crates::folder(output)?)?;
+    let mut dependencies = crates::facade_dependencies(crates)?;
     let features = REAL_FEATURES.map(text).to_vec();
     let real = Table::from_iter([
         ("package".to_owned(), text("real-tokio")),
-        ("path".to_owned(), text("../real-tokio")),
+        ("path".to_owned(), text(&real.display().to_string())),
         ("features".to_owned(), Value::Array(features)),
     ]);
     dependencies.insert("real_tokio".to_owned(), Value::Table(real));

@@ -23,10 +23,10 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
-    /// Makes the shadow of the workspace at `root` under `output`.
-    pub(crate) fn make(root: &Path, output: &Path) -> Result<Self, SwapError> {
-        let top = output.join(TOP);
-        let shadow = Self { top, mirrored: folders(root)?, output: output.to_owned() };
+    /// Makes the shadow of the workspace at `root` in the folder `own`. What is built in `target` is left out.
+    pub(crate) fn make(root: &Path, target: &Path, own: &Path) -> Result<Self, SwapError> {
+        let top = own.join(TOP);
+        let shadow = Self { top, mirrored: folders(root)?, output: target.to_owned() };
         files::remove_folder(&shadow.top)?;
         for folder in &shadow.mirrored {
             shadow.mirror(folder, folder == root)?;
@@ -40,8 +40,13 @@ impl Shadow {
     }
 
     /// Where the shadow of `path` lies, before it is made.
-    pub(crate) fn place(output: &Path, path: &Path) -> PathBuf {
-        under(&output.join(TOP), path)
+    pub(crate) fn place(own: &Path, path: &Path) -> PathBuf {
+        under(&own.join(TOP), path)
+    }
+
+    /// Where a folder is to be named so that cargo takes it for the one that the project may name too.
+    pub(crate) fn name(&self, path: &Path) -> PathBuf {
+        if self.mirrored.iter().any(|folder| path.starts_with(folder)) { self.of(path) } else { path.to_owned() }
     }
 
     fn mirror(&self, folder: &Path, is_root: bool) -> Result<(), SwapError> {
@@ -68,7 +73,7 @@ impl Shadow {
     }
 }
 
-/// The folder that stands for `/`, under the output.
+/// The folder that stands for `/`, in a project's own.
 const TOP: &str = "shadow";
 
 fn under(top: &Path, path: &Path) -> PathBuf {
@@ -171,8 +176,8 @@ mod tests {
         manifest("beside", "[dependencies]\nfar = { path = \"../deep/down/far\" }\n");
         manifest("deep/down/far", "");
         files::write(&here.join("project/Cargo.lock"), "theirs").unwrap();
-        let output = here.join("project/target/stormglass");
-        let shadow = Shadow::make(&here.join("project"), &output).unwrap();
+        let target = here.join("project/target");
+        let shadow = Shadow::make(&here.join("project"), &target, &target.join("own")).unwrap();
         let at = shadow.of(&here.join("project"));
         assert!(at.join("../beside/src/lib.rs").is_file());
         assert!(shadow.of(&here.join("deep/down/far")).join("src/lib.rs").is_file());

@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use crate::error::SwapError;
 use crate::shadow::Shadow;
-use crate::{files, package, registry, version};
+use crate::{crates, files, package, registry, version};
 
 /// A cargo project: a workspace, and the package in it that the user stands in.
 #[derive(Clone, Debug)]
@@ -55,7 +55,8 @@ pub struct Swap {
     project: Project,
     shadow: Shadow,
     output: PathBuf,
-    config: PathBuf,
+    /// What belongs to this project alone: its shadow, its lock, its configuration.
+    own: PathBuf,
     /// The version of tokio that is stood in for.
     pub version: String,
 }
@@ -69,31 +70,27 @@ impl Swap {
     /// # Errors
     /// The project's tokio is not supported or not at hand, or something cannot be written.
     pub fn prepare(project: &Project, offline: bool) -> Result<Self, SwapError> {
-        let output = project.target.join("stormglass/swap");
-        fs::create_dir_all(&output).map_err(SwapError::file("make", &output))?;
-        let lock = Lock::take(project, &output)?;
-        let shadow = Shadow::make(&project.root, &output)?;
-        let config = output.join("config.toml");
-        let swap = Self { project: project.clone(), shadow, output, config, version: String::new() };
+        // One build for all projects that share a target folder, and a shadow for each.
+        let output = project.target.join("stormglass");
+        let own = output.join("shadows").join(name_of(&project.root));
+        fs::create_dir_all(&own).map_err(SwapError::file("make", &own))?;
+        let lock = Lock::take(project, &own)?;
+        let shadow = Shadow::make(&project.root, &project.target, &own)?;
+        let swap = Self { project: project.clone(), shadow, output, own, version: String::new() };
         lock.place(&swap, offline)?;
-        let version = version::locked_tokio(&swap.output.join(Lock::SEED))?;
+        let version = version::locked_tokio(&swap.own.join(Lock::SEED))?;
         let archive = swap.archive(&version, offline)?;
-        let tokio = package::write(&swap.output, &archive, &version)?;
-        files::write(&swap.config, swap.configuration(&tokio).to_string())?;
+        let crates = swap.shadow.name(&crates::folder(&swap.output)?);
+        let tokio = package::write(&swap.output, &swap.own, &crates, &archive, &version)?;
+        files::write(&swap.own.join(CONFIG), configuration(&tokio).to_string())?;
         Ok(Self { version, ..swap })
-    }
-
-    /// Where the project is built and what was written for it.
-    #[must_use]
-    pub fn output(&self) -> &Path {
-        &self.output
     }
 
     /// A cargo command on the project as it now is. `runner` is what cargo is to call for each binary it would run.
     #[must_use]
     pub fn cargo(&self, subcommand: &str, arguments: &[OsString], runner: Option<&[String]>) -> Command {
         let mut command = self.plain_cargo();
-        command.arg("--config").arg(&self.config);
+        command.arg("--config").arg(self.own.join(CONFIG));
         if let Some(runner) = runner {
             let words = Value::Array(runner.iter().cloned().map(Value::String).collect());
             command.args(["--config", &format!("target.'cfg(all())'.runner = {words}")]);
@@ -142,19 +139,29 @@ impl Swap {
         self.run_plain(&["fetch"], false)?;
         registry::archive(&cargo_home, version).ok_or(missing)
     }
+}
 
-    fn configuration(&self, tokio: &Path) -> Table {
-        let text = |text: String| Value::String(text);
-        let table = |entries: Vec<(&str, Value)>| {
-            Value::Table(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-        };
-        let path = table(vec![("path", text(tokio.display().to_string()))]);
-        let fast = table(vec![("opt-level", Value::Integer(3))]);
-        let packages = table(OPTIMISED.iter().map(|name| (*name, fast.clone())).collect());
-        let profile = table(vec![("dev", table(vec![("package", packages)]))]);
-        let patch = table(vec![("crates-io", table(vec![("tokio", path)]))]);
-        Table::from_iter([("patch".to_owned(), patch), ("profile".to_owned(), profile)])
-    }
+/// The configuration that cargo is given, in the project's own folder.
+const CONFIG: &str = "config.toml";
+
+/// A folder's name for a project: readable, and no other project's.
+fn name_of(root: &Path) -> String {
+    let hash = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
+    let name = root.file_name().unwrap_or_default().to_string_lossy();
+    format!("{name}-{}", &hash[..12])
+}
+
+fn configuration(tokio: &Path) -> Table {
+    let text = |text: String| Value::String(text);
+    let table = |entries: Vec<(&str, Value)>| {
+        Value::Table(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    };
+    let path = table(vec![("path", text(tokio.display().to_string()))]);
+    let fast = table(vec![("opt-level", Value::Integer(3))]);
+    let packages = table(OPTIMISED.iter().map(|name| (*name, fast.clone())).collect());
+    let profile = table(vec![("dev", table(vec![("package", packages)]))]);
+    let patch = table(vec![("crates-io", table(vec![("tokio", path)]))]);
+    Table::from_iter([("patch".to_owned(), patch), ("profile".to_owned(), profile)])
 }
 
 /// The shadow's lock file: begun from the project's, kept from run to run while that stays the same.
@@ -168,12 +175,12 @@ impl Lock {
     /// The project's lock as it was when the shadow's was begun.
     const SEED: &str = "Cargo.lock.seed";
 
-    fn take(project: &Project, output: &Path) -> Result<Self, SwapError> {
+    fn take(project: &Project, own: &Path) -> Result<Self, SwapError> {
         let path = project.root.join("Cargo.lock");
         let theirs = path.is_file().then(|| files::text(&path)).transpose()?;
-        let seed = output.join(Self::SEED);
+        let seed = own.join(Self::SEED);
         let same = theirs.is_some() && fs::read_to_string(&seed).ok() == theirs;
-        let top = Shadow::place(output, &project.root);
+        let top = Shadow::place(own, &project.root);
         let kept = if same { fs::read_to_string(top.join("Cargo.lock")).ok() } else { None };
         Ok(Self { seed, theirs, kept })
     }

@@ -10,34 +10,34 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(not(feature = "sim"))]
+#[cfg(not(simulated))]
 pub use real_tokio::*;
 
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 mod budget;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod fs;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 mod macros;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod net;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod runtime;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod signal;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod task;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod time;
 
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub use real_tokio::{io, join, pin, sync, task_local, try_join};
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub use stormglass_macros::{tokio_main as main, tokio_test as test};
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub use task::spawn;
 
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 #[doc(hidden)]
 pub mod support {
     //! What the macros of this crate expand to.
