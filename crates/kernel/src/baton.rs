@@ -78,6 +78,20 @@ pub fn run_on_thread<R: Send + 'static>(
     NodeThread { start: Some(Start { spawn, program: Box::new(program) }), running: None }
 }
 
+/// Runs `program` on a thread of the current node, started as this simulation starts them. Nothing runs before the first
+/// poll, on the simulation's thread.
+pub fn run_blocking<R: Send + 'static>(program: impl FnOnce() -> R + Send + 'static) -> impl Future<Output = R> + Send {
+    let spawn: SpawnThread = |f| match universe::try_with(|u| u.spawn_thread) {
+        Some(spawn) => spawn(f),
+        None => plain_thread(f),
+    };
+    NodeThread { start: Some(Start { spawn, program: Box::new(program) }), running: None }
+}
+
+pub(crate) fn plain_thread(f: Box<dyn FnOnce() + Send>) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().spawn(f)
+}
+
 impl<R: Send + 'static> Future for NodeThread<R> {
     type Output = R;
 

@@ -133,6 +133,8 @@ struct Entry {
     body: Option<Pin<Box<dyn Body>>>,
     waker: Waker,
     export: Option<Export>,
+    /// It was spawned on a thread of a node, where its handle probably is.
+    away: bool,
 }
 
 #[derive(Default)]
@@ -171,14 +173,15 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
     BODIES.with_borrow(|b| b.programs.get(node.index()).cloned().flatten())
 }
 
-pub(crate) fn place(task: TaskRef, body: Pin<Box<dyn Body>>, export: Option<Export>, shared: &Arc<Shared>) {
+pub(crate) fn place(task: TaskRef, body: Pin<Box<dyn Body>>, export: Option<Export>, away: bool, shared: &Arc<Shared>) {
     let waker = Waker::from(Arc::new(TaskWaker { shared: Arc::clone(shared), task }));
     let old = BODIES.with_borrow_mut(|b| {
         let slot = task.slot as usize;
         while b.entries.len() <= slot {
-            b.entries.push(Entry { generation: 0, body: None, waker: Waker::noop().clone(), export: None });
+            let waker = Waker::noop().clone();
+            b.entries.push(Entry { generation: 0, body: None, waker, export: None, away: false });
         }
-        let entry = Entry { generation: task.generation, body: Some(body), waker, export };
+        let entry = Entry { generation: task.generation, body: Some(body), waker, export, away };
         std::mem::replace(&mut b.entries[slot], entry)
     });
     drop(old);
@@ -264,6 +267,13 @@ pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskErr
     let output = body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
     drop((body, waker));
     output
+}
+
+/// Takes the output of a task that has ended and was spawned on a thread of a node: it is to be there when that thread
+/// sees that the task has ended.
+pub(crate) fn export_if_away(task: TaskRef) -> Option<Box<dyn Any + Send>> {
+    let away = BODIES.with_borrow(|b| b.entries.get(task.slot as usize).is_some_and(|e| e.away));
+    if away { export_output(task) } else { None }
 }
 
 /// Takes the output of an ended task for another thread.

@@ -1,5 +1,6 @@
 //! Spawning tasks and waiting for them.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -16,8 +17,15 @@ use crate::universe::{self, Universe};
 /// Waits for a task's output. Dropping it detaches the task.
 pub struct JoinHandle<T> {
     handle: AbortHandle,
+    take: TakeOutput<T>,
     /// As `Send` and `Sync` as the output's mutex would be: the rule of tokio's own handle.
     output: PhantomData<Mutex<T>>,
+}
+
+/// How the output of a task is fetched: `T` is known to be `'static` where the task is made, and only there.
+struct TakeOutput<T> {
+    here: fn(TaskRef) -> Option<Result<T, TaskError>>,
+    elsewhere: fn(Box<dyn Any + Send>) -> Option<Result<T, TaskError>>,
 }
 
 /// Aborts a task, or asks about it, without waiting for it.
@@ -37,6 +45,15 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    /// A handle of a task that was never started: it is cancelled.
+    #[must_use]
+    pub fn cancelled() -> Self
+    where
+        T: 'static,
+    {
+        universe::with(|u| handle_of(u, None))
+    }
+
     /// The handle without the output.
     #[must_use]
     pub fn abort_handle(&self) -> AbortHandle {
@@ -129,18 +146,22 @@ where
         (task, handle_of(u, task), Arc::clone(&u.shared))
     });
     if let Some(task) = task {
-        exec::place(task, exec::body(future), export, &shared);
+        exec::place(task, exec::body(future), export, false, &shared);
     }
     handle
 }
 
-fn handle_of<T>(universe: &Universe, task: Option<TaskRef>) -> JoinHandle<T> {
+fn handle_of<T: 'static>(universe: &Universe, task: Option<TaskRef>) -> JoinHandle<T> {
     let key = task.and_then(|t| universe.kernel.tasks.get(t)).map_or(TaskKey(0), |t| t.key);
     let handle = AbortHandle { generation: universe.generation(), task: task.unwrap_or(TaskRef::NONE), key };
-    JoinHandle { handle, output: PhantomData }
+    let take = TakeOutput {
+        here: exec::take_output::<T>,
+        elsewhere: |any| any.downcast::<Result<T, TaskError>>().ok().map(|output| *output),
+    };
+    JoinHandle { handle, take, output: PhantomData }
 }
 
-impl<T: 'static> Future for JoinHandle<T> {
+impl<T> Future for JoinHandle<T> {
     type Output = Result<T, TaskError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -163,7 +184,12 @@ impl<T: 'static> Future for JoinHandle<T> {
         }
         // Ended, never started, or of a simulation that is over: the output is here, or there will be none.
         if home || self.handle.task == TaskRef::NONE {
-            let output = if home { exec::take_output(self.handle.task) } else { None };
+            let output = if home { (self.take.here)(self.handle.task) } else { None };
+            // It may have been made ready for a thread of a node that has given the handle away since.
+            let output = output.or_else(|| {
+                let exported = self.handle.with(|u, task| u.exported.remove(&task));
+                exported.flatten().flatten().and_then(self.take.elsewhere)
+            });
             return Poll::Ready(output.unwrap_or(Err(TaskError::Cancelled)));
         }
         // A thread of a node: the simulation's own thread has the output and must be asked for it.
@@ -177,8 +203,8 @@ impl<T: 'static> Future for JoinHandle<T> {
         match answer {
             Some(Poll::Pending) => Poll::Pending,
             Some(Poll::Ready(output)) => {
-                let output = output.and_then(|any| any.downcast::<Result<T, TaskError>>().ok());
-                Poll::Ready(output.map_or(Err(TaskError::Cancelled), |output| *output))
+                let output = output.and_then(self.take.elsewhere);
+                Poll::Ready(output.unwrap_or(Err(TaskError::Cancelled)))
             }
             None => Poll::Ready(Err(TaskError::Cancelled)),
         }
@@ -188,14 +214,16 @@ impl<T: 'static> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let forget = self.handle.with(|u, task| {
-            let Some(record) = u.kernel.tasks.get_mut(task) else { return false };
+            let exported = u.exported.remove(&task).flatten();
+            let Some(record) = u.kernel.tasks.get_mut(task) else { return (false, exported) };
             record.handle_alive = false;
             let done = record.state == TaskState::Done;
             let joiner = if done { u.kernel.tasks.remove(task) } else { record.joiner.take() };
             u.kernel.chores.discards.extend(joiner);
-            done
+            (done, exported)
         });
-        if forget == Some(true) {
+        // An output that nobody takes is dropped where user code may run.
+        if forget.is_some_and(|(done, _)| done) {
             exec::forget(self.handle.task);
         }
     }

@@ -41,6 +41,21 @@ pub(crate) struct Current {
     pub(crate) waker: WakerIdentity,
 }
 
+/// What the kernel keeps in memory: for tests of what short tasks and dropped timers leave behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Footprint {
+    /// Tasks that are alive, or ended and still waited for.
+    pub tasks: usize,
+    /// Slots for tasks, free ones included: the most that ever lived at once.
+    pub task_slots: usize,
+    /// Slots for timers, free ones included.
+    pub timer_slots: usize,
+    /// Entries in the heaps of timers, stale ones included.
+    pub timer_entries: usize,
+    /// Events in the queue.
+    pub events: usize,
+}
+
 /// What the loop must do while nothing is borrowed.
 #[derive(Debug, Default)]
 pub(crate) struct Chores {
@@ -142,6 +157,39 @@ impl Kernel {
     #[must_use]
     pub fn is_effective(&self) -> bool {
         self.current.as_ref().is_none_or(|c| c.effective)
+    }
+
+    /// The stable key of the task that is being polled; `None` outside one.
+    #[must_use]
+    pub fn polled_task_key(&self) -> Option<TaskKey> {
+        self.tasks.get(self.current.as_ref()?.task).map(|t| t.key)
+    }
+
+    /// The next of the numbers that the current node hands to its program: for ids that a program can see.
+    pub fn next_number(&mut self) -> u64 {
+        let node = self.current_node();
+        let numbers = &mut self.nodes[node.index()].numbers;
+        *numbers += 1;
+        *numbers
+    }
+
+    /// What the kernel keeps in memory for tasks and timers.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let timers: Vec<_> = self.nodes.iter().map(|n| n.timers.footprint()).collect();
+        Footprint {
+            tasks: self.tasks.live(),
+            task_slots: self.tasks.slots(),
+            timer_slots: timers.iter().map(|t| t.0).sum(),
+            timer_entries: timers.iter().map(|t| t.1).sum(),
+            events: self.queue.len(),
+        }
+    }
+
+    /// How many tasks of `node` have not ended.
+    #[must_use]
+    pub fn task_count(&self, node: NodeId) -> usize {
+        self.tasks.of_node(node).len()
     }
 
     /// How many polls there have been: tells one poll from another.
@@ -419,7 +467,8 @@ impl Kernel {
 
     // ---- timers -------------------------------------------------------------------------------------------------
 
-    /// A timer that fires when the current node's monotonic clock shows `deadline_ns`.
+    /// A timer that fires when the current node's timer clock shows `deadline_ns`. That clock is the monotonic one, unless
+    /// the program has paused or advanced it.
     pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
         let id = self.current_node();
         let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
@@ -459,19 +508,20 @@ impl Kernel {
 
     /// Sees to it that an event stands in the queue for the node's earliest timer.
     pub(crate) fn arm(&mut self, id: NodeId) {
+        let now = self.now;
         let node = &mut self.nodes[id.index()];
         let Some(deadline_ns) = node.timers.next_deadline() else { return };
-        let at = node.monotonic.when_ns(deadline_ns).max(self.now);
+        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
         if node.timer_at.is_none_or(|armed| at < armed) {
             node.timer_at = Some(at);
             self.push(at, id, What::Timer);
         }
     }
 
-    /// A time on the current node's monotonic clock, `delay` from now.
+    /// A time on the current node's timer clock, `delay` from now.
     #[must_use]
     pub fn deadline_after(&self, delay: Duration) -> u64 {
-        let now = self.peek_monotonic_ns(self.current_node());
+        let now = self.peek_timer_clock_ns();
         now.saturating_add(crate::time::saturating_nanos(delay))
     }
 }

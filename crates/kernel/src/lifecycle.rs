@@ -1,16 +1,13 @@
 //! The life of a node: boot, pause, resume, signals, crash, power loss, exit.
 
-use std::task::Waker;
-
 use crate::ids::NodeId;
 use crate::kernel::Kernel;
 use crate::node::{Down, Node, NodeState};
+use crate::signals::Signals;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
+use crate::timer_clock::TimerClock;
 use crate::trace::Kind;
-
-/// SIGTERM's number on Linux.
-pub const SIGTERM: u64 = 15;
 
 impl Kernel {
     /// Boots `node`: its program starts at the loop's next step. Says whether it was down.
@@ -23,8 +20,9 @@ impl Kernel {
         record.incarnation.0 += 1;
         record.roots = 0;
         record.busy_until = self.now;
-        record.terminations = 0;
-        record.handles_term = false;
+        record.timer_clock = TimerClock::default();
+        record.numbers = 0;
+        record.signals = Signals::default();
         let incarnation = record.incarnation.0;
         self.transitions.push((node, None));
         self.chores.boots.push(node);
@@ -52,7 +50,7 @@ impl Kernel {
         record.timer_at = None;
         let outbox = std::mem::take(&mut record.outbox);
         let timers = record.timers.clear();
-        let signals = std::mem::take(&mut record.signal_waiters);
+        let signals = record.signals.take_waiters();
         let incarnation = record.incarnation.0;
         self.chores.discards.extend(signals);
         timers.into_iter().for_each(|sleeper| self.forget(sleeper));
@@ -107,49 +105,6 @@ impl Kernel {
         self.trace_on(node, Kind::PAUSE, 0, 0);
         self.see_to_run(node);
         true
-    }
-
-    /// Sends SIGTERM to a node. Without a handler the program ends at once, as by default. Says whether it was up.
-    pub fn terminate(&mut self, node: NodeId) -> bool {
-        if node == NodeId::DRIVER || !self.nodes[node.index()].is_up() {
-            return false;
-        }
-        self.trace_on(node, Kind::SIGNAL, SIGTERM, 0);
-        let record = &mut self.nodes[node.index()];
-        if record.handles_term {
-            record.terminations += 1;
-            let waiters = std::mem::take(&mut record.signal_waiters);
-            self.chores.wakes.extend(waiters);
-        } else {
-            self.take_down(node, Down::Exit);
-        }
-        true
-    }
-
-    /// Installs a handler for SIGTERM on the current node, if it is to be one. Gives the number of signals before it.
-    pub fn handle_termination_if(&mut self, is_termination: bool) -> Option<u64> {
-        is_termination.then(|| self.handle_termination())
-    }
-
-    fn handle_termination(&mut self) -> u64 {
-        let node = self.current_node();
-        let record = &mut self.nodes[node.index()];
-        record.handles_term = true;
-        record.terminations
-    }
-
-    /// Whether more than `seen` SIGTERMs have reached the current node; if not, `waker` is woken by the next. Gives the
-    /// number so far.
-    pub fn poll_termination(&mut self, seen: u64, waker: &Waker) -> Option<u64> {
-        let node = self.current_node();
-        let record = &mut self.nodes[node.index()];
-        if record.terminations > seen {
-            return Some(record.terminations);
-        }
-        if !record.signal_waiters.iter().any(|w| w.will_wake(waker)) {
-            record.signal_waiters.push(waker.clone());
-        }
-        None
     }
 
     /// Makes a node's processor slower: `thousandths` of the normal cost of each poll, at least 1.

@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::clock::Clock;
 use crate::decide::Site;
 use crate::ids::{Incarnation, NodeId, TaskRef};
+use crate::signals::Signals;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
+use crate::timer_clock::TimerClock;
 use crate::timers::Timers;
 
 /// Where a node is in its life.
@@ -70,9 +71,11 @@ pub struct Node {
     pub(crate) polls: u64,
     pub(crate) main: TaskRef,
     pub(crate) panics_allowed: bool,
-    pub(crate) terminations: u64,
-    pub(crate) handles_term: bool,
-    pub(crate) signal_waiters: Vec<Waker>,
+    /// What tokio's clock is to the monotonic one.
+    pub(crate) timer_clock: TimerClock,
+    /// Numbers that the node's programs were handed.
+    pub(crate) numbers: u64,
+    pub(crate) signals: Signals,
 }
 
 impl Node {
@@ -100,9 +103,9 @@ impl Node {
             polls: 0,
             main: TaskRef::NONE,
             panics_allowed: false,
-            terminations: 0,
-            handles_term: false,
-            signal_waiters: Vec::new(),
+            timer_clock: TimerClock::default(),
+            numbers: 0,
+            signals: Signals::default(),
         }
     }
 

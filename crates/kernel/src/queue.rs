@@ -85,6 +85,10 @@ impl Queue {
         self.heap.pop()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     #[inline]
     pub(crate) fn next_at(&self) -> Option<VirtualTime> {
         self.heap.peek().map(|e| e.at)

@@ -244,9 +244,18 @@ impl Runner<'_> {
                 }
                 Step::Stop => return,
             };
+            let exported = match &polled {
+                Some((task, Polled::Ended | Polled::Panicked(_))) => Some(*task).zip(exec::export_if_away(*task)),
+                _ => None,
+            };
             let leak = self.on_polled.and_then(|ask| ask());
             let foreign = self.foreign.load(Ordering::Relaxed);
             let next = universe::with_loop(|u| {
+                if let Some((task, output)) = exported
+                    && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
+                {
+                    u.exported.insert(task, Some(output));
+                }
                 let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
                 if let Some(leak) = leak {
                     u.kernel.fail(leak);
@@ -278,7 +287,7 @@ impl Runner<'_> {
             let Some((chores, incoming, wanted, shared)) = chores else { return };
             let Chores { wakes, discards, dropped, boots, calls } = chores;
             for (task, body) in incoming {
-                exec::place(task, body.body, Some(body.export), &shared);
+                exec::place(task, body.body, Some(body.export), true, &shared);
             }
             for (task, waker) in wanted {
                 let output = exec::export_output(task);
@@ -368,6 +377,17 @@ impl Runner<'_> {
             }
         })
     }
+}
+
+/// Reports a panic that something within a task has caught, as if it had ended the task: it fails the run, unless panics
+/// of this node are declared.
+pub fn report_panic(payload: &(dyn std::any::Any + Send)) {
+    let message = exec::panic_message(payload);
+    universe::try_with(|u| {
+        let node = u.kernel.current_node();
+        let task = u.kernel.current_task_key().to_string();
+        u.panicked(node, task, message);
+    });
 }
 
 thread_local! {
@@ -616,11 +636,22 @@ impl Universe {
 
     fn fire_timers(&mut self, id: NodeId, at: VirtualTime) {
         let kernel = &mut self.kernel;
-        if kernel.nodes[id.index()].timer_at != Some(at) {
+        let node = &mut kernel.nodes[id.index()];
+        if node.timer_at != Some(at) {
             return;
         }
-        kernel.nodes[id.index()].timer_at = None;
-        let now_ns = kernel.nodes[id.index()].monotonic.read_ns(at);
+        node.timer_at = None;
+        if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
+            // A paused clock moves on only when the program has nothing to do.
+            let later = node.busy_until.max(at.after_nanos(1));
+            node.timer_at = Some(later);
+            kernel.push(later, id, What::Timer);
+            return;
+        }
+        if let Some(deadline_ns) = node.timers.next_deadline() {
+            node.timer_clock.jump_to(at, deadline_ns);
+        }
+        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
         while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
             kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
             kernel.wake_up(sleeper);
@@ -648,7 +679,7 @@ impl Universe {
                     match task.wait {
                         Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
                         Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.monotonic.when_ns(deadline_ns))
+                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
                         }
                         Wait::Resource { what, id } => self.describe(what, id),
                         Wait::Signal => "a signal".to_owned(),

@@ -150,4 +150,8 @@ impl Tasks {
     pub(crate) fn live(&self) -> usize {
         self.live
     }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.len()
+    }
 }

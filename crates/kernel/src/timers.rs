@@ -165,8 +165,7 @@ impl Timers {
     }
 
     /// Slots and heap entries in memory.
-    #[cfg(test)]
-    fn footprint(&self) -> (usize, usize) {
+    pub(crate) fn footprint(&self) -> (usize, usize) {
         (self.slots.len(), self.heap.len())
     }
 }

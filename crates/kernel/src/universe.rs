@@ -22,6 +22,10 @@ pub struct Universe {
     pub kernel: Kernel,
     worlds: Worlds,
     pub(crate) shared: Arc<Shared>,
+    /// Starts the threads of nodes.
+    pub(crate) spawn_thread: crate::baton::SpawnThread,
+    /// What std's clock shows, or would show, where the node clocks show zero.
+    pub(crate) std_zero: Option<std::time::Instant>,
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
     pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
     /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
@@ -63,6 +67,8 @@ impl Universe {
             kernel: kernel(),
             worlds: Worlds::default(),
             shared: Arc::new(shared),
+            spawn_thread: crate::baton::plain_thread,
+            std_zero: None,
             incoming: Vec::new(),
             wanted: Vec::new(),
             exported: std::collections::BTreeMap::new(),
@@ -80,6 +86,22 @@ impl Universe {
         let world = self.worlds.0[W::ID.0 as usize].as_deref_mut()?;
         let world = (world as &mut dyn Any).downcast_mut()?;
         Some((world, &mut self.kernel))
+    }
+
+    /// Sets how threads of nodes are started; a plain thread of std unless set. A sealed simulation has sealed threads.
+    pub fn set_thread_spawner(&mut self, spawn: crate::baton::SpawnThread) {
+        self.spawn_thread = spawn;
+    }
+
+    /// The instant of std at which a node's clock shows zero, once somebody has found it out: one for all threads.
+    #[must_use]
+    pub fn std_zero(&self) -> Option<std::time::Instant> {
+        self.std_zero
+    }
+
+    /// Notes [`Universe::std_zero`]. The first one counts.
+    pub fn set_std_zero(&mut self, zero: std::time::Instant) -> std::time::Instant {
+        *self.std_zero.get_or_insert(zero)
     }
 
     /// Which simulation of this process it is.

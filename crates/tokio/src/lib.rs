@@ -5,44 +5,51 @@
 //! thread: if so it is simulated, otherwise it is the real tokio, so that one binary runs a service in a simulation and
 //! on real sockets.
 //!
-//! `sync`, `io` and most macros are tokio's own. Not here: the worlds themselves, which are in `stormglass-net` and
-//! `stormglass-disk`.
+//! `sync`, most of `io` and most macros are tokio's own. Not here: the worlds themselves, which are in `stormglass-net`
+//! and `stormglass-disk`; and what tokio has only under `--cfg tokio_unstable`.
 
 #![forbid(unsafe_code)]
+// `tokio_unstable` is tokio's name for what this crate refuses.
+#![allow(unexpected_cfgs)]
 
 #[cfg(not(simulated))]
 pub use real_tokio::*;
 
-#[cfg(simulated)]
-mod budget;
+#[cfg(all(simulated, tokio_unstable))]
+compile_error!("simulated tokio has no part of what tokio has under `--cfg tokio_unstable`: build without that flag");
+
 #[cfg(simulated)]
 pub mod fs;
 #[cfg(simulated)]
-mod macros;
+pub mod io;
+#[cfg(simulated)]
+#[doc(hidden)]
+pub mod macros;
 #[cfg(simulated)]
 pub mod net;
+#[cfg(simulated)]
+pub mod process;
 #[cfg(simulated)]
 pub mod runtime;
 #[cfg(simulated)]
 pub mod signal;
+#[cfg(simulated)]
+#[doc(hidden)]
+pub mod support;
 #[cfg(simulated)]
 pub mod task;
 #[cfg(simulated)]
 pub mod time;
 
 #[cfg(simulated)]
-pub use real_tokio::{io, join, pin, sync, task_local, try_join};
+mod budget {
+    //! The cooperative budget, for operations that say afterwards whether they had to wait.
+    pub(crate) use crate::task::coop::{made_no_progress, poll_take as poll_proceed};
+}
+
+#[cfg(simulated)]
+pub use real_tokio::{join, pin, stream, sync, task_local, try_join};
 #[cfg(simulated)]
 pub use stormglass_macros::{tokio_main as main, tokio_test as test};
 #[cfg(simulated)]
 pub use task::spawn;
-
-#[cfg(simulated)]
-#[doc(hidden)]
-pub mod support {
-    //! What the macros of this crate expand to.
-    pub use crate::macros::branch;
-    pub use real_tokio::select;
-    pub use real_tokio::{main as real_main, test as real_test};
-    pub use stormglass_program::{is_to_be_simulated, simulate};
-}

@@ -1,6 +1,8 @@
 //! `select!` with a starting branch that is a keyed decision of the task, where tokio draws from one generator per
 //! thread, which all nodes of a simulation would share.
 
+pub use real_tokio::macros::support;
+
 /// Waits for the first of several branches, as `tokio::select!` does.
 #[macro_export]
 macro_rules! select {
@@ -22,6 +24,6 @@ pub fn branch(count: u32) -> u32 {
     });
     match drawn {
         Some(bits) => ((u64::from(bits) * u64::from(count)) >> 32) as u32,
-        None => real_tokio::macros::support::thread_rng_n(count),
+        None => support::thread_rng_n(count),
     }
 }

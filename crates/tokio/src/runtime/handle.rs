@@ -1,50 +1,60 @@
 //! `tokio::runtime::Handle`.
 
-use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use real_tokio::runtime as real;
+use real_tokio::runtime::RuntimeFlavor;
+
+use super::context::{self, Entered, Scope};
+use super::{Id, RuntimeMetrics};
 use crate::task::JoinHandle;
 
-/// As `tokio::runtime::Handle`.
+pub use real_tokio::runtime::TryCurrentError;
+
+/// A runtime to spawn on, as `tokio::runtime::Handle`.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    /// `None` in a simulation, where the runtime is the current node.
-    real: Option<real_tokio::runtime::Handle>,
+    kind: Kind,
 }
 
-/// There is no runtime here.
-#[derive(Debug)]
-pub struct TryCurrentError {
-    real: real_tokio::runtime::TryCurrentError,
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Real(real::Handle),
+    Simulated(Scope),
 }
 
-impl fmt::Display for TryCurrentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.real.fmt(f)
-    }
-}
-
-impl std::error::Error for TryCurrentError {}
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
 
 /// Keeps a runtime current.
 #[derive(Debug)]
+#[must_use = "Creating and dropping a guard does nothing"]
 pub struct EnterGuard<'a> {
-    _real: Option<real_tokio::runtime::EnterGuard<'a>>,
+    _kind: Guard<'a>,
+    /// The current runtime belongs to a thread; the guard may be looked at from any.
+    stays: PhantomData<std::sync::MutexGuard<'a, ()>>,
 }
 
-impl<'a> EnterGuard<'a> {
-    pub(super) fn of(real: Option<real_tokio::runtime::EnterGuard<'a>>) -> Self {
-        Self { _real: real }
-    }
+#[derive(Debug)]
+#[expect(dead_code, reason = "guards are kept to be dropped")]
+enum Guard<'a> {
+    Real(real::EnterGuard<'a>),
+    Simulated(Entered),
 }
 
 impl Handle {
-    pub(super) fn real(handle: real_tokio::runtime::Handle) -> Self {
-        Self { real: Some(handle) }
+    pub(crate) fn real(handle: real::Handle) -> Self {
+        Self { kind: Kind::Real(handle) }
     }
 
-    pub(super) fn simulated() -> Self {
-        Self { real: None }
+    pub(crate) fn simulated(scope: Scope) -> Self {
+        Self { kind: Kind::Simulated(scope) }
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// The current runtime.
@@ -54,10 +64,10 @@ impl Handle {
     #[must_use]
     #[track_caller]
     pub fn current() -> Self {
-        if stormglass_kernel::is_current() {
-            return Self::simulated();
+        match context::current() {
+            Some(scope) => Self::simulated(scope),
+            None => Self::real(real::Handle::current()),
         }
-        Self::real(real_tokio::runtime::Handle::current())
     }
 
     /// The current runtime.
@@ -65,16 +75,19 @@ impl Handle {
     /// # Errors
     /// When there is none.
     pub fn try_current() -> Result<Self, TryCurrentError> {
-        if stormglass_kernel::is_current() {
-            return Ok(Self::simulated());
+        match context::current() {
+            Some(scope) => Ok(Self::simulated(scope)),
+            None => real::Handle::try_current().map(Self::real),
         }
-        real_tokio::runtime::Handle::try_current().map(Self::real).map_err(|real| TryCurrentError { real })
     }
 
     /// Makes this runtime current until the guard is dropped.
-    #[must_use]
     pub fn enter(&self) -> EnterGuard<'_> {
-        EnterGuard::of(self.real.as_ref().map(real_tokio::runtime::Handle::enter))
+        let kind = match &self.kind {
+            Kind::Real(real) => Guard::Real(real.enter()),
+            Kind::Simulated(scope) => Guard::Simulated(context::enter(scope.clone())),
+        };
+        EnterGuard { _kind: kind, stays: PhantomData }
     }
 
     /// Spawns a task.
@@ -84,22 +97,22 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match &self.real {
-            Some(real) => JoinHandle::real(real.spawn(future)),
-            None => crate::task::spawn(future),
+        match &self.kind {
+            Kind::Real(real) => JoinHandle::real(real.spawn(future)),
+            Kind::Simulated(scope) => crate::task::spawn_in(scope, future),
         }
     }
 
-    /// Runs blocking code.
+    /// Runs blocking code on a thread of its own.
     #[track_caller]
-    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    pub fn spawn_blocking<F, R>(&self, func: F) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        match &self.real {
-            Some(real) => JoinHandle::real(real.spawn_blocking(f)),
-            None => crate::task::spawn_blocking(f),
+        match &self.kind {
+            Kind::Real(real) => JoinHandle::real(real.spawn_blocking(func)),
+            Kind::Simulated(scope) => crate::task::spawn_blocking_in(scope, func),
         }
     }
 
@@ -109,9 +122,58 @@ impl Handle {
     /// Inside a task, as tokio's does.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        match &self.real {
-            Some(real) => real.block_on(future),
-            None => stormglass_kernel::block_on(future),
+        match &self.kind {
+            Kind::Real(real) => real.block_on(future),
+            Kind::Simulated(scope) => block_on(scope, future),
         }
     }
+
+    /// Whether the runtime is of one thread or several. A node's own counts as one of several: it may block in place.
+    #[must_use]
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        match &self.kind {
+            Kind::Real(real) => real.runtime_flavor(),
+            Kind::Simulated(Scope::Node) => RuntimeFlavor::MultiThread,
+            Kind::Simulated(Scope::Built(built)) if !built.settings.several => RuntimeFlavor::CurrentThread,
+            Kind::Simulated(Scope::Built(_)) => RuntimeFlavor::MultiThread,
+        }
+    }
+
+    /// The runtime's id; in a simulation a number of its node, 0 apart, which is equal in every run of a seed.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        match &self.kind {
+            Kind::Real(real) => Id::real(real.id()),
+            Kind::Simulated(Scope::Node) => Id::of_node(),
+            Kind::Simulated(Scope::Built(built)) => Id::simulated(built.number),
+        }
+    }
+
+    /// The runtime's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Real(real) => real.name(),
+            Kind::Simulated(Scope::Node) => None,
+            Kind::Simulated(Scope::Built(built)) => built.settings.name.as_deref(),
+        }
+    }
+
+    /// What the runtime counts.
+    #[must_use]
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::of(self.clone())
+    }
+}
+
+/// Runs `future` to its end on this thread of a node, with `scope` as its runtime.
+#[track_caller]
+pub(super) fn block_on<F: Future>(scope: &Scope, future: F) -> F::Output {
+    assert!(
+        !context::is_driving(),
+        "Cannot start a runtime from within a runtime. This happens because a function (like `block_on`) attempted to \
+         block the current thread while the thread is being used to drive asynchronous tasks."
+    );
+    let _entered = context::enter(scope.clone());
+    context::driving(true, || stormglass_kernel::block_on(future))
 }

@@ -21,7 +21,7 @@ enum Reason {
 
 impl JoinError {
     pub(super) fn real(error: real_tokio::task::JoinError) -> Self {
-        let id = Id::Real(error.id());
+        let id = Id::real(error.id());
         Self { reason: Reason::Real(error), id }
     }
 
@@ -87,9 +87,19 @@ impl fmt::Display for JoinError {
         match &self.reason {
             Reason::Real(error) => error.fmt(f),
             Reason::Cancelled => write!(f, "task {} was cancelled", self.id),
-            Reason::Panicked(_) => write!(f, "task {} panicked", self.id),
+            Reason::Panicked(payload) => match text(payload) {
+                Some(text) => write!(f, "task {} panicked with message {text:?}", self.id),
+                None => write!(f, "task {} panicked", self.id),
+            },
         }
     }
+}
+
+/// What a panic said, if it said it in words.
+fn text(payload: &std::sync::Mutex<Box<dyn Any + Send>>) -> Option<String> {
+    let payload = payload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let words = payload.downcast_ref::<String>().cloned();
+    words.or_else(|| payload.downcast_ref::<&'static str>().map(|&s| s.to_owned()))
 }
 
 impl fmt::Debug for JoinError {
@@ -97,7 +107,10 @@ impl fmt::Debug for JoinError {
         match &self.reason {
             Reason::Real(error) => error.fmt(f),
             Reason::Cancelled => write!(f, "JoinError::Cancelled({:?})", self.id),
-            Reason::Panicked(_) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+            Reason::Panicked(payload) => match text(payload) {
+                Some(text) => write!(f, "JoinError::Panic({:?}, {text:?}, ...)", self.id),
+                None => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+            },
         }
     }
 }

@@ -1,26 +1,29 @@
-//! Spawning a task, and the handles that wait for it or abort it.
+//! The handles that wait for a task or abort it.
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use stormglass_kernel as kernel;
 
-use super::JoinError;
-use crate::budget;
+use super::coop::poll_proceed;
+use super::{Id, JoinError};
 
-/// As `tokio::task::JoinHandle`.
+/// Waits for a task's output, as `tokio::task::JoinHandle`. Dropping it detaches the task.
 pub struct JoinHandle<T> {
     inner: Inner<T>,
 }
 
 enum Inner<T> {
     Real(real_tokio::task::JoinHandle<T>),
-    Simulated(kernel::JoinHandle<T>),
+    Simulated(kernel::JoinHandle<T>, Begun),
 }
 
-/// As `tokio::task::AbortHandle`.
+/// Aborts a task, or asks about it, as `tokio::task::AbortHandle`.
 #[derive(Clone)]
 pub struct AbortHandle {
     inner: Abort,
@@ -29,70 +32,50 @@ pub struct AbortHandle {
 #[derive(Clone)]
 enum Abort {
     Real(real_tokio::task::AbortHandle),
-    Simulated(kernel::AbortHandle),
+    Simulated(kernel::AbortHandle, Begun),
 }
 
-/// A task's id. In a simulation it is the task's stable key, equal in every run of a seed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Id {
-    #[doc(hidden)]
-    Real(real_tokio::task::Id),
-    #[doc(hidden)]
-    Simulated(kernel::TaskKey),
-}
+/// Whether blocking code has begun, after which nobody can abort it. `None` for tasks, which can always be aborted.
+pub(super) type Begun = Option<Arc<AtomicBool>>;
 
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Real(id) => id.fmt(f),
-            Self::Simulated(key) => key.fmt(f),
-        }
-    }
-}
-
-impl fmt::Debug for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Id({self})")
-    }
-}
-
-/// Spawns a task: on the current node in a simulation, on the current tokio runtime outside one.
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let inner = if kernel::is_current() {
-        Inner::Simulated(kernel::spawn(future))
-    } else {
-        Inner::Real(real_tokio::spawn(future))
-    };
-    JoinHandle { inner }
-}
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
+impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     pub(crate) fn real(handle: real_tokio::task::JoinHandle<T>) -> Self {
         Self { inner: Inner::Real(handle) }
     }
 
-    /// Cancels the task at its next turn.
+    pub(super) fn simulated(handle: kernel::JoinHandle<T>, begun: Begun) -> Self {
+        Self { inner: Inner::Simulated(handle, begun) }
+    }
+
+    /// Cancels the task at its next turn. Blocking code that has begun goes on.
     pub fn abort(&self) {
-        self.abort_handle().abort();
+        match &self.inner {
+            Inner::Real(handle) => handle.abort(),
+            Inner::Simulated(..) => self.abort_handle().abort(),
+        }
     }
 
     /// Whether the task has ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.abort_handle().is_finished()
+        match &self.inner {
+            Inner::Real(handle) => handle.is_finished(),
+            Inner::Simulated(handle, _) => handle.abort_handle().is_finished(),
+        }
     }
 
     /// A handle that aborts the task and does not wait for it.
-    #[must_use]
+    #[must_use = "abort handles do nothing unless `.abort` is called"]
     pub fn abort_handle(&self) -> AbortHandle {
         let inner = match &self.inner {
             Inner::Real(handle) => Abort::Real(handle.abort_handle()),
-            Inner::Simulated(handle) => Abort::Simulated(handle.abort_handle()),
+            Inner::Simulated(handle, begun) => Abort::Simulated(handle.abort_handle(), begun.clone()),
         };
         AbortHandle { inner }
     }
@@ -100,16 +83,20 @@ impl<T> JoinHandle<T> {
     /// The task's id.
     #[must_use]
     pub fn id(&self) -> Id {
-        self.abort_handle().id()
+        match &self.inner {
+            Inner::Real(handle) => Id::real(handle.id()),
+            Inner::Simulated(handle, _) => Id::simulated(handle.abort_handle().key()),
+        }
     }
 }
 
 impl AbortHandle {
-    /// Cancels the task at its next turn.
+    /// Cancels the task at its next turn. Blocking code that has begun goes on.
     pub fn abort(&self) {
         match &self.inner {
             Abort::Real(handle) => handle.abort(),
-            Abort::Simulated(handle) => handle.abort(),
+            Abort::Simulated(_, Some(begun)) if begun.load(Ordering::Relaxed) => {}
+            Abort::Simulated(handle, _) => handle.abort(),
         }
     }
 
@@ -118,7 +105,7 @@ impl AbortHandle {
     pub fn is_finished(&self) -> bool {
         match &self.inner {
             Abort::Real(handle) => handle.is_finished(),
-            Abort::Simulated(handle) => handle.is_finished(),
+            Abort::Simulated(handle, _) => handle.is_finished(),
         }
     }
 
@@ -126,30 +113,30 @@ impl AbortHandle {
     #[must_use]
     pub fn id(&self) -> Id {
         match &self.inner {
-            Abort::Real(handle) => Id::Real(handle.id()),
-            Abort::Simulated(handle) => Id::Simulated(handle.key()),
+            Abort::Real(handle) => Id::real(handle.id()),
+            Abort::Simulated(handle, _) => Id::simulated(handle.key()),
         }
     }
 }
 
-impl<T> Unpin for JoinHandle<T> {}
-
-impl<T: 'static> Future for JoinHandle<T> {
+impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.get_mut().inner {
             Inner::Real(handle) => Pin::new(handle).poll(cx).map_err(JoinError::real),
-            Inner::Simulated(handle) => {
-                ready!(budget::poll_proceed(cx));
-                let id = Id::Simulated(handle.abort_handle().key());
-                Pin::new(handle).poll(cx).map_err(|error| JoinError::simulated(error, id))
+            Inner::Simulated(handle, _) => {
+                let coop = ready!(poll_proceed(cx));
+                let id = Id::simulated(handle.abort_handle().key());
+                let result = ready!(Pin::new(handle).poll(cx));
+                coop.made_progress();
+                Poll::Ready(result.map_err(|error| JoinError::simulated(error, id)))
             }
         }
     }
 }
 
-impl<T> fmt::Debug for JoinHandle<T> {
+impl<T: fmt::Debug> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle").field("id", &self.id()).finish()
     }

@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::{AbortHandle, Id, JoinError, JoinHandle, spawn, spawn_blocking};
+use super::coop::with_unconstrained;
+use super::{AbortHandle, Id, JoinError, JoinHandle, LocalSet, spawn, spawn_blocking, spawn_local};
+use crate::runtime::Handle;
 
-/// As `tokio::task::JoinSet`.
+/// Tasks that are waited for and aborted together, as `tokio::task::JoinSet`.
 pub struct JoinSet<T> {
     tasks: FuturesUnordered<Member<T>>,
 }
@@ -17,7 +19,7 @@ struct Member<T> {
     handle: JoinHandle<T>,
 }
 
-impl<T: 'static> Future for Member<T> {
+impl<T> Future for Member<T> {
     type Output = (Id, Result<T, JoinError>);
 
     fn poll(self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -90,6 +92,47 @@ impl<T: 'static> JoinSet<T> {
         self.insert(spawn_blocking(f))
     }
 
+    /// Spawns a task of the set on `handle`'s runtime.
+    #[track_caller]
+    pub fn spawn_on<F>(&mut self, task: F, handle: &Handle) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send,
+    {
+        self.insert(handle.spawn(task))
+    }
+
+    /// Spawns a task of the set on the current `LocalSet` or `LocalRuntime`.
+    ///
+    /// # Panics
+    /// Outside both, as tokio's does.
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, task: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(spawn_local(task))
+    }
+
+    /// Spawns a task of the set on `local_set`.
+    #[track_caller]
+    pub fn spawn_local_on<F>(&mut self, task: F, local_set: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(local_set.spawn_local(task))
+    }
+
+    /// Runs blocking code on `handle`'s runtime as a task of the set.
+    #[track_caller]
+    pub fn spawn_blocking_on<F>(&mut self, f: F, handle: &Handle) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send,
+    {
+        self.insert(handle.spawn_blocking(f))
+    }
+
     fn insert(&mut self, handle: JoinHandle<T>) -> AbortHandle {
         let abort = handle.abort_handle();
         self.tasks.push(Member { handle });
@@ -108,7 +151,14 @@ impl<T: 'static> JoinSet<T> {
 
     /// A task that has already ended.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
-        match self.poll_join_next(&mut Context::from_waker(std::task::Waker::noop())) {
+        self.try_join_next_with_id().map(|result| result.map(|(_, value)| value))
+    }
+
+    /// As [`JoinSet::try_join_next`], with the task's id.
+    pub fn try_join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        // What has ended is given whatever is left of the budget, as tokio's does.
+        match with_unconstrained(|| self.poll_join_next_with_id(&mut cx)) {
             Poll::Ready(result) => result,
             Poll::Pending => None,
         }
@@ -144,6 +194,30 @@ impl<T: 'static> JoinSet<T> {
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
+    }
+}
+
+impl<T, F> FromIterator<F> for JoinSet<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    fn from_iter<I: IntoIterator<Item = F>>(iter: I) -> Self {
+        let mut set = Self::new();
+        set.extend(iter);
+        set
+    }
+}
+
+impl<T, F> Extend<F> for JoinSet<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    fn extend<I: IntoIterator<Item = F>>(&mut self, iter: I) {
+        iter.into_iter().for_each(|task| {
+            self.spawn(task);
+        });
     }
 }
 

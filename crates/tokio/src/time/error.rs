@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use real_tokio::time::error::Error;
+
 /// A [`timeout`](super::timeout) ran out before its future was ready.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Elapsed(pub(super) ());

@@ -1,44 +1,44 @@
-//! An instant of the node's monotonic clock.
+//! An instant of the clock that a node's timers follow: its monotonic clock, until the program pauses it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
 use stormglass_kernel::try_with;
 
-/// As `tokio::time::Instant`: in a simulation, what the current node's monotonic clock shows.
+/// As `tokio::time::Instant`: in a simulation, what the current node's clock shows, paused or not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant {
     std: std::time::Instant,
 }
 
-thread_local! {
-    /// The `std` instant at which a simulated clock would have shown zero. Where `std`'s clock is itself the node's (the
-    /// seal is on) this is the clock's own zero, and conversions to and from `std` agree with `std::time::Instant::now`.
-    static ZERO: Cell<Option<std::time::Instant>> = const { Cell::new(None) };
+/// The `std` instant at which a simulated clock would have shown zero. Where `std`'s clock is itself the node's (the seal is
+/// on) this is the clock's own zero, and conversions to and from `std` agree with `std::time::Instant::now`.
+fn zero() -> Option<std::time::Instant> {
+    match try_with(|u| u.std_zero())? {
+        Some(zero) => Some(zero),
+        None => find_zero(),
+    }
 }
 
-fn zero() -> Option<std::time::Instant> {
-    if let Some(zero) = ZERO.get() {
-        return Some(zero);
-    }
-    if !stormglass_kernel::is_current() {
-        return None;
-    }
+#[cold]
+fn find_zero() -> Option<std::time::Instant> {
     let std_now = std::time::Instant::now();
-    let shown = try_with(|u| u.kernel.peek_monotonic_ns(u.kernel.current_node()))?;
-    let zero = std_now.checked_sub(Duration::from_nanos(shown))?;
-    ZERO.set(Some(zero));
-    Some(zero)
+    try_with(|u| {
+        let shown = u.kernel.peek_monotonic_ns(u.kernel.current_node());
+        let zero = std_now.checked_sub(Duration::from_nanos(shown))?;
+        Some(u.set_std_zero(zero))
+    })
+    .flatten()
 }
 
 impl Instant {
     /// The present.
     #[must_use]
     pub fn now() -> Self {
-        let shown = zero().and_then(|zero| {
-            let ns = try_with(|u| u.kernel.read_monotonic_ns())?;
+        let shown = try_with(|u| (u.std_zero(), u.kernel.read_timer_clock_ns()));
+        let shown = shown.and_then(|(zero, ns)| {
+            let zero = zero.or_else(find_zero)?;
             Some(Self { std: zero + Duration::from_nanos(ns) })
         });
         shown.unwrap_or_else(|| Self { std: real_tokio::time::Instant::now().into_std() })
@@ -56,7 +56,7 @@ impl Instant {
         self.std
     }
 
-    /// This instant in nanoseconds of the current node's clock; `None` outside a simulation.
+    /// This instant in nanoseconds of the current node's timer clock; `None` outside a simulation.
     pub(crate) fn as_node_ns(self) -> Option<u64> {
         let since_zero = self.std.saturating_duration_since(zero()?);
         Some(stormglass_kernel::saturating_nanos(since_zero))

@@ -9,7 +9,8 @@ use pin_project_lite::pin_project;
 use stormglass_kernel::{TimerId, Wait, try_with};
 
 use super::Instant;
-use crate::budget;
+use crate::runtime::context;
+use crate::task::coop::poll_proceed;
 
 pin_project! {
     /// As `tokio::time::Sleep`.
@@ -46,8 +47,12 @@ impl Drop for Armed {
 }
 
 /// Waits until `deadline`.
+///
+/// # Panics
+/// Outside a runtime, and in one without time, as tokio's does.
+#[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    let timer = if stormglass_kernel::is_current() {
+    let timer = if is_simulated() {
         Timer::Simulated { armed: Armed { timer: None, elapsed: false } }
     } else {
         Timer::Real { sleep: real_tokio::time::sleep_until(deadline.into_std().into()) }
@@ -55,7 +60,29 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep { deadline, timer }
 }
 
-/// Waits for `duration`, on the current node's monotonic clock.
+/// Whether a timer that is made now is one of a simulation.
+#[track_caller]
+fn is_simulated() -> bool {
+    if !stormglass_kernel::is_current() {
+        return false;
+    }
+    match context::has(|built| built.settings.time) {
+        Some(true) => true,
+        Some(false) => panic!(
+            "A Tokio 1.x context was found, but timers are disabled. Call `enable_time` on the runtime builder to enable \
+             timers."
+        ),
+        None => false,
+    }
+}
+
+/// Waits for `duration`, on the current node's clock.
+///
+/// # Panics
+/// As [`sleep_until`].
+#[track_caller]
+#[doc(alias = "delay_for")]
+#[doc(alias = "wait")]
 pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now().checked_add(duration).unwrap_or_else(Instant::far_future))
 }
@@ -84,11 +111,17 @@ impl Sleep {
             TimerProjection::Real { sleep } => sleep.reset(deadline.into_std().into()),
             TimerProjection::Simulated { armed } => {
                 armed.elapsed = false;
-                let moved = armed.timer.zip(deadline.as_node_ns());
+                let moved = armed.timer.zip(tick_ns(deadline));
                 armed.timer = moved.and_then(|(t, ns)| try_with(|u| u.kernel.reset_timer(t, ns)).flatten());
             }
         }
     }
+}
+
+/// When a timer for `deadline` goes off, in nanoseconds of the current node's timer clock.
+fn tick_ns(deadline: Instant) -> Option<u64> {
+    let deadline_ns = deadline.as_node_ns()?;
+    try_with(|u| u.kernel.timer_tick_ns(deadline_ns))
 }
 
 impl Future for Sleep {
@@ -103,11 +136,11 @@ impl Future for Sleep {
         if armed.elapsed {
             return Poll::Ready(());
         }
-        ready!(budget::poll_proceed(cx));
-        let Some(deadline_ns) = this.deadline.as_node_ns() else { return Poll::Pending };
+        let coop = ready!(poll_proceed(cx));
+        let Some(deadline_ns) = tick_ns(*this.deadline) else { return Poll::Pending };
         let fired = try_with(|u| {
             let kernel = &mut u.kernel;
-            if kernel.peek_monotonic_ns(kernel.current_node()) >= deadline_ns {
+            if kernel.peek_timer_clock_ns() >= deadline_ns {
                 return true;
             }
             kernel.note_wait(Wait::Timer { deadline_ns });
@@ -116,6 +149,7 @@ impl Future for Sleep {
         });
         match fired {
             Some(true) => {
+                coop.made_progress();
                 armed.elapsed = true;
                 if let Some(timer) = armed.timer.take() {
                     try_with(|u| u.kernel.cancel_timer(timer));

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::error::Elapsed;
 use super::{Instant, Sleep, sleep, sleep_until};
+use crate::task::coop;
 
 pin_project! {
     /// As `tokio::time::Timeout`.
@@ -23,11 +24,13 @@ pin_project! {
 }
 
 /// Gives `future` at most `duration`.
+#[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
     Timeout { value: future.into_future(), delay: sleep(duration) }
 }
 
 /// Gives `future` until `deadline`.
+#[track_caller]
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout { value: future.into_future(), delay: sleep_until(deadline) }
 }
@@ -54,9 +57,17 @@ impl<T: Future> Future for Timeout<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let had_budget = coop::has_budget_remaining();
         if let Poll::Ready(value) = this.value.poll(cx) {
             return Poll::Ready(Ok(value));
         }
-        this.delay.poll(cx).map(|()| Err(Elapsed(())))
+        let delay = this.delay;
+        // A future that always uses the budget up must not keep its own deadline from being looked at.
+        let elapsed = if had_budget && !coop::has_budget_remaining() {
+            coop::with_unconstrained(|| delay.poll(cx))
+        } else {
+            delay.poll(cx)
+        };
+        elapsed.map(|()| Err(Elapsed(())))
     }
 }

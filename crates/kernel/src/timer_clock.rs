@@ -1,0 +1,155 @@
+//! The clock that a node's timers follow: its monotonic clock, until the program pauses it.
+//!
+//! tokio lets a test pause its clock, advance it by hand, and resume it; while it is paused and the program has nothing
+//! to do, it jumps to the earliest timer. A paused clock here does the same. So that timers and packets keep their order,
+//! the jump takes as long in virtual time as it is far: a packet that is under way for 1 ms still arrives before a timeout
+//! of 10 ms, at which the program then reads exactly 10 ms.
+
+use crate::clock::Clock;
+use crate::kernel::Kernel;
+use crate::time::VirtualTime;
+
+/// tokio's timers go off at whole milliseconds after its clock's zero, the last part of one rounded up.
+const TICK_NS: u64 = 1_000_000;
+
+/// What the timer clock is to the monotonic clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TimerClock {
+    /// As far ahead of the monotonic clock as it was advanced while it was paused, less what it stood still.
+    Runs { ahead_ns: i64 },
+    /// It shows `shown_ns` since `since`; ticks are counted from `zero_ns`.
+    Paused { shown_ns: u64, since: VirtualTime, zero_ns: u64 },
+}
+
+/// Why the timer clock could not be paused, advanced or resumed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PauseError {
+    /// It is paused already.
+    #[error("time is already frozen")]
+    Paused,
+    /// It runs.
+    #[error("time is not frozen")]
+    Runs,
+}
+
+impl Default for TimerClock {
+    fn default() -> Self {
+        Self::Runs { ahead_ns: 0 }
+    }
+}
+
+impl TimerClock {
+    pub(crate) fn is_paused(&self) -> bool {
+        matches!(self, Self::Paused { .. })
+    }
+
+    #[inline]
+    pub(crate) fn read_ns(&self, monotonic: &Clock, at: VirtualTime) -> u64 {
+        match *self {
+            Self::Runs { ahead_ns } => monotonic.read_ns(at).saturating_add_signed(ahead_ns),
+            Self::Paused { shown_ns, .. } => shown_ns,
+        }
+    }
+
+    /// When the clock will show `ns`, if nobody touches it.
+    #[inline]
+    pub(crate) fn when_ns(&self, monotonic: &Clock, ns: u64) -> VirtualTime {
+        match *self {
+            Self::Runs { ahead_ns: 0 } => monotonic.when_ns(ns),
+            Self::Runs { ahead_ns } => monotonic.when_ns(ns.saturating_add_signed(ahead_ns.saturating_neg())),
+            Self::Paused { shown_ns, since, .. } => since.after_nanos(ns.saturating_sub(shown_ns)),
+        }
+    }
+
+    /// A paused clock jumps to `ns`, and never back; a running one goes its own way.
+    pub(crate) fn jump_to(&mut self, at: VirtualTime, ns: u64) {
+        if let Self::Paused { shown_ns, since, .. } = self {
+            *shown_ns = ns.max(*shown_ns);
+            *since = at;
+        }
+    }
+}
+
+impl Kernel {
+    /// What the current node's timer clock shows, at no cost.
+    #[must_use]
+    pub fn peek_timer_clock_ns(&self) -> u64 {
+        let node = self.node(self.current_node());
+        node.timer_clock.read_ns(&node.monotonic, self.now())
+    }
+
+    /// What the current node's timer clock shows. Costs as [`Kernel::read_monotonic_ns`] does.
+    pub fn read_timer_clock_ns(&mut self) -> u64 {
+        self.read_monotonic_ns();
+        self.peek_timer_clock_ns()
+    }
+
+    /// The instant at which a timer for `deadline_ns` goes off: while the clock is paused the next whole millisecond, as
+    /// tokio's tests expect; otherwise the deadline itself.
+    #[must_use]
+    pub fn timer_tick_ns(&self, deadline_ns: u64) -> u64 {
+        match self.node(self.current_node()).timer_clock {
+            TimerClock::Runs { .. } => deadline_ns,
+            TimerClock::Paused { zero_ns, .. } => {
+                let ticks = deadline_ns.saturating_sub(zero_ns).div_ceil(TICK_NS);
+                zero_ns.saturating_add(ticks.saturating_mul(TICK_NS))
+            }
+        }
+    }
+
+    /// Pauses the current node's timer clock.
+    ///
+    /// # Errors
+    /// When it is paused already.
+    pub fn pause_timer_clock(&mut self) -> Result<(), PauseError> {
+        let shown_ns = self.peek_timer_clock_ns();
+        let since = self.now();
+        self.change_timer_clock(|clock| match clock {
+            TimerClock::Paused { .. } => Err(PauseError::Paused),
+            TimerClock::Runs { .. } => Ok(TimerClock::Paused { shown_ns, since, zero_ns: shown_ns }),
+        })
+    }
+
+    /// Lets the current node's timer clock run on from what it shows.
+    ///
+    /// # Errors
+    /// When it is not paused.
+    pub fn resume_timer_clock(&mut self) -> Result<(), PauseError> {
+        let monotonic = self.peek_monotonic_ns(self.current_node());
+        self.change_timer_clock(|clock| match clock {
+            TimerClock::Runs { .. } => Err(PauseError::Runs),
+            TimerClock::Paused { shown_ns, .. } => {
+                Ok(TimerClock::Runs { ahead_ns: shown_ns.wrapping_sub(monotonic).cast_signed() })
+            }
+        })
+    }
+
+    /// Moves the current node's paused timer clock on by `by_ns`.
+    ///
+    /// # Errors
+    /// When it is not paused.
+    pub fn advance_timer_clock(&mut self, by_ns: u64) -> Result<(), PauseError> {
+        let now = self.now();
+        self.change_timer_clock(|clock| match clock {
+            TimerClock::Runs { .. } => Err(PauseError::Runs),
+            TimerClock::Paused { shown_ns, zero_ns, .. } => {
+                Ok(TimerClock::Paused { shown_ns: shown_ns.saturating_add(by_ns), since: now, zero_ns })
+            }
+        })
+    }
+
+    fn change_timer_clock(
+        &mut self,
+        change: impl FnOnce(TimerClock) -> Result<TimerClock, PauseError>,
+    ) -> Result<(), PauseError> {
+        if !self.is_effective() {
+            return Ok(());
+        }
+        let id = self.current_node();
+        let node = &mut self.nodes[id.index()];
+        node.timer_clock = change(node.timer_clock)?;
+        node.timer_at = None;
+        self.arm(id);
+        Ok(())
+    }
+}
