@@ -27,6 +27,7 @@ mod path;
 mod perform;
 mod request;
 mod setup;
+mod socket_file;
 mod volume;
 mod world;
 
@@ -37,5 +38,6 @@ pub use losses::LossReport;
 pub use operation::{Handle, Misuse, Operation, submit};
 pub use options::{DiskOptions, SECTOR_BYTES};
 pub use path::{NAME_BYTES_MAX, PATH_BYTES_MAX};
+pub use socket_file::SocketFile;
 pub use request::{FileKind, HandleKey, OpenFlags, Reply, Request, Stat, Target, Whence};
 pub use world::{Disk, LATENCY, ORDER};

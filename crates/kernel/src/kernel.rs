@@ -358,6 +358,19 @@ impl Kernel {
         self.forget(Parked(old));
     }
 
+    /// Whether whom `waker` wakes sleeps in `place`.
+    #[must_use]
+    #[inline]
+    pub fn sleeps_in(&self, place: &Parked, waker: &Waker) -> bool {
+        match (&place.0, &self.current) {
+            (Sleeper::Task(task), Some(current)) => {
+                current.task == *task && current.waker == WakerIdentity::of(waker)
+            }
+            (Sleeper::Foreign(old), _) => old.will_wake(waker),
+            _ => false,
+        }
+    }
+
     /// Wakes a sleeper: a task at once, a waker once nothing is borrowed.
     #[inline]
     pub fn wake_up(&mut self, sleeper: Parked) {

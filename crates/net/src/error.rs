@@ -18,6 +18,12 @@ pub(crate) enum Cause {
     NetworkUnreachable,
     Invalid,
     MessageTooLong,
+    WouldBlock,
+    NotFound,
+    TooManyFiles,
+    /// The socket at a name is of another type.
+    WrongProtocol,
+    NotPermitted,
 }
 
 impl Cause {
@@ -35,6 +41,11 @@ impl Cause {
             Self::NetworkUnreachable => 101,
             Self::Invalid => 22,
             Self::MessageTooLong => 90,
+            Self::WouldBlock => 11,
+            Self::NotFound => 2,
+            Self::TooManyFiles => 24,
+            Self::WrongProtocol => 91,
+            Self::NotPermitted => 1,
         }
     }
 
@@ -50,6 +61,10 @@ impl Cause {
             Self::DestinationRequired | Self::Invalid | Self::MessageTooLong => io::ErrorKind::InvalidInput,
             Self::HostUnreachable => io::ErrorKind::HostUnreachable,
             Self::NetworkUnreachable => io::ErrorKind::NetworkUnreachable,
+            Self::WouldBlock => io::ErrorKind::WouldBlock,
+            Self::NotFound => io::ErrorKind::NotFound,
+            Self::TooManyFiles | Self::WrongProtocol => io::ErrorKind::Other,
+            Self::NotPermitted => io::ErrorKind::PermissionDenied,
         }
     }
 }
@@ -90,6 +105,9 @@ mod tests {
             HostUnreachable,
             NetworkUnreachable,
             Invalid,
+            WouldBlock,
+            NotFound,
+            NotPermitted,
         ];
         for cause in all {
             assert_eq!(io::Error::from(cause).kind(), cause.kind(), "{cause:?}");

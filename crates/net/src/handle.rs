@@ -13,6 +13,9 @@ use crate::net::{Net, resource_id};
 use crate::packet::SocketRef;
 use crate::tcp::connection::Io;
 
+/// Where the descriptors of simulated sockets begin: far above any that an operating system hands out.
+pub const DESCRIPTORS: i32 = 1 << 30;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Handle {
     universe: u32,
@@ -43,6 +46,11 @@ impl Handle {
         let (node, at) = here(what, |host, io| Ok((host.node, f(host, io)?)))?;
         let universe = try_with(|u| u.generation()).unwrap_or(0);
         Ok(Self { universe, node, at })
+    }
+
+    /// The number that stands for a file descriptor.
+    pub(crate) fn descriptor(self) -> i32 {
+        DESCRIPTORS + 1 + (self.at.slot & 0xff_ffff) as i32
     }
 
     /// A handle to another socket of the same node.

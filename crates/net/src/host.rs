@@ -14,6 +14,7 @@ use crate::packet::SocketRef;
 use crate::sockets::{Socket, Sockets};
 use crate::tcp::connection::{Connection, Io, Key, Phase};
 use crate::tcp::listener::Listener;
+use crate::unix::Names;
 use crate::wire::OUTPUT;
 
 /// Linux's default range of ephemeral ports.
@@ -53,6 +54,7 @@ pub(crate) struct Host {
     port_draws: u64,
     /// Flows of datagrams by source port and receiver. They outlive sockets, so that no packet's number comes twice.
     pub(crate) datagram_flows: BTreeMap<(u16, NodeId), Flow>,
+    pub(crate) unix_names: Names,
 }
 
 impl Host {
@@ -74,6 +76,7 @@ impl Host {
             opened: 0,
             port_draws: 0,
             datagram_flows: BTreeMap::new(),
+            unix_names: Names::default(),
         }
     }
 
@@ -365,6 +368,10 @@ impl Host {
                     }
                     self.close_datagrams(io.kernel, at);
                 }
+                // Both ends are the process's own: there is nobody left to tell.
+                Some(Socket::UnixStream(_) | Socket::UnixListener(_) | Socket::UnixDatagram(_)) => {
+                    self.remove_unix(io.kernel, at);
+                }
                 Some(Socket::Listener(_)) | None => {}
             }
         }
@@ -374,6 +381,7 @@ impl Host {
     pub(crate) fn on_power_loss(&mut self, kernel: &mut Kernel) {
         self.powered = false;
         for at in self.sockets.all() {
+            self.remove_unix(kernel, at);
             match self.sockets.remove(at) {
                 Some(Socket::Connection(mut connection)) => {
                     connection.readers.discard(kernel);
@@ -384,9 +392,10 @@ impl Host {
                     socket.readers.discard(kernel);
                     socket.writers.discard(kernel);
                 }
-                None => {}
+                Some(Socket::UnixStream(_) | Socket::UnixListener(_) | Socket::UnixDatagram(_)) | None => {}
             }
         }
+        self.unix_names.clear();
         self.connections.clear();
         self.listeners.clear();
         self.datagrams.clear();

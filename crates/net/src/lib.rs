@@ -23,12 +23,14 @@ mod rule;
 mod sockets;
 pub mod tcp;
 pub mod udp;
+pub mod unix;
 mod waiters;
 mod wire;
 
 pub use address::{ip_of, node_of};
 pub use counter::Counters;
 pub use error::unsupported;
+pub use handle::DESCRIPTORS;
 pub use flow::{DELAY, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, SEQUENCE};
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};

@@ -130,7 +130,7 @@ impl Net {
             Some(Socket::Datagrams(_)) => host.send_datagrams(&mut io, at),
             // The program has dropped it.
             Some(Socket::Listener(_)) => host.close_listener(&mut io, at),
-            None => {}
+            Some(Socket::UnixStream(_) | Socket::UnixListener(_) | Socket::UnixDatagram(_)) | None => {}
         }
     }
 
@@ -180,7 +180,7 @@ impl Subsystem for Net {
     }
 
     fn describe(&self, what: &'static str, id: u64) -> String {
-        if !(what.starts_with("tcp ") || what.starts_with("udp ")) {
+        if !["tcp ", "udp ", "unix "].iter().any(|prefix| what.starts_with(prefix)) {
             return String::new();
         }
         let at = SocketRef { slot: (id & 0xf_ffff) as u32, generation: (id >> 20 & 0xfff_ffff) as u32 };
@@ -192,6 +192,9 @@ impl Subsystem for Net {
             }
             Some(Socket::Listener(l)) => format!("{what} on {}:{}", host.name, l.local.port()),
             Some(Socket::Datagrams(d)) => format!("{what} on {}:{}", host.name, d.local.port()),
+            Some(Socket::UnixStream(end)) => format!("{what} on {}, {:?} > {:?}", host.name, end.local, end.remote),
+            Some(Socket::UnixListener(l)) => format!("{what} on {}, {:?}", host.name, l.shown),
+            Some(Socket::UnixDatagram(d)) => format!("{what} on {}, {:?}", host.name, d.local),
             None => format!("{what} on {}, of a socket that is closed", host.name),
         }
     }

@@ -4,12 +4,18 @@ use crate::packet::SocketRef;
 use crate::tcp::connection::Connection;
 use crate::tcp::listener::Listener;
 use crate::udp::socket::Datagrams;
+use crate::unix::Listening;
+use crate::unix::datagram::Mailbox;
+use crate::unix::stream::End;
 
 #[derive(Debug)]
 pub(crate) enum Socket {
     Connection(Box<Connection>),
     Listener(Box<Listener>),
     Datagrams(Box<Datagrams>),
+    UnixStream(Box<End>),
+    UnixListener(Box<Listening>),
+    UnixDatagram(Box<Mailbox>),
 }
 
 #[derive(Debug)]
@@ -79,6 +85,20 @@ impl Sockets {
     pub(crate) fn datagrams(&mut self, at: SocketRef) -> Option<&mut Datagrams> {
         match self.get_mut(at)? {
             Socket::Datagrams(datagrams) => Some(datagrams),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn unix_listener(&mut self, at: SocketRef) -> Option<&mut Listening> {
+        match self.get_mut(at)? {
+            Socket::UnixListener(listening) => Some(listening),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn mailbox(&mut self, at: SocketRef) -> Option<&mut Mailbox> {
+        match self.get_mut(at)? {
+            Socket::UnixDatagram(mailbox) => Some(mailbox),
             _ => None,
         }
     }

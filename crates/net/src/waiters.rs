@@ -2,55 +2,62 @@
 
 use std::task::Waker;
 
-use stormglass_kernel::Kernel;
+use stormglass_kernel::{Kernel, Parked};
 
 /// Beyond this, all are woken to look for themselves: a limit for programs that make a new waker for every poll.
 const WAITERS_MAX: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    first: Option<Waker>,
-    more: Vec<Waker>,
+    first: Parked,
+    more: Vec<Parked>,
 }
 
 impl Waiters {
-    /// Remembers `waker`, unless an equal one is here.
+    /// Remembers whom `waker` wakes, unless it is here.
     #[inline]
     pub(crate) fn park(&mut self, kernel: &mut Kernel, waker: &Waker) {
-        match &self.first {
-            None => self.first = Some(waker.clone()),
-            Some(first) if first.will_wake(waker) => {}
-            Some(_) => self.park_more(kernel, waker),
+        if self.first.is_empty() {
+            kernel.put_to_sleep(&mut self.first, waker);
+        } else if !kernel.sleeps_in(&self.first, waker) {
+            self.park_more(kernel, waker);
         }
     }
 
     #[cold]
     fn park_more(&mut self, kernel: &mut Kernel, waker: &Waker) {
-        if self.more.iter().any(|w| w.will_wake(waker)) {
+        if self.more.iter().any(|place| kernel.sleeps_in(place, waker)) {
             return;
         }
         if self.more.len() >= WAITERS_MAX {
             self.wake(kernel);
         }
-        self.more.push(waker.clone());
-    }
-
-    /// Wakes all, once nothing is borrowed.
-    #[inline]
-    pub(crate) fn wake(&mut self, kernel: &mut Kernel) {
-        if let Some(first) = self.first.take() {
-            kernel.wake(first);
-            self.more.drain(..).for_each(|w| kernel.wake(w));
+        let mut place = Parked::nobody();
+        kernel.put_to_sleep(&mut place, waker);
+        if self.first.is_empty() {
+            self.first = place;
+        } else {
+            self.more.push(place);
         }
     }
 
-    /// Forgets all, once nothing is borrowed.
+    /// Wakes all: tasks at once, foreign wakers once nothing is borrowed.
+    #[inline]
+    pub(crate) fn wake(&mut self, kernel: &mut Kernel) {
+        if !self.first.is_empty() {
+            kernel.wake_up(self.first.take());
+            self.more.drain(..).for_each(|sleeper| kernel.wake_up(sleeper));
+        }
+    }
+
+    /// Forgets all.
     pub(crate) fn discard(&mut self, kernel: &mut Kernel) {
-        self.first.take().into_iter().chain(self.more.drain(..)).for_each(|w| kernel.discard(w));
+        kernel.forget(self.first.take());
+        self.more.drain(..).for_each(|sleeper| kernel.forget(sleeper));
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.first.is_empty()
     }
 }

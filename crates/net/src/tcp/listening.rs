@@ -55,6 +55,12 @@ impl Listener {
         }
     }
 
+    /// The number that stands for a file descriptor: from [`crate::DESCRIPTORS`] on.
+    #[must_use]
+    pub fn descriptor(&self) -> i32 {
+        self.0.descriptor()
+    }
+
     /// The address it listens on.
     ///
     /// # Errors

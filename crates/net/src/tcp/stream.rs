@@ -207,6 +207,12 @@ impl Stream {
         outcome.unwrap_or_else(|stale| Poll::Ready(Err(stale)))
     }
 
+    /// The number that stands for a file descriptor: from [`crate::DESCRIPTORS`] on.
+    #[must_use]
+    pub fn descriptor(&self) -> i32 {
+        self.0.descriptor()
+    }
+
     /// This end's address.
     ///
     /// # Errors

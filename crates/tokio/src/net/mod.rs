@@ -3,16 +3,20 @@
 //! A socket belongs to the world in which it was made, for good. The types have tokio's methods with tokio's meaning;
 //! only what needs a file descriptor is refused in a simulation, with `Unsupported` and its name.
 
+#[macro_use]
+mod descriptor;
+
 mod addr;
 mod lookup;
 pub mod tcp;
 mod udp;
+#[cfg(unix)]
+pub mod unix;
 
 pub use addr::ToSocketAddrs;
 pub use lookup::lookup_host;
 #[cfg(unix)]
-#[doc(no_inline)]
-pub use real_tokio::net::{UnixDatagram, UnixListener, UnixSocket, UnixStream, unix};
+pub use unix::{datagram::UnixDatagram, listener::UnixListener, socket::UnixSocket, stream::UnixStream};
 pub use tcp::listener::TcpListener;
 pub use tcp::socket::TcpSocket;
 pub use tcp::stream::TcpStream;

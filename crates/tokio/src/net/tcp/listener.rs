@@ -139,6 +139,8 @@ impl TryFrom<std::net::TcpListener> for TcpListener {
     }
 }
 
+descriptor!(TcpListener);
+
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -2,11 +2,11 @@
 //! of a stream.
 
 pub(super) mod listener;
-mod shared;
+pub(super) mod shared;
 pub(super) mod socket;
 mod split;
 mod split_owned;
-pub(super) mod stream;
+pub(in crate::net) mod stream;
 
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};

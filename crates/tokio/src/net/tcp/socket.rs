@@ -47,6 +47,11 @@ impl Simulated {
     fn options(&self) -> MutexGuard<'_, Options> {
         self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A socket that is not made yet has a number all the same.
+    fn descriptor(&self) -> i32 {
+        stormglass_net::DESCRIPTORS
+    }
 }
 
 /// A pair of methods that set and tell one option.
@@ -258,6 +263,8 @@ impl TcpSocket {
 const fn unspecified(v6: bool) -> IpAddr {
     if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
 }
+
+descriptor!(TcpSocket);
 
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

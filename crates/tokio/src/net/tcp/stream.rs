@@ -290,7 +290,7 @@ impl TcpStream {
 }
 
 /// tokio's word for a simulated socket's readiness, as far as `interest` asks.
-pub(super) fn ready_of(ready: sim::Readiness, interest: Interest) -> Ready {
+pub(in crate::net) fn ready_of(ready: sim::Readiness, interest: Interest) -> Ready {
     let flags = [
         (ready.readable && interest.is_readable(), Ready::READABLE),
         (ready.read_closed && interest.is_readable(), Ready::READ_CLOSED),
@@ -362,6 +362,8 @@ impl AsRef<Self> for TcpStream {
         self
     }
 }
+
+descriptor!(TcpStream);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! `UdpSocket`.
 
 mod multicast;
-mod receive;
+pub(super) mod receive;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -28,7 +28,7 @@ enum Inner {
     Sim(sim::UdpSocket),
 }
 
-fn ready_of((readable, writable): (bool, bool), interest: Interest) -> Ready {
+pub(super) fn ready_of((readable, writable): (bool, bool), interest: Interest) -> Ready {
     let mut ready = Ready::EMPTY;
     if readable && interest.is_readable() {
         ready |= Ready::READABLE;
@@ -359,6 +359,8 @@ impl TryFrom<std::net::UdpSocket> for UdpSocket {
         Self::from_std(socket)
     }
 }
+
+descriptor!(UdpSocket);
 
 impl fmt::Debug for UdpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

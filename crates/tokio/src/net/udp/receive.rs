@@ -11,18 +11,18 @@ use real_tokio::io::ReadBuf;
 use super::{Inner, UdpSocket, sim, within_budget};
 
 /// Copies what fits; the rest of a datagram is lost, as always.
-fn copy(payload: &[u8], buf: &mut [u8]) -> usize {
+pub(in crate::net) fn copy(payload: &[u8], buf: &mut [u8]) -> usize {
     let n = payload.len().min(buf.len());
     buf[..n].copy_from_slice(&payload[..n]);
     n
 }
 
 /// As [`copy`], into what is left of a read buffer.
-fn put(payload: &[u8], buf: &mut ReadBuf<'_>) {
+pub(in crate::net) fn put(payload: &[u8], buf: &mut ReadBuf<'_>) {
     buf.put_slice(&payload[..payload.len().min(buf.remaining())]);
 }
 
-fn put_buf(payload: &[u8], buf: &mut impl BufMut) -> usize {
+pub(in crate::net) fn put_buf(payload: &[u8], buf: &mut impl BufMut) -> usize {
     let n = payload.len().min(buf.remaining_mut());
     buf.put_slice(&payload[..n]);
     n
