@@ -6,6 +6,8 @@ use stormglass_kernel as kernel;
 use stormglass_sys::process;
 use stormglass_sys::seal::{self, Hooks};
 
+use crate::node_locals;
+
 /// Answers from the simulation that the calling thread holds.
 #[derive(Debug)]
 pub(crate) struct Sealed;
@@ -26,6 +28,7 @@ pub(crate) fn seal_thread(seed: u64) -> seal::Entered {
     THREAD.set((seed, 0));
     let sealed = seal::enter(&Sealed);
     let _keys = std::hash::RandomState::new();
+    node_locals::begin(seed);
     sealed
 }
 

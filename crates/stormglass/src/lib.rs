@@ -10,6 +10,7 @@
 mod hooks;
 mod host;
 mod logs;
+mod node_locals;
 mod outcome;
 mod record;
 mod recorder;

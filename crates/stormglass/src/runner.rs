@@ -17,7 +17,7 @@ use crate::outcome::IntoOutcome;
 use crate::record;
 use crate::sim::{Sim, TASK_STACK_BYTES};
 use crate::trace_file::{self, TraceWriter};
-use crate::{hooks, logs};
+use crate::{hooks, logs, node_locals};
 
 /// Parameters of a run that the runner itself reads; all others belong to the scenario.
 const POLICY: &str = "policy";
@@ -79,6 +79,7 @@ where
     options.limits = limits(&request);
     options.on_poll = Some(process::watchdog::poll_begins);
     options.on_polled = Some(hooks::leaked);
+    options.on_switch = Some(node_locals::switch);
     let mut problem = None;
     if let Some(path) = &request.trace_to {
         let (writer, told) = TraceWriter::create(path, name, seed.to_string(), Vec::new())
@@ -100,6 +101,7 @@ where
     let report = {
         let _watching = watching;
         let _sealed = hooks::seal_thread(seed.0);
+        let _traps = request.traps.then(|| seal::arm_traps(None));
         simulation.run(async move { scenario(inside).await.into_verdict() })
     };
     if let Some(problem) = problem.and_then(|told| told.lock().take()) {

@@ -10,7 +10,7 @@
 //! - instructions: `rdtsc`, which [`arm_traps`] catches, and `rdrand`, which nothing does;
 //! - system calls made without libc (rustix's `linux_raw` backend, Go, hand-written assembly): [`arm_traps`] catches
 //!   them;
-//! - what glibc does inside itself: `localtime` reads the time zone, unless [`Environment`] names one; `dlopen` its
+//! - what glibc does inside itself: `localtime` reads the time zone, unless a case's [environment](crate::process::Limits::environment) names one; `dlopen` its
 //!   objects;
 //! - reads and writes on descriptors that are already open, among them standard input, output and error;
 //! - resource limits, user ids, and addresses of memory (see
@@ -42,7 +42,6 @@ mod symbols {
 
 mod call_site;
 mod current;
-mod environment;
 mod hooks;
 mod leak;
 mod map_keys;
@@ -56,7 +55,6 @@ pub use call_site::CallSite;
 #[cfg(target_os = "linux")]
 pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
-pub use environment::Environment;
 pub use hooks::{Futex, Hooks, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use map_keys::MapKeys;
