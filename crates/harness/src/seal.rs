@@ -33,6 +33,8 @@ pub(crate) fn prepare() -> Result<Vec<String>, String> {
 }
 
 /// What a sealed process still does not see or hold: said at its start, so that nobody trusts in it.
+///
+/// Asked by every worker, whatever else it has to say: it takes a thread, and programs see the number of theirs.
 pub(crate) fn gaps() -> Vec<String> {
     let mut gaps = second_layer().gaps();
     if !hash_maps_are_keyed() {

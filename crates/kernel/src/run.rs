@@ -311,10 +311,11 @@ impl Runner<'_> {
             let leak = self.on_polled.and_then(|ask| ask());
             let foreign = self.foreign.load(Ordering::Relaxed);
             let next = universe::with_loop(|u| {
-                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
+                // First: what was refused may be what the poll panicked for.
                 if let Some(leak) = leak {
                     u.kernel.fail(leak);
                 }
+                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
                 if foreign {
                     u.kernel.fail(Failure::ForeignWake);
                 }

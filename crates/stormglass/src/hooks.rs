@@ -84,6 +84,9 @@ pub(crate) fn leaked() -> Option<kernel::Failure> {
         return None;
     }
     let leaks = seal::take_leaks();
-    let what = leaks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    // A loop that leaks says so once.
+    let mut what: Vec<String> = leaks.iter().map(ToString::to_string).collect();
+    what.dedup();
+    let what = what.join("; ");
     Some(kernel::Failure::Refused { what })
 }
