@@ -4,7 +4,7 @@ use std::env::consts::{ARCH, OS};
 
 use stormglass_sys::{
     process::{Aslr, reexec_without_aslr},
-    seal::{MapKeys, SelfTestError, second_layer, selftest},
+    seal::{MapKeys, SelfTestError, libraries_with_state, second_layer, selftest},
 };
 
 /// Readies this process for running cases: executes it again without address randomisation, then tests the interposition
@@ -41,6 +41,14 @@ pub(crate) fn gaps() -> Vec<String> {
         gaps.push(
             "the order of hash maps is deterministic but not causally stable: the keys of this standard library were not \
              found"
+                .to_owned(),
+        );
+    }
+    // Also read here so that no case has to.
+    if libraries_with_state().is_none() {
+        gaps.push(
+            "rand's ThreadRng and futures' select! are deterministic but not causally stable: this binary has \
+             no symbols"
                 .to_owned(),
         );
     }

@@ -44,6 +44,7 @@ mod call_site;
 mod current;
 mod hooks;
 mod leak;
+mod library_state;
 mod map_keys;
 #[cfg(sealed_tier)]
 mod probes;
@@ -57,6 +58,7 @@ pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
 pub use hooks::{Futex, Hooks, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
+pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;
 pub use selftest::{SelfTestError, selftest};
 pub use threads::spawn_simulation_thread;

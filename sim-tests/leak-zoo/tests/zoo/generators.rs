@@ -22,13 +22,13 @@ animals! {
         let filled = getrandom_04::fill(&mut buf).is_ok();
         [(filled, buf)]
     };
-    rand_0_8_thread_rng: Nature::Shared, varies, {
+    rand_0_8_thread_rng: Nature::Stable, varies, {
         [rand_08::thread_rng().r#gen::<u64>(), rand_08::random()]
     };
-    rand_0_9_thread_rng: Nature::Shared, varies, {
+    rand_0_9_thread_rng: Nature::Stable, varies, {
         [rand_09::rng().random::<u64>(), rand_09::random()]
     };
-    rand_0_10_thread_rng: Nature::Shared, varies, {
+    rand_0_10_thread_rng: Nature::Stable, varies, {
         [rand_010::rng().random::<u64>(), rand_010::random()]
     };
     rand_0_9_os_rng: Nature::Stable, varies, {

@@ -18,7 +18,7 @@ animals! {
         }
         [chosen]
     };
-    futures_select_of_ready_branches: Nature::Shared, constant, {
+    futures_select_of_ready_branches: Nature::Stable, varies, {
         let mut chosen = Vec::new();
         for _ in 0..ROUNDS {
             let (mut a, mut b) = (async {}.boxed().fuse(), async {}.boxed().fuse());
