@@ -94,3 +94,40 @@ pub(crate) fn names_differ() {
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     assert!(names.len() >= 40, "the zoo has lost animals: {names:?}");
 }
+
+/// The page of the book that claims what the zoo judges.
+const PAGE: &str = include_str!("../../../../docs/src/reference/nondeterminism.md");
+
+/// Every animal is in the row of the book that claims the same of it, and the book has no others.
+pub(crate) fn the_book_says_the_same() {
+    let mut in_book = BTreeSet::new();
+    let mut section = "";
+    for line in PAGE.lines() {
+        section = line.strip_prefix("## ").unwrap_or(section);
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let Some(last) = cells.len().checked_sub(2).map(|n| cells[n]).filter(|_| line.starts_with("| ")) else {
+            continue;
+        };
+        let names = last.split(", ").filter_map(|name| name.strip_prefix('`')?.strip_suffix('`'));
+        for animal in names.filter_map(|name| animals().find(|animal| animal.name == name)) {
+            let claimed = match animal.nature {
+                Nature::Stable => cells[2] == "stable",
+                Nature::Shared => cells[2] == "shared",
+                Nature::Refused(symbols) => section == "Refused" && symbols.iter().any(|s| cells[2].contains(s)),
+                Nature::PastLibc(names) => {
+                    section.starts_with("Caught") && (cells[2] == "the system call" || cells[2].contains(names[0]))
+                }
+            };
+            assert!(claimed, "{} is {:?}, and the book says: {line}", animal.name, animal.nature);
+            assert!(in_book.insert(animal.name), "{} is in the book twice", animal.name);
+        }
+        assert!(names_are_known(last), "an animal of the book is not in the zoo: {line}");
+    }
+    let missing: Vec<_> = animals().map(|animal| animal.name).filter(|name| !in_book.contains(name)).collect();
+    assert!(missing.is_empty(), "not in the book: {missing:?}");
+}
+
+fn names_are_known(cell: &str) -> bool {
+    let mut names = cell.split(", ").filter_map(|name| name.strip_prefix('`')?.strip_suffix('`'));
+    names.all(|name| animals().any(|animal| animal.name == name))
+}

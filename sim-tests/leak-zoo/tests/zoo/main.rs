@@ -54,5 +54,9 @@ fn main() -> ExitCode {
         judge::names_differ();
         Ok(())
     }));
+    trials.push(Trial::test("the_book_says_the_same_of_every_animal", || {
+        judge::the_book_says_the_same();
+        Ok(())
+    }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
