@@ -38,6 +38,6 @@ pub use losses::LossReport;
 pub use operation::{Handle, Misuse, Operation, submit};
 pub use options::{DiskOptions, SECTOR_BYTES};
 pub use path::{NAME_BYTES_MAX, PATH_BYTES_MAX};
-pub use socket_file::SocketFile;
 pub use request::{FileKind, HandleKey, OpenFlags, Reply, Request, Stat, Target, Whence};
+pub use socket_file::SocketFile;
 pub use world::{Disk, LATENCY, ORDER};

@@ -1,5 +1,8 @@
 //! The determinism check: one seed, twice, in separate processes. Where the digests differ, both runs are repeated with their
 //! traces on, and the first event in which they part is shown.
+//!
+//! The second run has the second layer of the seal on, so that a leak past libc is found even where it did no harm this
+//! time, and named.
 
 use std::{
     fs,
@@ -10,6 +13,12 @@ use crate::{
     CaseReport, RunRequest, Status,
     client::{Worker, WorkerError},
 };
+
+/// The oracle of a run that reached the machine past libc, as the second layer of the seal saw it.
+pub const LEAK: &str = "nondeterminism-leak";
+
+/// The oracle of a run that the seal ended.
+const SEAL: &str = "seal";
 
 /// Where and how determinism is checked.
 #[derive(Clone, Debug)]
@@ -27,7 +36,8 @@ impl DeterminismCheck {
     }
 
     /// Runs `request` once more and compares with `report`, which came from the same request. A report that differs
-    /// comes back as [`Status::Nondeterministic`] with the place where the runs part.
+    /// comes back as [`Status::Nondeterministic`] with the place where the runs part. One that reached the machine past
+    /// libc does too, with the oracle [`LEAK`] and the system call or instruction and its call site as the evidence.
     ///
     /// A run that was stopped by the machine (wall time, memory, a kill) proves nothing and is left as it is.
     ///
@@ -44,9 +54,16 @@ impl DeterminismCheck {
         if by_machine(&report) {
             return Ok(report);
         }
-        let again = worker.run(scenario, request, false)?;
+        let trapped = RunRequest { traps: true, ..request.clone() };
+        let again = worker.run(scenario, &trapped, false)?;
         if by_machine(&again) || same_path(&report, &again) {
             return Ok(report);
+        }
+        if again.record.oracle == SEAL && report.record.oracle != SEAL {
+            // Nothing to compare: only the second run could see it, and it names the place.
+            let mut found = CaseReport { status: Status::Nondeterministic, ..again };
+            found.record.oracle = LEAK.to_owned();
+            return Ok(found);
         }
         let mut found = CaseReport { status: Status::Nondeterministic, ..report };
         let evidence = vec![

@@ -13,6 +13,25 @@ use crate::{
     isolation::{Case, CaseEnd, Ending, Isolation},
 };
 
+/// The environment of every case: what programs look for, the same on every machine. `UTC0` is a rule by itself, so that
+/// no file of the machine is read for it.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("HOME", "/root"),
+    ("LANG", "C.UTF-8"),
+    ("PATH", "/usr/bin:/bin"),
+    ("TZ", "UTC0"),
+    ("USER", "root"),
+    ("SHELL", "/bin/sh"),
+];
+
+/// Variables of the standard library that are passed on: a person sets them to see more of a panic.
+const PASSED_ON: [&str; 2] = ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+
+fn environment() -> Vec<(String, String)> {
+    let passed_on = PASSED_ON.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
+    ENVIRONMENT.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).chain(passed_on).collect()
+}
+
 /// Forks a child per case and waits for it.
 #[derive(Debug)]
 pub(crate) struct ForkIsolation {
@@ -31,6 +50,7 @@ impl Isolation for ForkIsolation {
     fn run(&mut self, limits: &Limits, echo: bool, case: Case) -> io::Result<CaseEnd> {
         let mut of_process = ProcessLimits::default();
         of_process.memory_bytes = Some(limits.memory_bytes);
+        of_process.environment = Some(environment());
         of_process.capture = if echo { Capture::Nothing } else { Capture::Both };
         let deadline = Instant::now().checked_add(limits.wall);
         let child = fork_case(&of_process, |result| {

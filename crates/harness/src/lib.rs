@@ -39,7 +39,7 @@ mod worker;
 pub use campaign::{Campaign, CampaignError, Ended, Observer, Outcome, TROUBLES_MAX, binary_identity, default_name};
 pub use case::{CaseReport, MEMORY, POLL_CPU, Status, WALL_TIME};
 pub use client::{Death, Worker, WorkerCommand, WorkerError, WorkerKill};
-pub use determinism::DeterminismCheck;
+pub use determinism::{DeterminismCheck, LEAK};
 pub use divergence::{Divergence, first_divergence};
 pub use exit::Exit;
 pub use failure::{Asked, BlockStyles, CommandHints, FailureBlock, virtual_time};

@@ -33,6 +33,10 @@ pub struct RunRequest {
     /// Where to write the binary trace of the run, if anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_to: Option<PathBuf>,
+    /// Trap what reaches the machine past libc: system calls that a program makes itself, and the processor's clock.
+    /// Determinism checks ask for it; a run without such leaks is the same with it and without.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub traps: bool,
     /// The limits of the run.
     pub limits: Limits,
 }
@@ -49,6 +53,7 @@ impl RunRequest {
             params: BTreeMap::new(),
             logs: None,
             trace_to: None,
+            traps: false,
             limits,
         }
     }

@@ -4,7 +4,7 @@ use std::env::consts::{ARCH, OS};
 
 use stormglass_sys::{
     process::{Aslr, reexec_without_aslr},
-    seal::{SelfTestError, selftest},
+    seal::{MapKeys, SelfTestError, libraries_with_state, second_layer, selftest},
 };
 
 /// Readies this process for running cases: executes it again without address randomisation, then tests the interposition
@@ -30,6 +30,36 @@ pub(crate) fn prepare() -> Result<Vec<String>, String> {
         Err(error) => return Err(error.to_string()),
     }
     Ok(warnings)
+}
+
+/// What a sealed process still does not see or hold: said at its start, so that nobody trusts in it.
+///
+/// Asked by every worker, whatever else it has to say: it takes a thread, and programs see the number of theirs.
+pub(crate) fn gaps() -> Vec<String> {
+    let mut gaps = second_layer().gaps();
+    if !hash_maps_are_keyed() {
+        gaps.push(
+            "the order of hash maps is deterministic but not causally stable: the keys of this standard library were not \
+             found"
+                .to_owned(),
+        );
+    }
+    // Also read here so that no case has to.
+    if libraries_with_state().is_none() {
+        gaps.push(
+            "rand's ThreadRng and futures' select! are deterministic but not causally stable: this binary has \
+             no symbols"
+                .to_owned(),
+        );
+    }
+    gaps
+}
+
+/// Whether each node can have keys of its own for `std`'s hash maps. Asked on a thread of its own, whose keys do not
+/// matter.
+fn hash_maps_are_keyed() -> bool {
+    let found = std::thread::spawn(|| MapKeys::find().is_some()).join();
+    found.unwrap_or(false)
 }
 
 /// The target that this binary was built for, as ledgers name it.

@@ -27,6 +27,7 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
         warnings
     });
     let channel = io::stdin().as_fd().try_clone_to_owned().and_then(|socket| Channel::new(UnixStream::from(socket)));
+    let gaps = seal::gaps();
     let mut channel = match channel {
         Ok(channel) => channel,
         Err(error) => {
@@ -38,7 +39,7 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
         IsolationKind::Fork => Box::new(ForkIsolation::new()),
         IsolationKind::Thread => Box::new(ThreadIsolation),
     };
-    match talk(&mut channel, &mut *isolation, setup) {
+    match talk(&mut channel, &mut *isolation, setup, gaps) {
         Ok(exit) => exit,
         // The front end is gone: nobody is left to tell, and nothing to do.
         Err(error) if hung_up(&error) => Exit::Passed,
@@ -54,13 +55,18 @@ fn hung_up(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
-fn talk(channel: &mut Channel, isolation: &mut dyn Isolation, setup: Result<Vec<String>, String>) -> io::Result<Exit> {
+fn talk(
+    channel: &mut Channel,
+    isolation: &mut dyn Isolation,
+    setup: Result<Vec<String>, String>,
+    gaps: Vec<String>,
+) -> io::Result<Exit> {
     match channel.receive()? {
         None => return Ok(Exit::Passed),
         Some(Ask::Hello { protocol }) if protocol == PROTOCOL => {}
         // The front end sees our version in the answer and explains the difference to the user.
         Some(Ask::Hello { .. }) => {
-            channel.send(&Reply::Hello(hello(Vec::new())))?;
+            channel.send(&Reply::Hello(hello(Vec::new(), Vec::new())))?;
             return Ok(Exit::Setup);
         }
         Some(other) => {
@@ -80,7 +86,7 @@ fn talk(channel: &mut Channel, isolation: &mut dyn Isolation, setup: Result<Vec<
             return Ok(Exit::Setup);
         }
     };
-    channel.send(&Reply::Hello(hello(warnings)))?;
+    channel.send(&Reply::Hello(hello(warnings, gaps)))?;
     while let Some(ask) = channel.receive()? {
         match answer(channel, isolation, &scenarios, ask)? {
             Ok(reply) => channel.send(&reply)?,
@@ -133,12 +139,13 @@ fn answer(
     })
 }
 
-fn hello(warnings: Vec<String>) -> Hello {
+fn hello(warnings: Vec<String>, gaps: Vec<String>) -> Hello {
     Hello {
         protocol: PROTOCOL,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
         target: seal::target(),
         sealed: warnings.is_empty(),
-        warnings,
+        // What a determinism check cannot see, or a cause that is not a packet, leaves the run sealed.
+        warnings: warnings.into_iter().chain(gaps).collect(),
     }
 }

@@ -363,9 +363,7 @@ impl Kernel {
     #[inline]
     pub fn sleeps_in(&self, place: &Parked, waker: &Waker) -> bool {
         match (&place.0, &self.current) {
-            (Sleeper::Task(task), Some(current)) => {
-                current.task == *task && current.waker == WakerIdentity::of(waker)
-            }
+            (Sleeper::Task(task), Some(current)) => current.task == *task && current.waker == WakerIdentity::of(waker),
             (Sleeper::Foreign(old), _) => old.will_wake(waker),
             _ => false,
         }

@@ -1,5 +1,6 @@
 //! The loop: takes the earliest event, lets it happen, and does what must be done while nothing is borrowed.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +36,9 @@ pub struct Options {
     pub on_poll: Option<fn()>,
     /// Asked after each poll for what reached outside the simulation.
     pub on_polled: Option<fn() -> Option<Failure>>,
+    /// Called before code of a node runs on this thread and the last to run there was another node's, or another
+    /// incarnation's: what libraries keep in thread-locals can then be changed for the node's own.
+    pub on_switch: Option<fn(NodeId, Incarnation)>,
 }
 
 impl Options {
@@ -49,6 +53,7 @@ impl Options {
             trace: None,
             on_poll: None,
             on_polled: None,
+            on_switch: None,
         }
     }
 }
@@ -90,6 +95,7 @@ pub struct Simulation {
     universe: Box<Universe>,
     on_poll: Option<fn()>,
     on_polled: Option<fn() -> Option<Failure>>,
+    on_switch: Option<fn(NodeId, Incarnation)>,
     programs: Vec<(NodeId, ProgramFn)>,
     at_end: Option<AtEnd>,
 }
@@ -114,7 +120,7 @@ impl Simulation {
     /// A simulation with the driver as its only node.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let Options { seed, overrides, policy, limits, trace, on_poll, on_polled } = options;
+        let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
         let universe = Universe::new(|| {
             let mut kernel = Kernel {
                 now: VirtualTime::ZERO,
@@ -141,7 +147,7 @@ impl Simulation {
             kernel.nodes[driver.index()].incarnation = Incarnation(1);
             kernel
         });
-        Self { universe: Box::new(universe), on_poll, on_polled, programs: Vec::new(), at_end: None }
+        Self { universe: Box::new(universe), on_poll, on_polled, on_switch, programs: Vec::new(), at_end: None }
     }
 
     /// The kernel and its worlds, for set-up.
@@ -176,7 +182,13 @@ impl Simulation {
         for (node, program) in self.programs {
             exec::set_program(node, program.0);
         }
-        let driver = Runner { on_poll: self.on_poll, on_polled: self.on_polled, foreign: &shared.foreign_wake };
+        let driver = Runner {
+            on_poll: self.on_poll,
+            on_polled: self.on_polled,
+            on_switch: self.on_switch,
+            last: Cell::new(None),
+            foreign: &shared.foreign_wake,
+        };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
         universe::with_loop(|u| u.kernel.nodes[NodeId::DRIVER.index()].main = main_task);
@@ -199,12 +211,18 @@ impl Simulation {
 struct Runner<'a> {
     on_poll: Option<fn()>,
     on_polled: Option<fn() -> Option<Failure>>,
+    on_switch: Option<fn(NodeId, Incarnation)>,
+    /// Whose code ran last on this thread.
+    last: Cell<Option<Boot>>,
     foreign: &'a std::sync::atomic::AtomicBool,
 }
 
+/// One boot of one node.
+type Boot = (NodeId, Incarnation);
+
 enum Step {
-    Poll(TaskRef),
-    Cancel(TaskRef),
+    Poll(TaskRef, Boot),
+    Cancel(TaskRef, Boot),
     Chores,
     Stop,
 }
@@ -212,7 +230,7 @@ enum Step {
 impl Runner<'_> {
     /// Runs `f` on behalf of `node`, outside any task.
     fn enter<R>(&self, node: NodeId, f: impl FnOnce() -> R) -> R {
-        set_current(node, true);
+        self.set_current(node, true);
         let result = f();
         universe::with_loop(|u| {
             u.kernel.current = None;
@@ -221,23 +239,69 @@ impl Runner<'_> {
         result
     }
 
+    /// Code of `boot` is about to run.
+    #[inline]
+    fn switch_to(&self, boot: Boot) {
+        if let Some(on_switch) = self.on_switch
+            && self.last.replace(Some(boot)) != Some(boot)
+        {
+            on_switch(boot.0, boot.1);
+        }
+    }
+
+    fn set_current(&self, node: NodeId, effective: bool) {
+        let incarnation = universe::with_loop(|u| {
+            let incarnation = u.kernel.nodes[node.index()].incarnation;
+            u.kernel.current = Some(Current {
+                node,
+                incarnation,
+                task: TaskRef::NONE,
+                elapsed_ns: 0,
+                effective,
+                waker: WakerIdentity::default(),
+            });
+            incarnation
+        });
+        if let Some(incarnation) = incarnation {
+            self.switch_to((node, incarnation));
+        }
+    }
+
+    fn drop_tasks(&self, node: NodeId, tasks: Vec<TaskRef>) {
+        self.set_current(node, false);
+        for task in tasks {
+            let dropped = exec::cancel(task);
+            universe::with_loop(|u| {
+                if let Err(message) = dropped {
+                    u.panicked(node, "while its node went down".to_owned(), message);
+                }
+                u.end_task(task, 1);
+            });
+        }
+        universe::with_loop(|u| u.kernel.current = None);
+    }
+
     fn drive(&self, main: TaskRef) {
         let mut step = Step::Chores;
         loop {
             let polled = match step {
-                Step::Poll(task) => {
+                Step::Poll(task, boot) => {
+                    self.switch_to(boot);
                     if let Some(on_poll) = self.on_poll {
                         on_poll();
                     }
                     Some((task, exec::poll(task)))
                 }
-                Step::Cancel(task) => Some((
-                    task,
-                    match exec::cancel(task) {
-                        Ok(()) => Polled::Ended,
-                        Err(message) => Polled::Panicked(message),
-                    },
-                )),
+                Step::Cancel(task, boot) => {
+                    self.switch_to(boot);
+                    Some((
+                        task,
+                        match exec::cancel(task) {
+                            Ok(()) => Polled::Ended,
+                            Err(message) => Polled::Panicked(message),
+                        },
+                    ))
+                }
                 Step::Chores => {
                     self.do_chores();
                     None
@@ -256,10 +320,11 @@ impl Runner<'_> {
                 {
                     u.exported.insert(task, Some(output));
                 }
-                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
+                // First: what was refused may be what the poll panicked for.
                 if let Some(leak) = leak {
                     u.kernel.fail(leak);
                 }
+                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
                 if foreign {
                     u.kernel.fail(Failure::ForeignWake);
                 }
@@ -295,7 +360,7 @@ impl Runner<'_> {
                 waker.wake();
             }
             for (node, tasks) in dropped {
-                drop_tasks(node, tasks);
+                self.drop_tasks(node, tasks);
             }
             universe::with_loop(Universe::tell_transitions);
             wakes.into_iter().for_each(std::task::Waker::wake);
@@ -348,7 +413,7 @@ impl Runner<'_> {
             });
             let Some((node, tasks, waiting)) = tasks.flatten() else { break };
             WAITING.with_borrow_mut(|all| all.extend(waiting));
-            drop_tasks(node, tasks);
+            self.drop_tasks(node, tasks);
         }
         let mut waiting = WAITING.take();
 
@@ -392,34 +457,6 @@ pub fn report_panic(payload: &(dyn std::any::Any + Send)) {
 
 thread_local! {
     static WAITING: std::cell::RefCell<Vec<Waiting>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-fn set_current(node: NodeId, effective: bool) {
-    universe::with_loop(|u| {
-        let incarnation = u.kernel.nodes[node.index()].incarnation;
-        u.kernel.current = Some(Current {
-            node,
-            incarnation,
-            task: TaskRef::NONE,
-            elapsed_ns: 0,
-            effective,
-            waker: WakerIdentity::default(),
-        });
-    });
-}
-
-fn drop_tasks(node: NodeId, tasks: Vec<TaskRef>) {
-    set_current(node, false);
-    for task in tasks {
-        let dropped = exec::cancel(task);
-        universe::with_loop(|u| {
-            if let Err(message) = dropped {
-                u.panicked(node, "while its node went down".to_owned(), message);
-            }
-            u.end_task(task, 1);
-        });
-    }
-    universe::with_loop(|u| u.kernel.current = None);
 }
 
 impl Universe {
@@ -629,7 +666,8 @@ impl Universe {
                 waker: WakerIdentity::default(),
             });
             self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
-            return Some(if cancelled { Step::Cancel(task_ref) } else { Step::Poll(task_ref) });
+            let boot = (id, incarnation);
+            return Some(if cancelled { Step::Cancel(task_ref, boot) } else { Step::Poll(task_ref, boot) });
         }
         None
     }

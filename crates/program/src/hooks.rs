@@ -6,6 +6,8 @@ use stormglass_kernel as kernel;
 use stormglass_sys::process;
 use stormglass_sys::seal::{self, Hooks};
 
+use crate::node_locals;
+
 /// Answers from the simulation that the calling thread holds.
 #[derive(Debug)]
 struct Sealed;
@@ -26,6 +28,7 @@ pub fn seal_thread(seed: u64) -> seal::Entered {
     THREAD.set((seed, 0));
     let sealed = seal::enter(&Sealed);
     let _keys = std::hash::RandomState::new();
+    node_locals::begin(seed);
     sealed
 }
 
@@ -82,6 +85,9 @@ pub fn leaked() -> Option<kernel::Failure> {
         return None;
     }
     let leaks = seal::take_leaks();
-    let what = leaks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    // A loop that leaks says so once.
+    let mut what: Vec<String> = leaks.iter().map(ToString::to_string).collect();
+    what.dedup();
+    let what = what.join("; ");
     Some(kernel::Failure::Refused { what })
 }

@@ -17,6 +17,7 @@ use stormglass_sys::process::watchdog;
 use crate::asked::Asked;
 use crate::ended::{Begun, Ended, How};
 use crate::hooks::{leaked, seal_thread};
+use crate::node_locals::switch;
 use crate::printing::print_panics;
 use crate::whole::Whole;
 
@@ -77,6 +78,7 @@ where
     options.limits = Limits { virtual_time: VirtualTime::ZERO + asked.time, ..Limits::default() };
     options.on_poll = Some(watchdog::poll_begins);
     options.on_polled = Some(leaked);
+    options.on_switch = Some(switch);
     let mut simulation = Simulation::new(options);
     simulation.universe().insert(Net::default());
     simulation.universe().insert(Disk::new(DiskOptions::default()));

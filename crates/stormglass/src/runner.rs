@@ -80,6 +80,7 @@ where
     options.limits = limits(&request);
     options.on_poll = Some(process::watchdog::poll_begins);
     options.on_polled = Some(program::leaked);
+    options.on_switch = Some(program::switch);
     let mut problem = None;
     if let Some(path) = &request.trace_to {
         let (writer, told) = TraceWriter::create(path, name, seed.to_string(), Vec::new())
@@ -101,6 +102,7 @@ where
     let report = {
         let _watching = watching;
         let _sealed = program::seal_thread(seed.0);
+        let _traps = request.traps.then(|| seal::arm_traps(None));
         simulation.run(async move { scenario(inside).await.into_verdict() })
     };
     if let Some(problem) = problem.and_then(|told| told.lock().take()) {

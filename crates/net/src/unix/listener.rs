@@ -8,8 +8,8 @@ use stormglass_kernel::Kernel;
 
 use super::address::{Address, Name};
 use super::stream_handle::{Stream, is_bound};
-use crate::handle::Handle;
 use crate::error::Cause;
+use crate::handle::Handle;
 use crate::host::Host;
 use crate::packet::SocketRef;
 use crate::sockets::Socket;

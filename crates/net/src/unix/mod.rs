@@ -16,7 +16,7 @@ mod stream_handle;
 
 pub use address::{Address, Name};
 pub use datagram_handle::Datagram;
-pub(crate) use listener::Listening;
 pub use listener::Listener;
+pub(crate) use listener::Listening;
 pub(crate) use names::Names;
 pub use stream_handle::Stream;

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::child::Child;
 use super::fork::{END_MARK, EXIT_PANICKED, EXIT_SETUP, ForkError, ResultPipe};
 use super::limits::{Capture, Limits};
-use super::{interrupt, rlimit, watchdog};
+use super::{environment, interrupt, rlimit, watchdog};
 use crate::seal::host;
 
 /// How often a thread that has been joined is waited for: the kernel may list it a moment longer than `pthread_join`
@@ -98,6 +98,10 @@ fn set_up(limits: &Limits, server: libc::pid_t, output: Option<&OwnedFd>) -> io:
         if limits.capture == Capture::Both {
             replace(output.as_raw_fd(), libc::STDOUT_FILENO)?;
         }
+    }
+    if let Some(variables) = &limits.environment {
+        // SAFETY: a forked child has one thread.
+        unsafe { environment::replace(variables) };
     }
     rlimit::no_core_files()?;
     limits.memory_bytes.map_or(Ok(()), rlimit::limit_memory)

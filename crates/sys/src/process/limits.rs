@@ -1,4 +1,4 @@
-//! What a forked case may use, and what becomes of its output.
+//! What a forked case may use and see, and what becomes of its output.
 
 /// What happens to a case's standard output and error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub enum Capture {
     Nothing,
 }
 
-/// The limits of one forked case. The default: no memory limit, 64 KiB of output kept, 256 MiB of result.
+/// The limits of one forked case. The default: no memory limit, 64 KiB of output kept, 256 MiB of result, the
+/// environment of the server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -27,6 +28,8 @@ pub struct Limits {
     pub result_bytes_max: usize,
     /// Whether the case leads a process group of its own, so that Ctrl-C at a terminal reaches the parent alone.
     pub own_process_group: bool,
+    /// The whole environment of the case, name and value. `None`: the server's.
+    pub environment: Option<Vec<(String, String)>>,
 }
 
 impl Default for Limits {
@@ -37,6 +40,7 @@ impl Default for Limits {
             output_bytes_kept: 64 << 10,
             result_bytes_max: 256 << 20,
             own_process_group: true,
+            environment: None,
         }
     }
 }

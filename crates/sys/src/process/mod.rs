@@ -12,6 +12,8 @@ mod child;
 #[cfg(not(target_os = "linux"))]
 #[path = "no_child.rs"]
 mod child;
+#[cfg(target_os = "linux")]
+mod environment;
 mod fork;
 mod interrupt;
 #[cfg(target_os = "linux")]

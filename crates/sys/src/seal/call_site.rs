@@ -12,13 +12,18 @@ pub struct CallSite {
     pub function: String,
     /// `file:line`, where the binary has line tables.
     pub location: Option<String>,
+    /// Where that is in a crate that somebody else wrote: the innermost place with a line that is not.
+    pub from: Option<Box<CallSite>>,
 }
 
 impl fmt::Display for CallSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.function)?;
-        match &self.location {
-            Some(location) => write!(f, " at {location}"),
+        if let Some(location) = &self.location {
+            write!(f, " at {location}")?;
+        }
+        match &self.from {
+            Some(from) => write!(f, ", called from {from}"),
             None => Ok(()),
         }
     }
@@ -29,6 +34,9 @@ const NOT_A_CAUSE: [&str; 5] = ["std", "core", "alloc", "libc", "stormglass_sys"
 
 /// Where the sources of the standard library are: as it was built, and as the component `rust-src` has them.
 const STD_SOURCES: [&str; 2] = ["/rustc/", "/rustlib/src/rust/library/"];
+
+/// Where cargo keeps the sources of crates that are not the workspace's own.
+const THEIR_SOURCES: [&str; 2] = ["/registry/src/", "/git/checkouts/"];
 
 /// The files of this crate in which every backtrace of its own begins.
 const OWN_BEGINNINGS: [&str; 2] = ["seal/leak.rs", "process/watchdog.rs"];
@@ -52,8 +60,20 @@ pub(crate) fn innermost_foreign(backtrace: &str) -> Option<CallSite> {
         let file = file_of(frame.location?);
         OWN_BEGINNINGS.iter().find_map(|own| file.strip_suffix(own))
     });
-    let cause = frames.iter().find(|frame| is_foreign(frame, own_sources))?;
-    Some(CallSite { function: cause.function.to_owned(), location: cause.location.map(str::to_owned) })
+    let mut causes = frames.iter().filter(|frame| is_foreign(frame, own_sources));
+    let cause = causes.next()?;
+    // Without a line it is in a dependency, which cargo may build without debug information, or nothing has lines.
+    let from = if is_own(cause) { None } else { causes.find(|frame| is_own(frame)) };
+    Some(CallSite { from: from.map(|frame| Box::new(site(frame))), ..site(cause) })
+}
+
+fn site(frame: &Frame<'_>) -> CallSite {
+    CallSite { function: frame.function.to_owned(), location: frame.location.map(str::to_owned), from: None }
+}
+
+/// Whether the place is in the workspace, as far as its file tells.
+fn is_own(frame: &Frame<'_>) -> bool {
+    frame.location.is_some_and(|location| !THEIR_SOURCES.iter().any(|sources| location.contains(sources)))
 }
 
 fn frames(backtrace: &str) -> Vec<Frame<'_>> {
@@ -152,6 +172,17 @@ mod tests {
                     at /src/sys/src/seal/symbols/files.rs:25:33\n   2: open<&str>\n             at \
                     /rustc/59807/library/std/src/fs.rs:571:39\n   3: open\n             at ./src/log.rs:4:42\n   4: main\n";
         assert_eq!(innermost_foreign(text).expect("a frame").to_string(), "open at ./src/log.rs:4");
+    }
+
+    #[test]
+    fn a_cause_in_a_dependency_names_the_line_that_led_there() {
+        let text = "   0: stormglass_sys::seal::leak::record\n   1: rayon_core::registry::Registry::new\n   2: init\n             \
+                    at /home/me/.cargo/registry/src/index.crates.io-1/once-1.0.0/src/lib.rs:7:1\n   3: kv::sort\n             \
+                    at ./src/sort.rs:12:9\n   4: main\n             at ./src/main.rs:1:1\n";
+        assert_eq!(
+            innermost_foreign(text).expect("a frame").to_string(),
+            "rayon_core::registry::Registry::new, called from kv::sort at ./src/sort.rs:12"
+        );
     }
 
     #[test]

@@ -67,6 +67,9 @@ impl Failure for isize {
 impl Failure for u32 {
     const FAILURE: u32 = 0;
 }
+impl Failure for u64 {
+    const FAILURE: u64 = 0;
+}
 impl Failure for () {
     const FAILURE: () = ();
 }

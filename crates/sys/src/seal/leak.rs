@@ -45,6 +45,7 @@ struct Recorded {
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    static RESOLVING: Cell<bool> = const { Cell::new(false) };
     static RECORDED: RefCell<Vec<Recorded>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -103,8 +104,17 @@ pub(super) fn first_symbol() -> Option<&'static str> {
     RECORDED.try_with(|list| list.borrow().first().map(|leak| leak.symbol)).ok().flatten()
 }
 
+/// Whether this thread is turning a leak's frames into text. `std` then leaves the working folder out of paths below it;
+/// as evidence must not depend on the folder that a run was started in, it is told that there is none.
+#[cfg(sealed_tier)]
+pub(super) fn is_resolving() -> bool {
+    RESOLVING.get()
+}
+
 fn resolve(recorded: Recorded) -> Leak {
+    RESOLVING.set(true);
     let backtrace = recorded.frames.to_string();
+    RESOLVING.set(false);
     Leak {
         symbol: recorded.symbol,
         detail: recorded.detail,

@@ -7,12 +7,14 @@
 //!
 //! # What is not caught
 //!
-//! - instructions (`rdtsc`, `rdrand`) and system calls made without libc (rustix's `linux_raw` backend, Go,
-//!   hand-written assembly);
-//! - what glibc does inside itself: `localtime` reads the time zone, `dlopen` its objects. Run with `TZ` set;
+//! - instructions: `rdtsc`, which [`arm_traps`] catches, and `rdrand`, which nothing does;
+//! - system calls made without libc (rustix's `linux_raw` backend, Go, hand-written assembly): [`arm_traps`] catches
+//!   them;
+//! - what glibc does inside itself: `localtime` reads the time zone, unless a case's [environment](crate::process::Limits::environment) names one; `dlopen` its
+//!   objects;
 //! - reads and writes on descriptors that are already open, among them standard input, output and error;
-//! - the environment, the working directory, resource limits, `AT_RANDOM`, addresses of memory (see
-//!   [`reexec_without_aslr`](crate::process::reexec_without_aslr) for the last);
+//! - resource limits, user ids, and addresses of memory (see
+//!   [`reexec_without_aslr`](crate::process::reexec_without_aslr));
 //! - variadic `execl*` and `clone`.
 
 #[cfg(sealed_tier)]
@@ -35,16 +37,20 @@ mod symbols {
     pub(super) mod table;
     pub(super) mod threads;
     pub(super) mod time;
+    pub(super) mod users;
 }
 
 mod call_site;
 mod current;
 mod hooks;
 mod leak;
+mod library_state;
+mod map_keys;
 #[cfg(sealed_tier)]
 mod probes;
 mod selftest;
 mod threads;
+mod traps;
 
 pub use call_site::CallSite;
 #[cfg(target_os = "linux")]
@@ -52,5 +58,8 @@ pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
 pub use hooks::{Futex, Hooks, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
+pub use library_state::{Image, LibraryState, libraries_with_state};
+pub use map_keys::MapKeys;
 pub use selftest::{SelfTestError, selftest};
 pub use threads::spawn_simulation_thread;
+pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

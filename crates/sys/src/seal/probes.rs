@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
 use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -218,6 +220,29 @@ const PROBES: &[Probe] = &[
             unsafe { libc::gethostname(buf.as_mut_ptr().cast(), buf.len()) };
             buf.starts_with(HOSTNAME) && buf[HOSTNAME.len()] == 0
         },
+    },
+    Probe { symbol: "getppid", path: "std::os::unix::process::parent_id()", caught: || parent_id() == 1 },
+    Probe {
+        symbol: "getcwd",
+        path: "std::env::current_dir()",
+        caught: || std::env::current_dir().is_ok_and(|folder| folder == Path::new("/")),
+    },
+    Probe {
+        symbol: "getauxval",
+        path: "libc::getauxval(AT_RANDOM)",
+        // SAFETY: a number.
+        caught: || unsafe { libc::getauxval(libc::AT_RANDOM) } == 0 && leak::first_symbol() == Some("getauxval"),
+    },
+    Probe {
+        symbol: "sched_getcpu",
+        path: "libc::sched_getcpu()",
+        // SAFETY: it takes nothing. It could be the first processor by chance: then this probe sees nothing wrong.
+        caught: || unsafe { libc::sched_getcpu() } == 0,
+    },
+    Probe {
+        symbol: "open64",
+        path: "std::fs::File::open(\"/dev/urandom\")",
+        caught: || refused(File::open("/dev/urandom"), &["open64", "open"]),
     },
     Probe { symbol: "getpid", path: "std::process::id()", caught: || std::process::id() == PROCESS },
     Probe {

@@ -52,6 +52,7 @@ pub(crate) const ALL: &[Case] = &[
     ("backtraces_can_be_printed_inside_a_simulation", sealed::backtraces_can_be_printed_inside_a_simulation),
     ("a_case_cannot_be_forked_inside_a_simulation", sealed::a_case_cannot_be_forked_inside_a_simulation),
     ("hash_maps_are_the_same_in_every_case", sealed::hash_maps_are_the_same_in_every_case),
+    ("a_case_has_the_environment_it_is_given", sealed::a_case_has_the_environment_it_is_given),
 ];
 
 static ASLR: OnceLock<Aslr> = OnceLock::new();

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use stormglass_sys::process::{ForkError, Limits, fork_case};
 use stormglass_sys::seal::{Hooks, enter, spawn_simulation_thread, take_leaks};
 
-use super::{run, say};
+use super::{run, run_within, say};
 
 struct Still;
 
@@ -64,4 +64,43 @@ pub(super) fn hash_maps_are_the_same_in_every_case() {
         end.result
     };
     assert_eq!(order(), order());
+}
+
+/// Hours by which local time is ahead of UTC.
+fn ahead_hours() -> i64 {
+    let (now, mut local) = (1_700_000_000, std::mem::MaybeUninit::<libc::tm>::uninit());
+    // SAFETY: pointers to locals; `localtime_r` writes the whole record unless it fails.
+    let local = unsafe {
+        assert!(!libc::localtime_r(&raw const now, local.as_mut_ptr()).is_null());
+        local.assume_init()
+    };
+    local.tm_gmtoff / 3_600
+}
+
+pub(super) fn a_case_has_the_environment_it_is_given() {
+    // SAFETY: this process has one thread.
+    unsafe {
+        std::env::set_var("STORMGLASS_OUTSIDE", "1");
+        std::env::set_var("TZ", "EAST-5");
+    }
+    assert_eq!(ahead_hours(), 5);
+    let mut limits = Limits::default();
+    let variables = [("TZ", "UTC0"), ("HOME", "/root"), ("NOT=VALID", "x"), ("NUL", "\0")];
+    limits.environment = Some(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
+    let end = run_within(&limits, |pipe| {
+        let all: Vec<_> = std::env::vars().collect();
+        let home = std::env::var("HOME");
+        // SAFETY: a case has one thread.
+        unsafe { std::env::set_var("HOME", "/elsewhere") };
+        say(pipe, &format!("{all:?} {home:?} {:?} {}", std::env::var("HOME"), ahead_hours()));
+    });
+    assert_eq!(
+        String::from_utf8_lossy(&end.result),
+        r#"[("TZ", "UTC0"), ("HOME", "/root")] Ok("/root") Ok("/elsewhere") 0"#
+    );
+    assert_eq!(
+        (std::env::var("STORMGLASS_OUTSIDE").as_deref(), ahead_hours()),
+        (Ok("1"), 5),
+        "the server keeps its own"
+    );
 }

@@ -4,6 +4,7 @@
 //! - **Real, read only**: what printing a backtrace reads. `std` holds a lock of its own meanwhile, so that a refusal,
 //!   which takes a backtrace too, would be a deadlock: `/proc/self/maps` and `/proc/self/exe`, the loaded objects,
 //!   debug files beside them (`.dwp`, `.debug`) and under `/usr/lib/debug`.
+//! - **Real**: `/dev/null`, which is the same everywhere.
 //! - **Absent** (ENOENT and no leak): what `std`, `num_cpus` and time zone libraries look for and do without. A node
 //!   has no cgroup, and its time zone is UTC.
 //! - **Refused** (EPERM and a leak): everything else, and every change to anything.
@@ -18,7 +19,9 @@ use crate::seal::interpose::set_errno;
 use crate::seal::{current, leak};
 
 const ABSENT: [&str; 4] = ["/proc/self/cgroup", "/proc/self/mountinfo", "/etc/localtime", "/etc/timezone"];
-const ABSENT_UNDER: [&str; 2] = ["/sys/fs/cgroup", "/usr/share/zoneinfo"];
+const ABSENT_UNDER: [&str; 5] =
+    ["/sys/fs/cgroup", "/usr/share/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo", "/usr/share/lib/zoneinfo"];
+const NOTHING: &str = "/dev/null";
 const DEBUG_FILES: &str = "/usr/lib/debug";
 
 /// What is asked of a path.
@@ -60,6 +63,9 @@ unsafe fn judge(symbol: &'static str, path: *const c_char, access: Access) -> bo
         // SAFETY: as the caller promises.
         let bytes = if path.is_null() { &[] } else { unsafe { CStr::from_ptr(path) }.to_bytes() };
         let path = Path::new(OsStr::from_bytes(bytes));
+        if path == Path::new(NOTHING) {
+            return false;
+        }
         if access == Access::Read {
             if ABSENT.iter().any(|absent| path == Path::new(absent))
                 || ABSENT_UNDER.iter().any(|dir| path.starts_with(dir))

@@ -6,7 +6,7 @@
 
 use libc::{c_int, c_long, c_uint};
 
-use super::{files, processes, random, sleep, sockets, stats, system, time};
+use super::{files, processes, random, sleep, sockets, stats, system, time, users};
 use crate::seal::current::is_simulated;
 use crate::seal::hooks::Futex;
 use crate::seal::interpose::{ask, fail, refused};
@@ -28,6 +28,11 @@ interpose! {
         // SAFETY: the caller's own arguments, unchanged.
         unsafe { real::syscall(number, a, b, c, d, e, f) }
     }
+}
+
+/// Where libc's own `syscall` is.
+pub(in crate::seal) fn real_address() -> Option<usize> {
+    slots::syscall.get().map(|address| address as usize)
 }
 
 /// A register's low half: the kernel reads `int` arguments so.
@@ -57,6 +62,8 @@ unsafe fn simulated(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> Option<c
         match number {
             libc::SYS_futex => return futex(a, b, c, d, f),
             libc::SYS_sched_getaffinity => return system::affinity(size(b), c as *mut _),
+            libc::SYS_getppid => 1,
+            libc::SYS_getcpu => users::getcpu(a as *mut _, b as *mut _),
             libc::SYS_getpid | libc::SYS_gettid => return system::process_id().map(c_long::from),
             // Unlike its twin, `getrandom` answers a length.
             libc::SYS_getrandom => {
@@ -121,6 +128,12 @@ fn without_twin(number: c_long) -> Option<&'static str> {
         libc::SYS_times => "times",
         libc::SYS_getrusage => "getrusage",
         libc::SYS_sysinfo => "sysinfo",
+        libc::SYS_getcwd => "getcwd",
+        libc::SYS_pidfd_open => "pidfd_open",
+        libc::SYS_process_vm_readv => "process_vm_readv",
+        libc::SYS_userfaultfd => "userfaultfd",
+        libc::SYS_inotify_init1 => "inotify_init1",
+        libc::SYS_signalfd4 => "signalfd4",
         _ => return None,
     })
 }

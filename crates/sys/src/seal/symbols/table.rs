@@ -5,10 +5,10 @@
 //! to all of them strongly, and [`enter`](crate::seal::enter) refers to the table.
 
 use super::super::interpose::Symbol;
-use super::{descriptors, files, processes, random, sleep, sockets, stats, syscall, system, threads, time};
+use super::{descriptors, files, processes, random, sleep, sockets, stats, syscall, system, threads, time, users};
 
 #[used]
-static TABLE: [&[Symbol]; 11] = [
+static TABLE: [&[Symbol]; 12] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
@@ -20,6 +20,7 @@ static TABLE: [&[Symbol]; 11] = [
     processes::PROCESSES,
     system::SYSTEM,
     syscall::SYSCALL,
+    users::USERS,
 ];
 
 pub(in crate::seal) fn symbols() -> impl Iterator<Item = &'static Symbol> {

@@ -204,7 +204,10 @@ fn shutdown_real(stream: &real::TcpStream) -> io::Result<()> {
 }
 
 /// Writes buffers one after the other until one does not fit.
-pub(in crate::net) fn gather(bufs: &[io::IoSlice<'_>], mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<usize> {
+pub(in crate::net) fn gather(
+    bufs: &[io::IoSlice<'_>],
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
     let mut total = 0;
     for buf in bufs.iter().filter(|b| !b.is_empty()) {
         match write(buf) {

@@ -19,7 +19,10 @@ pub(super) fn of_path(path: &Path) -> io::Result<Address> {
     let bytes = path.as_os_str().as_bytes();
     if let Some(name) = bytes.strip_prefix(b"\0") {
         if name.len() > PATH_BYTES_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "abstract socket name must be shorter than SUN_LEN"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "abstract socket name must be shorter than SUN_LEN",
+            ));
         }
         return Ok(Address::Abstract(name.to_vec()));
     }

@@ -13,10 +13,7 @@ use super::datagram::{Inner, UnixDatagram};
 use crate::net::udp::receive::{copy, put, put_buf};
 use crate::net::within_budget;
 
-fn poll(
-    socket: &stormglass_net::unix::Datagram,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<(Vec<u8>, SocketAddr)>> {
+fn poll(socket: &stormglass_net::unix::Datagram, cx: &mut Context<'_>) -> Poll<io::Result<(Vec<u8>, SocketAddr)>> {
     within_budget(cx, |cx| socket.poll_recv(cx)).map_ok(|(payload, from)| (payload, shown(from)))
 }
 

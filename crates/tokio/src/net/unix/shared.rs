@@ -9,9 +9,9 @@ use real_tokio::io::{Interest, ReadBuf};
 use real_tokio::net as real;
 
 use super::stream::{Inner, UnixStream};
+use crate::net::tcp::shared::gather;
 use crate::net::tcp::stream::ready_of;
 use crate::net::within_budget;
-use crate::net::tcp::shared::gather;
 
 impl UnixStream {
     /// Reads what is there.

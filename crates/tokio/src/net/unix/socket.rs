@@ -98,9 +98,7 @@ impl UnixSocket {
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         match self.0 {
             Inner::Real(socket) => Ok(UnixListener(listener::Inner::Real(socket.listen(backlog)?))),
-            Inner::Sim(socket) if socket.datagram => {
-                Err(other_type("listen cannot be called on a datagram socket"))
-            }
+            Inner::Sim(socket) if socket.datagram => Err(other_type("listen cannot be called on a datagram socket")),
             Inner::Sim(socket) => {
                 let (name, shown) = socket.into_bound().ok_or_else(|| io::Error::from_raw_os_error(22))?;
                 Ok(UnixListener(listener::Inner::Sim(sim::Listener::bind(name, shown, backlog)?)))
@@ -115,9 +113,7 @@ impl UnixSocket {
     pub async fn connect(self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
         match self.0 {
             Inner::Real(socket) => Ok(UnixStream(stream::Inner::Real(socket.connect(path).await?))),
-            Inner::Sim(socket) if socket.datagram => {
-                Err(other_type("connect cannot be called on a datagram socket"))
-            }
+            Inner::Sim(socket) if socket.datagram => Err(other_type("connect cannot be called on a datagram socket")),
             Inner::Sim(socket) => {
                 let address = of_path(path.as_ref())?;
                 let stream = sim::Stream::connect(&find(&address)?, &address, socket.into_bound())?;
@@ -133,9 +129,7 @@ impl UnixSocket {
     pub fn datagram(self) -> io::Result<UnixDatagram> {
         match self.0 {
             Inner::Real(socket) => Ok(UnixDatagram(datagram::Inner::Real(socket.datagram()?))),
-            Inner::Sim(socket) if !socket.datagram => {
-                Err(other_type("datagram cannot be called on a stream socket"))
-            }
+            Inner::Sim(socket) if !socket.datagram => Err(other_type("datagram cannot be called on a stream socket")),
             Inner::Sim(socket) => Ok(UnixDatagram(datagram::Inner::Sim(sim::Datagram::new(socket.into_bound())?))),
         }
     }

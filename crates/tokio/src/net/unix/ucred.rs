@@ -12,7 +12,9 @@ pub struct UCred(Inner);
 enum Inner {
     Real(real::UCred),
     /// A process of a simulated node, and both ends are the same one.
-    Sim { pid: u32 },
+    Sim {
+        pid: u32,
+    },
 }
 
 /// The user and group of every simulated process.

@@ -1,0 +1,214 @@
+//! The state that some libraries keep once per thread or process: generators of random numbers, and a cache. On real
+//! machines every node has its own; the nodes of a simulation share one thread. So the places of that state are looked up
+//! among the symbols of the executable, by name, and each node gets an image of its own, swapped in when it runs.
+
+#[cfg(sealed_tier)]
+use std::sync::OnceLock;
+
+/// What is looked for: a part of the mangled symbol, which is the same in Rust's two manglings and for every version of
+/// the library in the program.
+#[cfg(sealed_tier)]
+const WANTED: [(&str, &str); 4] = [
+    ("rand's ThreadRng", "4rand4rngs6thread14THREAD_RNG_KEY"),
+    ("futures' select!", "12futures_util11async_await6random6random3RNG"),
+    ("futures' select!", FUTURES_COUNTER),
+    ("chrono's time zone", "6chrono6offset5local5inner7TZ_INFO"),
+];
+
+/// All that a generator of `futures` is seeded from: how many there were before. It counts from a word that is drawn.
+#[cfg(sealed_tier)]
+const FUTURES_COUNTER: &str = "12futures_util11async_await6random6random9prng_seed7COUNTER";
+
+/// One place, as the executable has it.
+#[cfg(sealed_tier)]
+struct Place {
+    library: &'static str,
+    thread_local: bool,
+    /// Whether a new process begins with a drawn word there.
+    drawn: bool,
+    /// From the start of the thread's block, or of the executable in memory.
+    offset: usize,
+    length: usize,
+}
+
+/// The places of this executable; `None` where it has no symbols to read.
+#[cfg(sealed_tier)]
+static PLACES: OnceLock<Option<Vec<Place>>> = OnceLock::new();
+
+/// The libraries of this program whose state each node can have for itself. `None` where that cannot be told: the
+/// executable is stripped, or the platform is outside the sealed tier.
+///
+/// Reads the executable's symbols the first time, some milliseconds; a fork server asks before it forks.
+#[must_use]
+pub fn libraries_with_state() -> Option<Vec<&'static str>> {
+    #[cfg(sealed_tier)]
+    {
+        let mut names: Vec<_> = read::places()?.iter().map(|place| place.library).collect();
+        names.sort_unstable();
+        names.dedup();
+        Some(names)
+    }
+    #[cfg(not(sealed_tier))]
+    None
+}
+
+/// The state of those libraries on this thread, as it stands in memory.
+#[derive(Debug)]
+pub struct LibraryState {
+    #[cfg(sealed_tier)]
+    cells: Vec<(std::ptr::NonNull<u8>, usize)>,
+    /// What a new process begins with.
+    pristine: Box<[u8]>,
+    /// Where a drawn word goes in it.
+    drawn: Vec<usize>,
+    not_send: std::marker::PhantomData<*const ()>,
+}
+
+/// The state of one node while another's is in memory. Never a copy: it may own memory.
+#[derive(Debug)]
+pub struct Image(Box<[u8]>);
+
+impl LibraryState {
+    /// Finds the state on this thread, whose own use of these libraries must not have begun: what there is now is taken for
+    /// what a new process has. Nothing at all is found where [`libraries_with_state`] has no answer.
+    #[must_use]
+    pub fn find() -> LibraryState {
+        #[cfg(sealed_tier)]
+        return memory::find();
+        #[cfg(not(sealed_tier))]
+        LibraryState { pristine: Box::default(), drawn: Vec::new(), not_send: std::marker::PhantomData }
+    }
+
+    /// The state of a new process. `word` is put where a library takes what it begins with from a mere count, which would
+    /// give the same to every process.
+    #[must_use]
+    pub fn pristine(&self, word: u64) -> Image {
+        let mut image = self.pristine.clone();
+        for &at in &self.drawn {
+            image[at..at + size_of::<u64>()].copy_from_slice(&word.to_ne_bytes());
+        }
+        Image(image)
+    }
+
+    /// Exchanges what is in memory with `image`. To be called between polls, where no library is at work.
+    ///
+    /// An image that is dropped is forgotten: what it owns is leaked, as when a process is killed.
+    #[inline]
+    pub fn swap(&mut self, image: &mut Image) {
+        #[cfg(sealed_tier)]
+        memory::swap(&self.cells, &mut image.0);
+        #[cfg(not(sealed_tier))]
+        let _ = image;
+    }
+}
+
+#[cfg(sealed_tier)]
+mod read {
+    use std::fs::File;
+
+    use object::read::ReadCache;
+    use object::read::elf::ElfFile64;
+    use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol, SymbolKind};
+
+    use super::{FUTURES_COUNTER, PLACES, Place, WANTED};
+
+    pub(super) fn places() -> Option<&'static Vec<Place>> {
+        PLACES.get_or_init(|| crate::seal::host(look)).as_ref()
+    }
+
+    fn look() -> Option<Vec<Place>> {
+        let cache = ReadCache::new(File::open("/proc/self/exe").ok()?);
+        let elf = ElfFile64::<LittleEndian, _>::parse(&cache).ok()?;
+        // An executable that is not relocated has its symbols at their final addresses, as though it lay at zero.
+        let in_memory = |address: u64| elf.segments().any(|s| (s.address()..s.address() + s.size()).contains(&address));
+        let mut any = false;
+        let mut places = Vec::new();
+        for symbol in elf.symbols() {
+            any = true;
+            let thread_local = symbol.kind() == SymbolKind::Tls;
+            if symbol.is_undefined() || !(thread_local || symbol.kind() == SymbolKind::Data) {
+                continue;
+            }
+            let Ok(name) = symbol.name() else { continue };
+            let Some(&(library, part)) = WANTED.iter().find(|(_, part)| name.contains(part)) else { continue };
+            if thread_local || in_memory(symbol.address()) {
+                let offset = usize::try_from(symbol.address()).ok()?;
+                let length = usize::try_from(symbol.size()).ok()?;
+                let drawn = part == FUTURES_COUNTER && length == size_of::<u64>();
+                places.push(Place { library, thread_local, drawn, offset, length });
+            }
+        }
+        any.then_some(places)
+    }
+}
+
+#[cfg(sealed_tier)]
+mod memory {
+    use std::ffi::{c_int, c_void};
+    use std::marker::PhantomData;
+    use std::ptr::NonNull;
+
+    use libc::{dl_phdr_info, size_t};
+
+    use super::{LibraryState, read};
+
+    /// Where the executable and this thread's block of it are.
+    #[derive(Default)]
+    struct Executable {
+        base: usize,
+        block: usize,
+        block_length: usize,
+    }
+
+    pub(super) fn find() -> LibraryState {
+        let mut executable = Executable::default();
+        // SAFETY: the callback fits the type and gets back the record that outlives the call.
+        unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut executable).cast()) };
+        let places = read::places().map_or(&[][..], Vec::as_slice);
+        let (mut cells, mut pristine, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            let base = if place.thread_local { executable.block } else { executable.base };
+            let Some(cell) = NonNull::new((base + place.offset) as *mut u8) else { continue };
+            if place.thread_local && place.offset + place.length > executable.block_length {
+                continue;
+            }
+            if place.drawn {
+                drawn.push(pristine.len());
+            }
+            // SAFETY: the symbol says that so many bytes of data are there, and its users are on this thread and not at
+            // work. Byte by byte and volatile: other code's memory, of any layout.
+            pristine.extend((0..place.length).map(|n| unsafe { cell.add(n).read_volatile() }));
+            cells.push((cell, place.length));
+        }
+        LibraryState { cells, pristine: pristine.into_boxed_slice(), drawn, not_send: PhantomData }
+    }
+
+    #[inline]
+    pub(super) fn swap(cells: &[(NonNull<u8>, usize)], image: &mut [u8]) {
+        let mut parked = image;
+        for &(cell, length) in cells {
+            let Some((own, rest)) = std::mem::take(&mut parked).split_at_mut_checked(length) else { return };
+            // SAFETY: as in `find`. The values themselves change places: each is in memory or in one image, so that what it
+            // owns has one owner.
+            unsafe { std::ptr::swap_nonoverlapping(cell.as_ptr(), own.as_mut_ptr(), length) };
+            parked = rest;
+        }
+    }
+
+    /// Notes the first object, which is the executable.
+    unsafe extern "C" fn first(info: *mut dl_phdr_info, _size: size_t, data: *mut c_void) -> c_int {
+        // SAFETY: the loader passes a valid record; glibc's has had all its fields since 2.4.
+        let info = unsafe { &*info };
+        // SAFETY: `data` is the record given to `dl_iterate_phdr`, which nobody else touches meanwhile.
+        let executable = unsafe { &mut *data.cast::<Executable>() };
+        executable.base = usize::try_from(info.dlpi_addr).unwrap_or(0);
+        if !info.dlpi_phdr.is_null() && !info.dlpi_tls_data.is_null() {
+            // SAFETY: the record's own array of program headers, and its length.
+            let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+            let header = headers.iter().find(|header| header.p_type == libc::PT_TLS);
+            executable.block = info.dlpi_tls_data as usize;
+            executable.block_length = header.map_or(0, |h| usize::try_from(h.p_memsz).unwrap_or(0));
+        }
+        1
+    }
+}

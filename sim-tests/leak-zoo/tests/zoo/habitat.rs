@@ -1,0 +1,87 @@
+//! Processes that differ in what must not matter: the environment, the folder, the addresses.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use stormglass::harness::{CaseReport, RunRequest, Seed, Worker, WorkerCommand};
+use tempfile::TempDir;
+
+use crate::cage::{ANIMAL, NEIGHBOUR};
+
+const SCENARIO: &str = "zoo";
+
+/// What a habitat's processes begin with.
+pub(crate) struct Place {
+    /// Lines of a shell that run before the worker.
+    before: &'static str,
+    /// Whether it starts in a folder of its own.
+    elsewhere: bool,
+}
+
+/// As this test was started.
+pub(crate) const HOME: Place = Place { before: "", elsewhere: false };
+
+/// Another folder, another language, another time zone, and an environment of another size.
+pub(crate) const ABROAD: Place = Place {
+    before: "export TZ=Asia/Kathmandu LANG=tr_TR.UTF-8 LC_ALL=tr_TR.UTF-8 HOME=/nowhere USER=somebody HOSTNAME=abroad\n\
+             export ZOO_PADDING=\"$(head -c 5000 /dev/zero | tr '\\0' x)\"\nunset PATH\numask 077\n",
+    elsewhere: true,
+};
+
+/// Addresses as the system draws them: as though this process had tried already to do without.
+pub(crate) const SHUFFLED: Place = Place { before: "export STORMGLASS_WITHOUT_ASLR=1\n", elsewhere: false };
+
+/// A worker in its place.
+pub(crate) struct Habitat {
+    pub(crate) worker: Worker,
+    folder: TempDir,
+}
+
+impl Habitat {
+    pub(crate) fn new(place: &Place) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let zoo = std::env::current_exe().expect("a running binary has a path");
+        let mut command = WorkerCommand::new(start(folder.path(), place.before, &zoo));
+        command.directory = place.elsewhere.then(|| folder.path().to_owned());
+        Self { worker: Worker::start(&command).expect("this binary is a scenario binary"), folder }
+    }
+
+    /// A folder for traces.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn request(&mut self, animal: &str, seed: u64) -> RunRequest {
+        let scenarios = self.worker.list().expect("a worker lists its scenarios");
+        let found = scenarios.into_iter().find(|info| info.name == SCENARIO).expect("the scenario of the zoo");
+        let mut request = RunRequest::new(Seed(seed), found.limits);
+        request.params.insert(ANIMAL.to_owned(), animal.to_owned());
+        request
+    }
+
+    /// One run of the animal.
+    pub(crate) fn run(&mut self, animal: &str, seed: u64, neighbour: bool) -> CaseReport {
+        let mut request = self.request(animal, seed);
+        if neighbour {
+            request.params.insert(NEIGHBOUR.to_owned(), "yes".to_owned());
+        }
+        self.worker.run(SCENARIO, &request, false).expect("the worker lives")
+    }
+
+    /// Runs the animal twice as a determinism check does.
+    pub(crate) fn check(&mut self, animal: &str, first: CaseReport) -> CaseReport {
+        let check = stormglass::harness::DeterminismCheck::new(self.folder().to_owned());
+        let request = self.request(animal, first.record.seed.0);
+        check.compare(&mut self.worker, SCENARIO, &request, first).expect("the worker lives")
+    }
+}
+
+/// Writes the program that readies the place and becomes the worker.
+fn start(folder: &Path, before: &str, zoo: &Path) -> std::path::PathBuf {
+    let path = folder.join("start");
+    let text = format!("#!/bin/sh\n{before}exec '{}' \"$@\"\n", zoo.display());
+    fs::write(&path, text).expect("a new file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    path
+}

@@ -1,0 +1,37 @@
+//! What a machine says of itself, and what a process is given by whoever starts it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{env, process, thread};
+
+use crate::animal::{Nature, animals};
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+animals! {
+    environment: Nature::Stable, constant, {
+        // Two variables may be passed on to those who want backtraces.
+        let all = env::vars().filter(|(name, _)| !name.starts_with("RUST_"));
+        all.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    time_zone_and_language: Nature::Stable, constant, {
+        ["TZ", "LANG", "LC_ALL", "HOME"].map(|name| env::var(name).ok())
+    };
+    home_and_temporary_folder: Nature::Stable, constant, {
+        [env::home_dir(), Some(env::temp_dir())]
+    };
+    working_folder: Nature::Stable, constant, { [env::current_dir().ok()] };
+    process_ids: Nature::Stable, constant, { [process::id(), std::os::unix::process::parent_id()] };
+    thread_id: Nature::Stable, constant, {
+        let thread = thread::current();
+        [format!("{:?}", thread.id()), format!("{:?}", thread.name())]
+    };
+    available_parallelism: Nature::Stable, constant, { [thread::available_parallelism().map_or(0, usize::from)] };
+    static_counter: Nature::Shared, constant, {
+        // A static is the process's, and so each seed's own; nodes of one simulation share it.
+        [COUNTER.fetch_add(1, Ordering::Relaxed), COUNTER.fetch_add(1, Ordering::Relaxed)]
+    };
+    backtrace_text: Nature::Stable, constant, {
+        let text = std::backtrace::Backtrace::force_capture().to_string();
+        [text.contains("backtrace_text") || text.contains("machine.rs")]
+    };
+}

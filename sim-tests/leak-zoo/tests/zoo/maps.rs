@@ -1,0 +1,35 @@
+//! Hash maps: their order is their keys'.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+
+use crate::animal::{Nature, animals};
+
+/// The order of a set of numbers.
+fn order<S: BuildHasher + Default>() -> Vec<u32> {
+    (0..40).collect::<HashSet<u32, S>>().into_iter().collect()
+}
+
+animals! {
+    std_hash_map_order: Nature::Stable, varies, {
+        let map: HashMap<u32, ()> = (0..40).map(|n| (n, ())).collect();
+        [map.into_keys().collect::<Vec<_>>(), order::<RandomState>()]
+    };
+    std_hash_map_order_across_polls: Nature::Stable, varies, {
+        let first = order::<RandomState>();
+        tokio::task::yield_now().await;
+        let second = order::<RandomState>();
+        tokio::time::sleep(std::time::Duration::from_millis(3)).await;
+        [first, second, order::<RandomState>()]
+    };
+    std_random_state_as_a_generator: Nature::Stable, varies, {
+        [RandomState::new().hash_one(1), RandomState::new().hash_one(1)]
+    };
+    ahash_map_order: Nature::Shared, varies, (by_address), {
+        [order::<ahash::RandomState>(), order::<ahash::RandomState>()]
+    };
+    hashbrown_map_order: Nature::Shared, constant, (by_address), {
+        let set: hashbrown::HashSet<u32> = (0..40).collect();
+        [set.into_iter().collect::<Vec<_>>()]
+    };
+}

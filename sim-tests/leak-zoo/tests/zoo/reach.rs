@@ -1,0 +1,44 @@
+//! What reaches for the real world through libc: refused, by name and call site.
+
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::Duration;
+use std::{fs, thread};
+
+use crate::animal::{Nature, animals};
+
+const FILES: Nature = Nature::Refused(&["open64", "open", "openat64"]);
+const SOCKETS: Nature = Nature::Refused(&["socket", "socketpair"]);
+const THREADS: Nature = Nature::Refused(&["pthread_create"]);
+
+animals! {
+    std_thread: THREADS, constant, { [thread::Builder::new().spawn(|| 1).is_ok()] };
+    rayon_pool: THREADS, constant, {
+        [rayon::ThreadPoolBuilder::new().num_threads(2).build().is_ok()]
+    };
+    std_sleep: Nature::Refused(&["nanosleep", "clock_nanosleep"]), constant, {
+        thread::sleep(Duration::from_millis(1));
+        [()]
+    };
+    std_tcp_stream: SOCKETS, constant, { [TcpStream::connect("127.0.0.1:9").is_ok()] };
+    std_tcp_listener: SOCKETS, constant, { [TcpListener::bind("127.0.0.1:0").is_ok()] };
+    std_udp_socket: SOCKETS, constant, { [UdpSocket::bind("127.0.0.1:0").is_ok()] };
+    std_unix_stream: SOCKETS, constant, { [UnixStream::connect("/run/nothing").is_ok()] };
+    std_name_resolution: Nature::Refused(&["getaddrinfo"]), constant, {
+        [("stormglass.invalid", 80).to_socket_addrs().is_ok()]
+    };
+    std_fs_read: FILES, constant, { [fs::read("/etc/hostname").is_ok()] };
+    std_fs_write: FILES, constant, { [fs::write("/tmp/stormglass-zoo", "it got out").is_ok()] };
+    std_fs_metadata: Nature::Refused(&["statx", "stat64"]), constant, { [fs::metadata("/etc").is_ok()] };
+    std_fs_read_dir: Nature::Refused(&["opendir"]), constant, { [fs::read_dir("/etc").is_ok()] };
+    dev_urandom: FILES, constant, { [fs::File::open("/dev/urandom").is_ok()] };
+    proc_cpuinfo: FILES, constant, { [fs::read_to_string("/proc/cpuinfo").is_ok()] };
+    command_output: Nature::Refused(&["posix_spawnp", "posix_spawn", "fork", "pipe2"]), constant, {
+        [Command::new("true").output().is_ok()]
+    };
+    command_spawn: Nature::Refused(&["posix_spawnp", "posix_spawn", "fork", "socketpair"]), constant, {
+        [Command::new("true").spawn().is_ok()]
+    };
+    temporary_file: FILES, constant, { [tempfile::tempfile().is_ok()] };
+}
