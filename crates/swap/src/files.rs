@@ -1,8 +1,9 @@
 //! Reading and writing files, with their names in errors. What has not changed is not written: cargo builds again what is
 //! newer.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -30,6 +31,19 @@ pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), SwapE
         fs::create_dir_all(folder).map_err(SwapError::file("make", folder))?;
     }
     fs::write(path, contents).map_err(SwapError::file("write", path))
+}
+
+/// Removes every file under `folder` that is not among `present`.
+pub(crate) fn remove_others(folder: &Path, present: &BTreeSet<PathBuf>) -> Result<(), SwapError> {
+    for entry in fs::read_dir(folder).map_err(SwapError::file("list", folder))? {
+        let path = entry.map_err(SwapError::file("list", folder))?.path();
+        if path.is_dir() {
+            remove_others(&path, present)?;
+        } else if !present.contains(&path) {
+            fs::remove_file(&path).map_err(SwapError::file("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn remove_folder(path: &Path) -> Result<(), SwapError> {

@@ -40,9 +40,13 @@ pub(crate) fn write(
     let names = feature_names(&manifest);
     files::write(&real.join("Cargo.toml"), real_manifest(manifest).to_string())?;
     let tokio = own.join("tokio");
+    let mut present = BTreeSet::new();
     for (name, text) in crates::facade_source() {
         files::write(&tokio.join(name), text)?;
+        present.insert(tokio.join(name));
     }
+    // A file of an earlier façade could be taken for a module of this one.
+    files::remove_others(&tokio.join("src"), &present)?;
     files::write(&tokio.join("build.rs"), BUILD_SCRIPT)?;
     files::write(&tokio.join("Cargo.toml"), swapped_manifest(&real, crates, version, names)?.to_string())?;
     Ok(tokio)

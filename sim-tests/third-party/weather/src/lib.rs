@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stormglass::NodeHandle;
-use stormglass::faults::Kind;
+use stormglass::faults::{Kind, restart};
 use stormglass::prelude::*;
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
@@ -29,6 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What an answer comes to: an error is the weather's doing; evidence is a wrong answer, which no weather excuses.
 pub type Answer = Result<Result<(), Evidence>, String>;
+
+/// Who is restarted in the storm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restarts {
+    /// Services and clients.
+    Everyone,
+    /// Clients alone: a service that keeps in memory what it must not forget stays up.
+    Clients,
+}
 
 /// What the clients have seen.
 #[derive(Debug, Default)]
@@ -58,6 +67,24 @@ where
     A: Fn(u64) -> F + Clone + 'static,
     F: Future<Output = Answer> + 'static,
 {
+    go_through_with(sim, services, Restarts::Everyone, least, ask).await
+}
+
+/// As [`go_through`], where not everyone may be restarted.
+///
+/// # Errors
+/// Evidence of what went wrong.
+pub async fn go_through_with<A, F>(
+    sim: &Sim,
+    services: &[NodeHandle],
+    restarts: Restarts,
+    least: u64,
+    ask: A,
+) -> Outcome
+where
+    A: Fn(u64) -> F + Clone + 'static,
+    F: Future<Output = Answer> + 'static,
+{
     let seen = Arc::new(Mutex::new(Seen::default()));
     let clients = sim.nodes("client", CLIENTS, {
         let (sim, seen) = (sim.clone(), Arc::clone(&seen));
@@ -67,7 +94,16 @@ where
     for name in &names {
         sim.allow_exit(name);
     }
-    let weather = swarm().kind(Kind::LatencySpike).kind(Kind::Loss).kind(Kind::PartitionHalves).kind(Kind::Restart);
+    let mut weather = swarm().kind(Kind::LatencySpike).kind(Kind::Loss).kind(Kind::PartitionHalves);
+    match restarts {
+        Restarts::Everyone => weather = weather.kind(Kind::Restart),
+        Restarts::Clients => {
+            for (index, client) in clients.iter().enumerate() {
+                let at = sim.choose("restart", client.name().as_str(), index as u64, 1_000, 14_000);
+                sim.inject(restart(client.name()).at(Duration::from_millis(at)).lasting(Duration::from_millis(100)));
+            }
+        }
+    }
     sim.storm(weather.all_on().without_patterns().sparing(Budget::restarts_unbounded(names)).until(STORM));
     sim.sleep(STORM).await;
 
