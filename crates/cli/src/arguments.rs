@@ -36,6 +36,9 @@ pub(crate) struct BuildArguments {
     /// Which cargo profile the scenarios are built with.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "PROFILE")]
     pub(crate) profile_build: BuildProfile,
+    /// Build the scenarios with simulated tokio beneath every crate, also those that name tokio themselves.
+    #[arg(long, global = true)]
+    pub(crate) swapped: bool,
     /// Use this scenario binary and build nothing; may be given more than once.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) binary: Vec<PathBuf>,
