@@ -5,6 +5,8 @@ use std::{ffi::OsString, num::NonZeroUsize, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use stormglass_harness::{Exit, IsolationKind, Seed, SeedError, SeedRange};
 
+use crate::test_arguments::{CargoArguments, RunBinaryArguments, TestArguments};
+
 /// Deterministic simulation testing for tokio services: list, run, fuzz, replay and pin scenarios.
 #[derive(Debug, Parser)]
 #[command(name = "cargo stormglass", bin_name = "cargo stormglass", version, after_long_help = exit_codes())]
@@ -34,6 +36,9 @@ pub(crate) struct BuildArguments {
     /// Which cargo profile the scenarios are built with.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "PROFILE")]
     pub(crate) profile_build: BuildProfile,
+    /// Build the scenarios with simulated tokio beneath every crate, also those that name tokio themselves.
+    #[arg(long, global = true)]
+    pub(crate) swapped: bool,
     /// Use this scenario binary and build nothing; may be given more than once.
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) binary: Vec<PathBuf>,
@@ -103,6 +108,13 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Print a trace file, one event a line.
     Trace(TraceArguments),
+    /// Run the tests of any cargo project in simulated worlds, once per seed, without changing the project.
+    Test(TestArguments),
+    /// Run any cargo command on a project with simulated tokio beneath it, without changing the project.
+    Cargo(CargoArguments),
+    /// What cargo calls for each test binary.
+    #[command(name = crate::test::RUN_BINARY, hide = true)]
+    RunTestBinary(RunBinaryArguments),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -1,7 +1,9 @@
 //! Finding scenario binaries: which test targets of the workspace hold scenarios, and building them.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     io::BufReader,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -9,6 +11,7 @@ use std::{
 
 use cargo_metadata::{Message, Metadata, MetadataCommand, Package, TargetKind};
 use stormglass_harness::{CommandHints, Exit};
+use stormglass_swap::{Project, Swap};
 
 use crate::{
     arguments::{BuildArguments, BuildProfile},
@@ -52,9 +55,10 @@ pub(crate) fn workspace(build: &BuildArguments) -> Result<Workspace, CliError> {
     if targets.is_empty() {
         return Err(CliError::new(Exit::NothingSelected, "no package here has scenarios").hint(METADATA_HINT));
     }
+    let swap = build.swapped.then(|| Swap::prepare(&Project::find(None)?, false)).transpose()?;
     let mut binaries = Vec::new();
     for (package, tests) in targets {
-        binaries.extend(compile(&metadata, package, &tests, build)?);
+        binaries.extend(compile(&metadata, swap.as_ref(), package, &tests, build)?);
     }
     Ok(Workspace {
         binaries,
@@ -150,6 +154,7 @@ fn own_mains(manifest: &str) -> Result<Vec<String>, toml::de::Error> {
 /// Builds the scenario targets of one package.
 fn compile(
     metadata: &Metadata,
+    swap: Option<&Swap>,
     package: &Package,
     tests: &[String],
     build: &BuildArguments,
@@ -158,22 +163,23 @@ fn compile(
     if build.planted.is_some() && !features.iter().any(|feature| feature == "planted") {
         features.push("planted".to_owned());
     }
-    let mut command = Command::new(cargo());
-    command.current_dir(&metadata.workspace_root).args([
-        "test",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]);
-    command.args(["--package", package.name.as_str()]);
-    for test in tests {
-        command.args(["--test", test]);
-    }
+    let mut words = vec!["--no-run", "--message-format=json-render-diagnostics", "--package", package.name.as_str()];
+    words.extend(tests.iter().flat_map(|test| ["--test", test]));
     if build.profile_build == BuildProfile::Release {
-        command.arg("--release");
+        words.push("--release");
     }
+    let listed = features.join(",");
     if !features.is_empty() {
-        command.args(["--features", &features.join(",")]);
+        words.extend(["--features", &listed]);
     }
+    let mut command = match swap {
+        Some(swap) => swap.cargo("test", &words.iter().map(OsString::from).collect::<Vec<_>>(), None),
+        None => {
+            let mut command = Command::new(cargo());
+            command.current_dir(&metadata.workspace_root).arg("test").args(&words);
+            command
+        }
+    };
     let failed =
         |error: &dyn std::fmt::Display| CliError::new(Exit::Setup, format_args!("cannot build the scenarios: {error}"));
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| failed(&error))?;

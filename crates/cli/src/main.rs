@@ -16,6 +16,9 @@ mod progress;
 mod render;
 mod run;
 mod summary;
+mod test;
+mod test_arguments;
+mod test_report;
 mod trace;
 
 use arguments::{Arguments, Command};
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
         Command::Pin(pin) => pin::pin(build, pin),
         Command::Check(check) => check::check(check),
         Command::Trace(trace) => trace::trace(build, trace),
+        Command::Test(arguments) => test::test(build, arguments),
+        Command::Cargo(arguments) => test::cargo(arguments),
+        Command::RunTestBinary(arguments) => test::run_test_binary(arguments),
         Command::Completions { shell } => documents::completions(*shell),
         Command::Man => documents::man(),
     };

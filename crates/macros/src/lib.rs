@@ -1,10 +1,10 @@
-//! `#[stormglass::scenario]`: registers an async function as a scenario of its test target.
-//!
-//! The function itself stays as it was written, so that one scenario can call another.
+//! `#[stormglass::scenario]`, which registers an async function as a scenario of its test target and leaves it as it was
+//! written, so that one scenario can call another; and tokio's `main` and `test` for programs that may be simulated.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod program;
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -21,6 +21,18 @@ pub fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as Arguments);
     let function = parse_macro_input!(item as ItemFn);
     expand(&arguments, &function).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// As `#[tokio::test]`. In a process that was asked for a simulation, the test's body runs there.
+#[proc_macro_attribute]
+pub fn tokio_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    program::expand(program::Kind::Test, arguments.into(), item.into()).into()
+}
+
+/// As `#[tokio::main]`. In a process that was asked for a simulation, the program runs there.
+#[proc_macro_attribute]
+pub fn tokio_main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    program::expand(program::Kind::Main, arguments.into(), item.into()).into()
 }
 
 fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::TokenStream> {

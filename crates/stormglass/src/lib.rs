@@ -8,10 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod capture_file;
-mod hooks;
 mod host;
 mod logs;
-mod node_locals;
 mod outcome;
 mod record;
 mod recorder;

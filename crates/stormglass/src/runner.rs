@@ -11,14 +11,15 @@ use stormglass_harness::{Refusal, RunRecord, RunRequest, ScenarioDef, TraceError
 use stormglass_kernel as kernel;
 use stormglass_kernel::{Options, Override, Simulation, VirtualTime};
 use stormglass_net::Net;
+use stormglass_program as program;
 use stormglass_sys::{process, seal};
 
 use crate::capture_file::CaptureFile;
+use crate::logs;
 use crate::outcome::IntoOutcome;
 use crate::record;
 use crate::sim::{Sim, TASK_STACK_BYTES};
 use crate::trace_file::{self, TraceWriter};
-use crate::{hooks, logs, node_locals};
 
 /// Parameters of a run that the runner itself reads; all others belong to the scenario.
 const POLICY: &str = "policy";
@@ -81,8 +82,8 @@ where
     options.overrides = overrides;
     options.limits = limits(&request);
     options.on_poll = Some(process::watchdog::poll_begins);
-    options.on_polled = Some(hooks::leaked);
-    options.on_switch = Some(node_locals::switch);
+    options.on_polled = Some(program::leaked);
+    options.on_switch = Some(program::switch);
     let mut problem = None;
     if let Some(path) = &request.trace_to {
         let (writer, told) = TraceWriter::create(path, name, seed.to_string(), Vec::new())
@@ -114,7 +115,7 @@ where
     let watching = watch(&request)?;
     let report = {
         let _watching = watching;
-        let _sealed = hooks::seal_thread(seed.0);
+        let _sealed = program::seal_thread(seed.0);
         let _traps = request.traps.then(|| seal::arm_traps(None));
         simulation.run(async move { scenario(inside).await.into_verdict() })
     };
@@ -138,7 +139,7 @@ where
     }
     let mut record = record::record(name, &request, &sim, report);
     // A run that is not causally stable for them says so.
-    for library in node_locals::shared_and_used() {
+    for library in program::shared_and_used() {
         record.counters.insert(format!("shared by nodes: {library}"), 1);
     }
     Ok(record)

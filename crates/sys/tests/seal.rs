@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::BuildHasher;
 use std::io::ErrorKind;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::thread;
@@ -214,7 +214,9 @@ fn every_way_out_is_refused_by_name() {
     type Attempt = (&'static str, fn() -> std::io::Result<()>);
     let attempts: &[Attempt] = &[
         ("pthread_create", || thread::Builder::new().spawn(|| ()).map(drop)),
-        ("socket", || TcpListener::bind("127.0.0.1:0").map(drop)),
+        ("bind", || TcpListener::bind("127.0.0.1:0").map(drop)),
+        ("connect", || TcpStream::connect("127.0.0.1:9").map(drop)),
+        ("socket", || UdpSocket::bind("127.0.0.1:0").map(drop)),
         ("getaddrinfo", || "stormglass.invalid:1".to_socket_addrs().map(drop)),
         ("open64", || fs::write("/tmp/stormglass-must-not-exist", "x")),
         ("mkdir", || fs::create_dir("/tmp/stormglass-must-not-exist")),

@@ -12,42 +12,44 @@
 // `tokio_unstable` is tokio's name for what this crate refuses.
 #![allow(unexpected_cfgs)]
 
-#[cfg(not(feature = "sim"))]
+#[cfg(not(simulated))]
 pub use real_tokio::*;
 
-#[cfg(all(feature = "sim", tokio_unstable))]
+#[cfg(all(simulated, tokio_unstable))]
 compile_error!("simulated tokio has no part of what tokio has under `--cfg tokio_unstable`: build without that flag");
 
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod fs;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod io;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 #[doc(hidden)]
 pub mod macros;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod net;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod process;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod runtime;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod signal;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 #[doc(hidden)]
 pub mod support;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod task;
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 pub mod time;
 
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
 mod budget {
     //! The cooperative budget, for operations that say afterwards whether they had to wait.
     pub(crate) use crate::task::coop::{made_no_progress, poll_take as poll_proceed};
 }
 
-#[cfg(feature = "sim")]
-pub use real_tokio::{join, main, pin, stream, sync, task_local, test, try_join};
-#[cfg(feature = "sim")]
+#[cfg(simulated)]
+pub use real_tokio::{join, pin, stream, sync, task_local, try_join};
+#[cfg(simulated)]
+pub use stormglass_macros::{tokio_main as main, tokio_test as test};
+#[cfg(simulated)]
 pub use task::spawn;

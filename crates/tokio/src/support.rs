@@ -3,3 +3,5 @@
 pub use crate::io::console::{Console, Stream, captured, give_input};
 pub use crate::macros::branch;
 pub use real_tokio::select;
+pub use real_tokio::{main as real_main, test as real_test};
+pub use stormglass_program::{is_to_be_simulated, simulate};

@@ -12,7 +12,7 @@ fn help(words: &[&str]) -> String {
 #[test]
 fn help_texts_are_as_reviewed() {
     insta::assert_snapshot!("help", help(&["--help"]));
-    for command in ["list", "run", "fuzz", "replay", "pin", "check", "trace", "completions", "man"] {
+    for command in ["list", "run", "fuzz", "replay", "pin", "check", "trace", "test", "cargo", "completions", "man"] {
         insta::assert_snapshot!(format!("help-{command}"), help(&[command, "--help"]));
     }
 }

@@ -251,9 +251,9 @@ const PROBES: &[Probe] = &[
         caught: || refused(thread::Builder::new().spawn(|| ()), &["pthread_create"]),
     },
     Probe {
-        symbol: "socket",
+        symbol: "connect",
         path: "std::net::TcpStream::connect()",
-        caught: || refused(TcpStream::connect(("127.0.0.1", 1)), &["socket"]),
+        caught: || refused(TcpStream::connect(("127.0.0.1", 1)), &["connect"]),
     },
     Probe {
         symbol: "socket",

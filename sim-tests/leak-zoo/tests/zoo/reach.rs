@@ -9,7 +9,7 @@ use std::{fs, thread};
 use crate::animal::{Nature, animals};
 
 const FILES: Nature = Nature::Refused(&["open64", "open", "openat64"]);
-const SOCKETS: Nature = Nature::Refused(&["socket", "socketpair"]);
+const SOCKETS: Nature = Nature::Refused(&["socket", "socketpair", "connect", "bind"]);
 const THREADS: Nature = Nature::Refused(&["pthread_create"]);
 
 animals! {

@@ -1,8 +1,10 @@
-//! Real sockets and name resolution, refused. No other socket call is interposed: without these there is no socket.
+//! Real sockets and name resolution, refused; but for a TCP socket that is neither bound nor connected: it reaches nobody.
+//! Programs set options on one and hand it to their runtime, which makes a simulated socket of it (so does hyper-util's
+//! connector). Whatever would make it reach somebody is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use libc::{addrinfo, c_char, c_int, c_void, hostent, sockaddr, socklen_t};
+use libc::{addrinfo, c_char, c_int, c_void, hostent, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::file_rules::text;
 use crate::seal::interpose::{fail, refused};
@@ -37,11 +39,17 @@ unsafe fn describe(address: *const sockaddr, length: socklen_t) -> String {
     }
 }
 
+/// Whether a new socket of this kind reaches nobody by itself: TCP, until it is bound or connected.
+fn is_inert(domain: c_int, kind: c_int) -> bool {
+    let kind = kind & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    matches!(domain, libc::AF_INET | libc::AF_INET6) && kind == libc::SOCK_STREAM
+}
+
 interpose! {
     SOCKETS;
 
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-        if refused("socket", || format!("domain {domain}, type {kind}, protocol {protocol}")) {
+        if !is_inert(domain, kind) && refused("socket", || format!("domain {domain}, type {kind}, protocol {protocol}")) {
             return fail(libc::EPERM);
         }
         // SAFETY: numbers.
@@ -72,6 +80,38 @@ interpose! {
         }
         // SAFETY: the caller's own arguments, unchanged.
         unsafe { real::bind(fd, address, length) }
+    }
+
+    fn listen(fd: c_int, backlog: c_int) -> c_int {
+        if refused("listen", || format!("backlog {backlog}")) {
+            return fail(libc::EPERM);
+        }
+        // SAFETY: numbers.
+        unsafe { real::listen(fd, backlog) }
+    }
+
+    fn sendto(
+        fd: c_int,
+        buffer: *const c_void,
+        length: size_t,
+        flags: c_int,
+        address: *const sockaddr,
+        address_length: socklen_t,
+    ) -> ssize_t {
+        // SAFETY: the caller's address and its length.
+        if refused("sendto", || unsafe { describe(address, address_length) }) {
+            return fail(libc::EPERM);
+        }
+        // SAFETY: the caller's own arguments, unchanged.
+        unsafe { real::sendto(fd, buffer, length, flags, address, address_length) }
+    }
+
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
+        if refused("sendmsg", || "a message of a socket".to_owned()) {
+            return fail(libc::EPERM);
+        }
+        // SAFETY: the caller's own arguments, unchanged.
+        unsafe { real::sendmsg(fd, message, flags) }
     }
 
     fn getaddrinfo(node: *const c_char, service: *const c_char, hints: *const addrinfo, out: *mut *mut addrinfo) -> c_int {

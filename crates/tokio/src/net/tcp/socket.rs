@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use real_tokio::net as real;
 use stormglass_net::tcp as sim;
-use stormglass_net::unsupported;
 
 use super::listener::{self, TcpListener};
 use super::stream::{self, TcpStream};
@@ -269,14 +268,27 @@ impl TcpSocket {
         Ok(TcpListener(listener::Inner::Sim(listener)))
     }
 
-    /// Makes one of std's streams into an unconnected socket of tokio's.
-    ///
-    /// # Panics
-    /// In a simulation: it has no file descriptors.
+    /// Makes one of std's streams into an unconnected socket of tokio's. In a simulation std can make no stream that reaches
+    /// anybody; what there can be is a socket with options (socket2 makes such), which the simulated one takes over.
     #[must_use]
     pub fn from_std_stream(std_stream: std::net::TcpStream) -> Self {
-        assert!(!stormglass_kernel::is_current(), "{}", unsupported("TcpSocket::from_std_stream"));
-        Self(Inner::Real(real::TcpSocket::from_std_stream(std_stream)))
+        let v6 = std_stream.local_addr().is_ok_and(|address| address.is_ipv6());
+        let real = real::TcpSocket::from_std_stream(std_stream);
+        if !stormglass_kernel::is_current() {
+            return Self(Inner::Real(real));
+        }
+        let options = Options {
+            bound: None,
+            keepalive: real.keepalive().unwrap_or_default(),
+            reuse_address: real.reuseaddr().unwrap_or_default(),
+            reuse_port: real.reuseport().unwrap_or_default(),
+            nodelay: real.nodelay().unwrap_or_default(),
+            linger: real.linger().unwrap_or_default(),
+            // What was not asked for is the machine's, which is no simulated machine's.
+            send_buffer: None,
+            receive_buffer: None,
+        };
+        Self(Inner::Sim(Simulated { v6, options: Mutex::new(options) }))
     }
 }
 

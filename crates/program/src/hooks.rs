@@ -10,7 +10,7 @@ use crate::node_locals;
 
 /// Answers from the simulation that the calling thread holds.
 #[derive(Debug)]
-pub(crate) struct Sealed;
+struct Sealed;
 
 /// How many processors a simulated machine shows: programs that size pools by it do the same everywhere.
 const CPUS: usize = 4;
@@ -24,7 +24,7 @@ thread_local! {
 ///
 /// The keys of `std`'s hash maps are drawn here, once per thread, so that they belong to the seed and not to whichever
 /// task happens to make the first map.
-pub(crate) fn seal_thread(seed: u64) -> seal::Entered {
+pub fn seal_thread(seed: u64) -> seal::Entered {
     THREAD.set((seed, 0));
     let sealed = seal::enter(&Sealed);
     let _keys = std::hash::RandomState::new();
@@ -78,7 +78,8 @@ impl Hooks for Sealed {
 }
 
 /// After each poll: tells the watchdog, and gives what reached outside since the last poll, as a failure of the run.
-pub(crate) fn leaked() -> Option<kernel::Failure> {
+#[must_use]
+pub fn leaked() -> Option<kernel::Failure> {
     process::watchdog::poll_ends();
     if seal::leak_count() == 0 {
         return None;

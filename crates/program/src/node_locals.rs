@@ -46,7 +46,7 @@ pub(crate) fn begin(seed: u64) {
 }
 
 /// Puts the thread-locals of a node's boot in place of those of the node that ran last.
-pub(crate) fn switch(node: NodeId, boot: Incarnation) {
+pub fn switch(node: NodeId, boot: Incarnation) {
     LOCALS.with_borrow_mut(|locals| {
         if let Some(locals) = locals {
             locals.switch(node.index(), boot);
@@ -55,7 +55,8 @@ pub(crate) fn switch(node: NodeId, boot: Incarnation) {
 }
 
 /// The libraries that this run used and whose state its nodes share: what is deterministic and not causally stable.
-pub(crate) fn shared_and_used() -> Vec<&'static str> {
+#[must_use]
+pub fn shared_and_used() -> Vec<&'static str> {
     LOCALS.with_borrow(|locals| locals.as_ref().map_or_else(Vec::new, |locals| locals.libraries.shared_and_used()))
 }
 

@@ -1,0 +1,1 @@
+//! Scenarios with hyper, hyper-util, axum and reqwest as they come from the registry.
