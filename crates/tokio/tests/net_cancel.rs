@@ -223,11 +223,10 @@ fn writing_through_readiness_loses_and_doubles_nothing() {
         while at < sent.len() {
             // `write` is cancel safe: if it is given up, nothing was written.
             let step = sent.len().min(at + 50);
-            let cell = std::cell::RefCell::new(&client);
             let wrote = impatience.until_done(|| async {
                 loop {
-                    cell.borrow().writable().await.expect("open");
-                    match cell.borrow().try_write(&sent[at..step]) {
+                    client.writable().await.expect("open");
+                    match client.try_write(&sent[at..step]) {
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                         done => return done.expect("open"),
                     }
