@@ -11,6 +11,7 @@ use crate::address::{Form, ip_of, node_of};
 use crate::error::Cause;
 use crate::flow::{Flow, PORT, SEQUENCE};
 use crate::packet::SocketRef;
+use crate::residue::Residue;
 use crate::sockets::{Socket, Sockets};
 use crate::tcp::Reuse;
 use crate::tcp::connection::{Connection, Io, Key, Phase};
@@ -448,6 +449,13 @@ impl Host {
                 Some(Socket::Listener(_)) | None => {}
             }
         }
+    }
+
+    /// What is held here; packets are counted elsewhere.
+    pub(crate) fn residue(&self) -> Residue {
+        let (sockets, slots) = self.sockets.counts();
+        let (connections, time_wait, ports) = (self.connections.len(), self.time_wait.len(), self.ports.len());
+        Residue { sockets, slots, connections, time_wait, ports, ..Residue::default() }
     }
 
     /// The machine has lost power: everything is gone, and nobody is told.

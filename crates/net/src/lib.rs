@@ -1,11 +1,12 @@
-//! The simulated network of Stormglass: hosts, links with latency and loss, fault rules, TCP and UDP.
+//! The simulated network of Stormglass: hosts, links and what they do to packets, firewall and fault rules, names,
+//! TCP, UDP, and Unix sockets.
 //!
 //! Each node of the kernel is a host with one address in 10.0.0.0/8 and a loopback of its own. All that one host knows
 //! of another travels as packets, each of which is a thing with a number in a named flow, so that its delay and its
 //! fate are keyed decisions.
 //!
-//! It is not tokio's API, which `stormglass-tokio` puts on top of [`tcp`] and [`udp`]; it draws no fault
-//! plan; and it has no bandwidth, no MTU and no congestion.
+//! It is not tokio's API, which `stormglass-tokio` puts on top of [`tcp`], [`udp`] and [`unix`]; it draws no
+//! fault plan; and it has no congestion control.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod host;
 mod link;
 mod net;
 mod packet;
+mod residue;
 mod rule;
 mod sockets;
 mod spread;
@@ -44,5 +46,6 @@ pub use handle::DESCRIPTORS;
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
+pub use residue::Residue;
 pub use rule::{Pair, RuleHits, Rules};
 pub use spread::Spread;

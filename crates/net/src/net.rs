@@ -37,7 +37,7 @@ impl Default for NetOptions {
 /// The simulated network.
 #[derive(Debug)]
 pub struct Net {
-    hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     pub(crate) wire: Wire,
     dns: Dns,
 }

@@ -156,6 +156,11 @@ impl Packets {
         Some(packet)
     }
 
+    /// Packets under way, and slots for them.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.slots.len() - self.free.len(), self.slots.len())
+    }
+
     /// An empty buffer for a payload.
     #[inline]
     pub(crate) fn buffer(&mut self) -> Vec<u8> {

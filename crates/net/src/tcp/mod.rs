@@ -1,8 +1,8 @@
 //! TCP: a byte stream of segments, acknowledgements and retransmissions, so that loss becomes delay and never a hole.
 //!
 //! What is as in Linux: the handshake and its retries, the retransmission timeout, delayed acknowledgements, windows and
-//! probes, half-close, RST, TIME_WAIT, what a read or write reports after each. What is not modelled: congestion control
-//! (links have no bandwidth yet), SACK, timestamps, urgent data. The SACK-less recovery sends a little more than Linux
+//! probes, half-close, RST, TIME_WAIT, keepalive, user timeouts, shared ports, what a read or write reports after each. What is not modelled: congestion control,
+//! SACK, timestamps, urgent data. The SACK-less recovery sends a little more than Linux
 //! would; the bytes arrive all the same.
 
 pub(crate) mod connection;

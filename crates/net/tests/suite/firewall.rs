@@ -39,6 +39,12 @@ fn a_filter_matches_source_destination_ports_and_protocol() {
         let udp_only = Filter { protocol: Some(Protocol::Udp), ..drop_all(1, Direction::In) };
         net(|n| n.rules().filter(3, udp_only));
         assert_eq!(tries(1).await, Some(true));
+        let unrelated = [
+            Filter { source_port: Some(81), ..drop_all(3, Direction::Out) },
+            Filter { destination: Some(node(1)), ..drop_all(3, Direction::Out) },
+        ];
+        unrelated.into_iter().for_each(|filter| net(|n| n.rules().filter(5, filter)));
+        assert_eq!(tries(3).await, Some(true));
         // Answers come from port 80.
         let answers = Filter { source_port: Some(80), ..drop_all(2, Direction::Out) };
         net(|n| n.rules().filter(4, answers));

@@ -7,6 +7,7 @@ mod common;
 mod crash;
 mod firewall;
 mod impairments;
+mod memory;
 mod opening;
 mod pressure;
 mod properties;
