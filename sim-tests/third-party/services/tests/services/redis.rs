@@ -25,14 +25,16 @@ async fn mini_redis_keeps(sim: Sim) -> Outcome {
             redis.set(&key, value.clone()).await?;
             // On the same connection: it would be gone if the server had been restarted.
             let kept = same("mini-redis", &value, &redis.get(&key).await?.unwrap_or_default());
-            redis.set_expires(&key, value.clone(), Duration::from_millis(30)).await?;
+            redis.set_expires(&key, value, Duration::from_millis(30)).await?;
             tokio::time::sleep(Duration::from_millis(60)).await;
             let gone = redis.get(&key).await?.is_none();
             let mut subscriber = client::connect(("server", PORT)).await?.subscribe(vec![key.clone()]).await?;
-            redis.publish(&key, value.clone()).await?;
+            // Text: this client turns any other message into its debug form.
+            let text = Bytes::from(format!("message of {round}; ").repeat(1 + (round as usize % 300)));
+            redis.publish(&key, text.clone()).await?;
             let message = subscriber.next_message().await?.map(|message| message.content).unwrap_or_default();
             mini_redis::Result::Ok(kept.and_then(|()| {
-                same("mini-redis publish", &value, &message)?;
+                same("mini-redis publish", &text, &message)?;
                 if gone { Ok(()) } else { Err(Evidence::new("mini-redis", "a key outlived its time")) }
             }))
         };
