@@ -67,6 +67,10 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
     let mut cargo = swap.cargo("test", &asked, Some(&runner()?));
     cargo.env(RUN_VARIABLE, options.to_text());
     cargo.env(QUIET_VARIABLE, if arguments.format == Format::Json { "1" } else { "" });
+    if arguments.format == Format::Json {
+        // Standard output is for the one value; what documentation tests print is not it.
+        cargo.stdout(std::io::stderr());
+    }
     let status =
         cargo.status().map_err(|error| CliError::new(Exit::Setup, format_args!("cannot run cargo: {error}")))?;
     let summary = Summary { binaries: options.reports()? };
