@@ -52,14 +52,14 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
         check_determinism: arguments.check_determinism,
         results: results.path().to_owned(),
     };
-    let mut words = selection(build, arguments);
+    let words = selection(build, arguments);
     // A test that fails must not keep the binaries after its own from being run.
     let mut asked: Vec<OsString> = vec!["--no-fail-fast".into()];
-    asked.append(&mut words.clone());
+    asked.extend(words.iter().cloned());
+    asked.extend(arguments.filter.as_ref().map(OsString::from));
     if arguments.format == Format::Json {
         asked.push("--quiet".into());
     }
-    asked.extend(arguments.offline.then(|| "--offline".into()));
     if !arguments.harness.is_empty() {
         asked.push("--".into());
         asked.extend(arguments.harness.iter().cloned());
@@ -78,7 +78,6 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
         return Err(CliError::new(Exit::Setup, "the project cannot be built against simulated tokio")
             .hint("cargo's messages are above; if `cargo test` builds it, this is a gap in the simulation"));
     }
-    words.extend(arguments.offline.then(|| "--offline".into()));
     let exit = summary.exit();
     match arguments.format {
         Format::Text => test_report::text(&summary, &words)?,
@@ -97,7 +96,8 @@ fn selection(build: &BuildArguments, arguments: &TestArguments) -> Vec<OsString>
     if !build.features.is_empty() {
         words.extend(["--features".into(), build.features.join(",").into()]);
     }
-    words.extend(arguments.cargo.iter().cloned());
+    words.extend(arguments.cargo.words());
+    words.extend(arguments.offline.then(|| "--offline".into()));
     words
 }
 
