@@ -81,6 +81,8 @@ fn a_healthy_run_passes() {
 fn a_term_has_one_leader() {
     assert_eq!(then(&[(1, leader(1))]), None, "the same leader may say so again");
     assert_eq!(then(&[(2, leader(1))]).as_deref(), Some(ELECTION_SAFETY));
+    let again = [(1, started(1, Some(1), 3)), (1, leader(1))];
+    assert_eq!(then(&again).as_deref(), Some(ELECTION_SAFETY), "elected again, it forgot that it was");
     assert_eq!(then(&[(2, state(2, Some(2))), (2, leader(2))]), None);
 }
 
@@ -89,7 +91,7 @@ fn a_term_never_goes_back_restarts_included() {
     assert_eq!(then(&[(2, state(3, None)), (2, started(3, None, 2))]), None);
     assert_eq!(then(&[(2, state(3, None)), (2, state(2, None))]).as_deref(), Some(MONOTONIC_TERM));
     assert_eq!(then(&[(2, state(3, None)), (2, started(2, None, 2))]).as_deref(), Some(MONOTONIC_TERM));
-    assert_eq!(then(&[(3, state(2, None)), (3, leader(1))]).as_deref(), Some(MONOTONIC_TERM));
+    assert_eq!(then(&[(3, state(3, None)), (3, leader(2))]).as_deref(), Some(MONOTONIC_TERM));
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn code(request: &Request) -> u64 {
         Request::ReadFile(_) => 17,
         Request::WriteFile(..) => 18,
         Request::Copy(..) => 19,
+        Request::SetModified(..) => 20,
     }
 }
 
@@ -135,6 +136,10 @@ impl Performer<'_> {
             Request::SetMode(target, mode) => {
                 let id = find(volume, &target)?;
                 volume.inodes.get_mut(id).mode = mode & 0o7777;
+            }
+            Request::SetModified(target, ns) => {
+                let id = find(volume, &target)?;
+                volume.inodes.get_mut(id).modified_ns = ns;
             }
             Request::CreateDir(path, all) => {
                 // A full device refuses what makes something new, and only that.

@@ -70,6 +70,8 @@ pub enum Request {
     Metadata(Target),
     /// Set the permission bits. They are kept and never enforced: a node has one user.
     SetMode(Target, u32),
+    /// Set the time of the last change, in nanoseconds since the Unix epoch.
+    SetModified(Target, u64),
     /// Make a directory; `true`: and those above it, and be content if there is one.
     CreateDir(PathBuf, bool),
     /// Remove a file's name.

@@ -66,3 +66,24 @@ fn a_strike_goes_through_the_injector_and_hits_the_leader() {
     assert!(!record.vacuous && record.ended_at == Some(world.now()));
     assert!(record.text.ends_with("isolate-one b | a,c label=\"isolate the leader\""), "{}", record.text);
 }
+
+#[test]
+fn a_mixed_hunter_uses_every_strike_it_was_given() {
+    let strikes = [Strike::Isolate, Strike::Mute, Strike::Kill, Strike::PowerLoss, Strike::Pause, Strike::Blackout];
+    let mut hunter = LeaderHunter::mixed(Seed(1), &strikes, NODES).at_most(100);
+    let struck: Vec<Fault> = (0..100).flat_map(|term| hunter.observe(&elected("b", term))).collect();
+    let others = || vec!["a".into(), "c".into()];
+    let expected = [
+        Action::IsolateOne { node: "b".into(), others: others() },
+        Action::OneWay { from: vec!["b".into()], to: others() },
+        Action::Crash { nodes: vec!["b".into()] },
+        Action::PowerLoss { nodes: vec!["b".into()] },
+        Action::Pause { nodes: vec!["b".into()] },
+        Action::PowerLoss { nodes: NODES.map(Into::into).to_vec() },
+    ];
+    for action in &expected {
+        assert!(struck.iter().any(|fault| fault.action() == action), "{action:?} is missing");
+    }
+    assert!(struck.iter().all(|fault| expected.contains(fault.action())));
+    assert!(LeaderHunter::mixed(Seed(1), &[], NODES).observe(&elected("b", 1)).is_empty());
+}

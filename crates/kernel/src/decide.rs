@@ -232,6 +232,13 @@ impl Decisions {
         Some(found.value)
     }
 
+    /// What an override says of a decision, if there is one: for decisions that are made of several draws.
+    #[inline]
+    #[must_use]
+    pub fn replaced(&self, point: Point, site: Site, ordinal: u64) -> Option<u64> {
+        self.overridden(point, site, ordinal)
+    }
+
     /// 64 random bits. An override replaces them all.
     #[inline]
     #[must_use]

@@ -22,10 +22,13 @@ pub struct JoinHandle<T> {
     output: PhantomData<Mutex<T>>,
 }
 
+/// What a task gives.
+type Output<T> = Result<T, TaskError>;
+
 /// How the output of a task is fetched: `T` is known to be `'static` where the task is made, and only there.
 struct TakeOutput<T> {
-    here: fn(TaskRef) -> Option<Result<T, TaskError>>,
-    elsewhere: fn(Box<dyn Any + Send>) -> Option<Result<T, TaskError>>,
+    here: fn(TaskRef) -> Option<Output<T>>,
+    elsewhere: fn(Box<dyn Any + Send>) -> Option<Output<T>>,
 }
 
 /// Aborts a task, or asks about it, without waiting for it.

@@ -21,6 +21,46 @@ pub fn node_of(ip: Ipv4Addr) -> Option<NodeId> {
     u16::try_from(index).ok().map(NodeId::from_index)
 }
 
+/// How a socket shows addresses to its program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Form {
+    #[default]
+    V4,
+    /// `::ffff:10.0.0.2`: IPv4 seen through a socket for IPv6.
+    Mapped,
+    /// IPv6 itself, of which there is the loopback.
+    V6,
+}
+
+impl Form {
+    /// The form of a connection to `remote`.
+    pub(crate) fn of(remote: SocketAddr) -> Self {
+        match remote.ip() {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Self::Mapped,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The form of what reaches a socket that shows itself as `own`, from a peer that speaks IPv6 or not.
+    pub(crate) fn at(own: SocketAddr, v6: bool) -> Self {
+        match own {
+            _ if v6 => Self::V6,
+            SocketAddr::V4(_) => Self::V4,
+            SocketAddr::V6(_) => Self::Mapped,
+        }
+    }
+
+    pub(crate) fn show(self, address: SocketAddrV4) -> SocketAddr {
+        let ip = match self {
+            Self::V4 => return address.into(),
+            Self::V6 if address.ip().is_loopback() => Ipv6Addr::LOCALHOST,
+            Self::V6 | Self::Mapped => address.ip().to_ipv6_mapped(),
+        };
+        SocketAddr::new(ip.into(), address.port())
+    }
+}
+
 /// An address as the network knows it: IPv6's loopback, wildcard and mapped addresses stand for their IPv4 twins, and
 /// the simulated network has no others.
 pub(crate) fn to_v4(address: SocketAddr) -> Result<SocketAddrV4, Cause> {

@@ -23,6 +23,26 @@ pub struct Counters {
     pub connections: u64,
     /// TCP segments with RST that left a node.
     pub resets: u64,
+    /// Packets that their link delivered twice.
+    pub packets_duplicated: u64,
+    /// Packets that their link held back, so that others could overtake them.
+    pub packets_held_back: u64,
+    /// Packets that arrived with flipped bits and were discarded for their checksum.
+    pub packets_corrupted: u64,
+    /// Packets whose bytes changed under a valid checksum.
+    pub corruption_undetected: u64,
+    /// Packets for which a link's queue had no room.
+    pub queue_dropped: u64,
+    /// IP fragments sent.
+    pub fragments_sent: u64,
+    /// Packets that a filter refused with an answer.
+    pub packets_rejected: u64,
+    /// Lookups of names that a fault let fail.
+    pub lookups_failed: u64,
+    /// Lookups of names that a fault answered with old addresses.
+    pub lookups_stale: u64,
+    /// Probes of idle connections.
+    pub keepalives_sent: u64,
 }
 
 impl Counters {
@@ -40,6 +60,16 @@ impl Counters {
             ("bytes_sent", self.bytes_sent),
             ("connections", self.connections),
             ("resets", self.resets),
+            ("packets_duplicated", self.packets_duplicated),
+            ("packets_held_back", self.packets_held_back),
+            ("packets_corrupted", self.packets_corrupted),
+            ("corruption_undetected", self.corruption_undetected),
+            ("queue_dropped", self.queue_dropped),
+            ("fragments_sent", self.fragments_sent),
+            ("packets_rejected", self.packets_rejected),
+            ("lookups_failed", self.lookups_failed),
+            ("lookups_stale", self.lookups_stale),
+            ("keepalives_sent", self.keepalives_sent),
         ]
     }
 }

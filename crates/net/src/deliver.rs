@@ -1,9 +1,11 @@
 //! What a host does with a packet that reaches it: finds the socket, or answers for the one that is not there.
 
+use crate::address::Form;
 use crate::flow::Flow;
 use crate::host::Host;
 use crate::packet::{Body, Flags, Packet, Segment, SocketRef};
 use crate::tcp::connection::{Connection, Io, Key, Phase};
+use crate::wire::refusal;
 
 impl Host {
     /// Takes a TCP segment.
@@ -47,7 +49,7 @@ impl Host {
                         seq: left.seq,
                         ack: left.ack,
                         number: left.number,
-                        ..Self::blank(segment)
+                        ..Segment::answer_to(segment)
                     };
                     self.answer(io, packet, Body::Segment(answer));
                 }
@@ -55,7 +57,7 @@ impl Host {
             }
             self.end_time_wait(&key);
         }
-        if opening && let Some(listener) = Self::bound_to(&self.listeners, key.local) {
+        if opening && let Some(listener) = self.listener_for(key.local, key.remote) {
             let found = self.sockets.listener(listener).filter(|l| l.listening);
             if let Some(found) = found {
                 // A full backlog drops the SYN: the peer will try again.
@@ -66,25 +68,8 @@ impl Host {
                 return;
             }
         }
-        let occupies = u64::from(flags.has(Flags::SYN)) + u64::from(flags.has(Flags::FIN));
-        let ack = segment.seq + packet.payload.len() as u64 + occupies;
-        let reset = if flags.has(Flags::ACK) {
-            Segment { flags: Flags::RST, seq: segment.ack, ..Self::blank(segment) }
-        } else {
-            Segment { flags: Flags::RST.and(Flags::ACK), ack, ..Self::blank(segment) }
-        };
-        self.answer(io, packet, Body::Segment(reset));
-    }
-
-    fn blank(to: &Segment) -> Segment {
-        Segment {
-            flags: Flags::default(),
-            seq: 0,
-            ack: 0,
-            window: 0,
-            number: to.number,
-            sender: SocketRef::NONE,
-            receiver: to.sender,
+        if let Some(reset) = refusal(packet) {
+            self.answer(io, packet, reset);
         }
     }
 
@@ -96,10 +81,14 @@ impl Host {
 
     fn on_syn(&mut self, io: &mut Io<'_>, packet: &Packet, segment: &Segment, key: Key, listener: SocketRef) {
         let flow = Flow::acceptor(io.kernel, packet.from, self.node, segment.number);
-        let buffers = io.wire.buffers;
+        let Some(heard) = self.sockets.listener(listener) else { return };
+        let form = Form::at(heard.shown, segment.flags.has(Flags::V6));
+        let (options, buffers) = (heard.options, heard.buffers.or(io.wire.buffers));
         let Ok(at) = self.add_connection(io.kernel, key, flow, segment.number, buffers) else { return };
         let Some(connection) = self.sockets.connection(at) else { return };
         connection.phase = Phase::SynReceived;
+        connection.options = options;
+        connection.form = form;
         connection.listener = Some(listener);
         connection.peer = segment.sender;
         connection.rx.begin(segment.seq);

@@ -75,6 +75,11 @@ impl From<Cause> for io::Error {
     }
 }
 
+/// A time to live that a packet can have: 1 to 255 (`ip(7)`).
+pub(crate) fn valid_ttl(ttl: u32) -> Result<u32, Cause> {
+    if (1..=255).contains(&ttl) { Ok(ttl) } else { Err(Cause::Invalid) }
+}
+
 /// A handle was used where its socket is not: outside its simulation, or after its node went down.
 pub(crate) fn stale(what: &str, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, format!("simulated {what}: {why}"))

@@ -10,6 +10,18 @@ use stormglass_kernel::{Domain, Kernel, NodeId, Point, Site, VirtualTime, mix};
 pub const DELAY: Point = Point::new(Domain::Net, "delay");
 /// Whether the link loses a packet: ordinal = the packet's number in its flow.
 pub const LOSS: Point = Point::new(Domain::Net, "loss");
+/// The random bits of a delay whose distribution is not uniform; an override of the delay goes before it.
+pub const SHAPE: Point = Point::new(Domain::Net, "shape");
+/// More random bits of such a delay.
+pub const DETOUR: Point = Point::new(Domain::Net, "detour");
+/// Whether a packet arrives twice: ordinal = the packet's number in its flow.
+pub const DUPLICATE: Point = Point::new(Domain::Net, "duplicate");
+/// Whether a packet is held back, so that others overtake it.
+pub const REORDER: Point = Point::new(Domain::Net, "reorder");
+/// Whether bits of a packet flip.
+pub const CORRUPT: Point = Point::new(Domain::Net, "corrupt");
+/// Whether its checksum misses that.
+pub const UNDETECTED: Point = Point::new(Domain::Net, "undetected");
 /// How much a fault delays a packet on top: site = the flow and the fault, value in nanoseconds.
 pub const FAULT_DELAY: Point = Point::new(Domain::Net, "fault-delay");
 /// Whether a fault loses a packet: site = the flow and the fault.

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
-use stormglass_kernel::{Down, Kernel, NodeId, Site, VirtualTime, WorldId};
+use stormglass_kernel::{Down, Kernel, NodeId, Site, VirtualTime, WorldId, mix};
 
-use crate::address::{ip_of, node_of};
+use crate::address::{Form, ip_of, node_of};
 use crate::error::Cause;
 use crate::flow::{Flow, PORT, SEQUENCE};
 use crate::packet::SocketRef;
+use crate::residue::Residue;
 use crate::sockets::{Socket, Sockets};
+use crate::tcp::Reuse;
 use crate::tcp::connection::{Connection, Io, Key, Phase};
 use crate::tcp::listener::Listener;
 use crate::unix::Names;
@@ -55,6 +57,11 @@ pub(crate) struct Host {
     /// Flows of datagrams by source port and receiver. They outlive sockets, so that no packet's number comes twice.
     pub(crate) datagram_flows: BTreeMap<(u16, NodeId), Flow>,
     pub(crate) unix_names: Names,
+}
+
+/// Whether something sent to one of two bound addresses could be meant for the other.
+fn overlap(one: Ipv4Addr, other: Ipv4Addr) -> bool {
+    one.is_unspecified() || other.is_unspecified() || one == other
 }
 
 impl Host {
@@ -120,9 +127,26 @@ impl Host {
         ports.into_iter().find(|port| !used(port)).ok_or(Cause::AddressNotAvailable)
     }
 
+    /// An ephemeral port for a connection to `remote`: one that nobody uses, or at least not towards there
+    /// (`__inet_hash_connect`).
+    fn port_towards(&mut self, kernel: &Kernel, own: Ipv4Addr, remote: SocketAddrV4) -> Result<u16, Cause> {
+        let first = self.port_draws;
+        if let Ok(port) = self.ephemeral_port(kernel, true) {
+            return Ok(port);
+        }
+        let draw = kernel.decisions().range(PORT, self.site, first, 0, u64::from(EPHEMERAL_COUNT) - 1);
+        let ports = (0..EPHEMERAL_COUNT).map(|i| EPHEMERAL_FIRST + (draw as u16 + i) % EPHEMERAL_COUNT);
+        let free = |port: &u16| {
+            let key = Key { local: SocketAddrV4::new(own, *port), remote };
+            !self.listeners.contains_key(port)
+                && !self.connections.contains_key(&key)
+                && !self.time_wait.contains_key(&key)
+        };
+        ports.into_iter().find(free).ok_or(Cause::AddressNotAvailable)
+    }
+
     pub(crate) fn conflicts(bound: &Bound, address: SocketAddrV4) -> bool {
-        let others = bound.get(&address.port()).into_iter().flatten();
-        others.into_iter().any(|(ip, _)| ip.is_unspecified() || address.ip().is_unspecified() || ip == address.ip())
+        bound.get(&address.port()).into_iter().flatten().any(|(ip, _)| overlap(*ip, *address.ip()))
     }
 
     /// The socket of `bound` that takes what is sent to `address`: one that names the address before a wildcard.
@@ -157,18 +181,66 @@ impl Host {
     // ---- TCP ----------------------------------------------------------------------------------------------------
 
     /// Binds a TCP socket that does not listen yet. Port 0 asks for an ephemeral one.
-    pub(crate) fn bind(&mut self, kernel: &Kernel, local: SocketAddrV4, shown: SocketAddr) -> Result<SocketRef, Cause> {
+    pub(crate) fn bind(
+        &mut self,
+        kernel: &Kernel,
+        local: SocketAddrV4,
+        shown: SocketAddr,
+        reuse: Reuse,
+    ) -> Result<SocketRef, Cause> {
         self.own_address(*local.ip())?;
-        let port = if local.port() == 0 { self.ephemeral_port(kernel, true)? } else { local.port() };
+        let port = match local.port() {
+            0 => self.ephemeral_port(kernel, true).map_err(|_| Cause::AddressInUse)?,
+            port => port,
+        };
         let local = SocketAddrV4::new(*local.ip(), port);
-        // Every socket of tokio's has SO_REUSEADDR: connections and TIME_WAIT are no hindrance.
-        if Self::conflicts(&self.listeners, local) {
+        self.forget_time_wait(kernel.now());
+        let old = self.ports.contains_key(&port) && !(reuse.address || reuse.port);
+        if old || self.shares_badly(local, reuse) {
             return Err(Cause::AddressInUse);
         }
-        let make = |_| Socket::Listener(Box::new(Listener::new(local, shown)));
+        let make = |_| Socket::Listener(Box::new(Listener::new(local, shown, reuse)));
         let at = self.sockets.insert(make).ok_or(Cause::AddressNotAvailable)?;
         self.listeners.entry(port).or_default().push((*local.ip(), at));
         Ok(at)
+    }
+
+    /// Whether some socket of the port does not share it with one like this (`inet_csk_bind_conflict`).
+    fn shares_badly(&mut self, local: SocketAddrV4, reuse: Reuse) -> bool {
+        let others = self.listeners.get(&local.port()).cloned().unwrap_or_default();
+        others.into_iter().filter(|(ip, _)| overlap(*ip, *local.ip())).any(|(_, at)| {
+            self.sockets.listener(at).is_none_or(|other| {
+                let idle = reuse.address && other.reuse.address && !other.listening;
+                !(idle || reuse.port && other.reuse.port)
+            })
+        })
+    }
+
+    /// Whether another socket listens where this one wants to, and the two do not share the port.
+    pub(crate) fn is_listened_to(&mut self, at: SocketRef) -> bool {
+        let Some(own) = self.sockets.listener(at) else { return false };
+        let (local, shares) = (own.local, own.reuse.port);
+        let others = self.listeners.get(&local.port()).cloned().unwrap_or_default();
+        others
+            .into_iter()
+            .filter(|&(ip, other)| other != at && overlap(ip, *local.ip()))
+            .any(|(_, other)| self.sockets.listener(other).is_some_and(|o| o.listening && !(shares && o.reuse.port)))
+    }
+
+    /// The socket that takes a connection to `local` from `remote`. Of several that share the port, the addresses choose
+    /// one, as Linux does by a hash of the four.
+    pub(crate) fn listener_for(&mut self, local: SocketAddrV4, remote: SocketAddrV4) -> Option<SocketRef> {
+        let here = self.listeners.get(&local.port())?;
+        if here.len() == 1 {
+            return Self::bound_to(&self.listeners, local);
+        }
+        let on = |wanted: Ipv4Addr| here.iter().filter(move |(ip, _)| *ip == wanted).map(|&(_, at)| at);
+        let mut fitting: Vec<SocketRef> = on(*local.ip()).collect();
+        fitting.extend(on(Ipv4Addr::UNSPECIFIED).filter(|_| fitting.is_empty()).collect::<Vec<_>>());
+        fitting.retain(|&at| self.sockets.listener(at).is_some_and(|l| l.listening));
+        let key = u64::from(remote.ip().to_bits()) << 16 | u64::from(remote.port());
+        let chosen = mix(u64::from(local.port()), key) % fitting.len().max(1) as u64;
+        fitting.get(chosen as usize).copied()
     }
 
     /// Begins to connect; the SYN leaves when the poll ends.
@@ -177,6 +249,7 @@ impl Host {
         io: &mut Io<'_>,
         local: Option<SocketAddrV4>,
         remote: SocketAddrV4,
+        form: Form,
         buffers: (usize, usize),
     ) -> Result<SocketRef, Cause> {
         let (peer, remote_ip, own_ip) = self.route(io.kernel, *remote.ip())?;
@@ -188,7 +261,7 @@ impl Host {
             None => own_ip,
         };
         let port = match local.map_or(0, |l| l.port()) {
-            0 => self.ephemeral_port(io.kernel, true)?,
+            0 => self.port_towards(io.kernel, own_ip, remote)?,
             port => port,
         };
         let key = Key { local: SocketAddrV4::new(own_ip, port), remote };
@@ -201,6 +274,7 @@ impl Host {
         let flow = Flow::opener(io.kernel, self.node, peer, number);
         let at = self.add_connection(io.kernel, key, flow, number, buffers)?;
         if let Some(connection) = self.sockets.connection(at) {
+            connection.form = form;
             connection.output_at_end_of_poll(io.kernel);
         }
         Ok(at)
@@ -375,6 +449,13 @@ impl Host {
                 Some(Socket::Listener(_)) | None => {}
             }
         }
+    }
+
+    /// What is held here; packets are counted elsewhere.
+    pub(crate) fn residue(&self) -> Residue {
+        let (sockets, slots) = self.sockets.counts();
+        let (connections, time_wait, ports) = (self.connections.len(), self.time_wait.len(), self.ports.len());
+        Residue { sockets, slots, connections, time_wait, ports, ..Residue::default() }
     }
 
     /// The machine has lost power: everything is gone, and nobody is told.

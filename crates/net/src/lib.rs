@@ -1,27 +1,34 @@
-//! The simulated network of Stormglass: hosts, links with latency and loss, fault rules, TCP and UDP.
+//! The simulated network of Stormglass: hosts, links and what they do to packets, firewall and fault rules, names,
+//! TCP, UDP, and Unix sockets.
 //!
 //! Each node of the kernel is a host with one address in 10.0.0.0/8 and a loopback of its own. All that one host knows
 //! of another travels as packets, each of which is a thing with a number in a named flow, so that its delay and its
 //! fate are keyed decisions.
 //!
-//! It is not tokio's API, which `stormglass-tokio` puts on top of [`tcp`] and [`udp`]; it draws no fault
-//! plan; and it has no bandwidth, no MTU and no congestion.
+//! It is not tokio's API, which `stormglass-tokio` puts on top of [`tcp`], [`udp`] and [`unix`]; it draws no
+//! fault plan; and it has no congestion control.
 
 #![forbid(unsafe_code)]
 
 mod address;
+mod capture;
 mod counter;
 mod deliver;
+mod dns;
 mod error;
+mod filter;
 mod flow;
 mod handle;
 mod host;
 mod link;
 mod net;
 mod packet;
+mod residue;
 mod rule;
 mod sockets;
+mod spread;
 pub mod tcp;
+mod transit;
 pub mod udp;
 pub mod unix;
 mod waiters;
@@ -29,10 +36,16 @@ mod wire;
 
 pub use address::{ip_of, node_of};
 pub use counter::Counters;
+pub use dns::{Dns, DnsFault, DnsRule, LookupError};
 pub use error::unsupported;
-pub use flow::{DELAY, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, SEQUENCE};
+pub use filter::{Action, Direction, Filter};
+pub use flow::{
+    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, REORDER, SEQUENCE, SHAPE, UNDETECTED,
+};
 pub use handle::DESCRIPTORS;
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
-pub use rule::{Direction, Pair, RuleHits, Rules};
+pub use residue::Residue;
+pub use rule::{Pair, RuleHits, Rules};
+pub use spread::Spread;

@@ -1,32 +1,65 @@
-//! Links: how long a packet between two nodes is under way, and whether it arrives at all.
+//! Links: how a packet between two nodes travels, and what may become of it on the way.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stormglass_kernel::{Kernel, Site, saturating_nanos};
+use stormglass_kernel::saturating_nanos;
 
-use crate::flow::{DELAY, FAULT_DELAY, FAULT_LOSS, LOSS, fault_site};
-use crate::rule::{Pair, Rules};
+use crate::spread::{Shape, Spread};
 
-/// How a link behaves without faults.
+/// How a link behaves without faults. It is one direction between two nodes; every field may change while the run goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LinkOptions {
     /// The least time under way, one way.
     pub latency: Duration,
-    /// Added to it: uniform from zero to this, drawn per packet.
+    /// The scale of what is added to it, drawn per packet.
     pub jitter: Duration,
+    /// How that is distributed.
+    pub spread: Spread,
     /// Parts per million of packets that vanish.
     pub loss_ppm: u32,
     /// Whether jitter lets a later segment overtake an earlier one of its TCP flow. Off, a flow keeps its order, as
     /// queues on one path do. Datagrams may always overtake each other.
     pub reorders: bool,
+    /// Parts per million of packets that arrive twice, each with a delay of its own.
+    pub duplicate_ppm: u32,
+    /// Parts per million of packets that are held back by `reorder_by`, so that those behind overtake them.
+    pub reorder_ppm: u32,
+    /// How long such a packet is held back.
+    pub reorder_by: Duration,
+    /// Parts per million of packets in which bits flip. The checksums of TCP and UDP catch it: the packet is discarded
+    /// where it arrives.
+    pub corrupt_ppm: u32,
+    /// Parts per million of corrupted packets that keep a valid checksum and arrive with other bytes than were sent. Zero
+    /// unless asked for; a real 16-bit checksum lets through about 15.
+    pub undetected_ppm: u32,
+    /// Bytes of the largest IP packet. A TCP segment is cut to fit; a datagram beyond it travels in fragments and is lost
+    /// when any of them is. Without one, segments have up to 16 KiB, as before a network card cuts them.
+    pub mtu: Option<u32>,
+    /// Bits per second. Each packet waits for those before it, and takes its own time on the wire.
+    pub bandwidth: Option<u64>,
+    /// Bytes that may wait for the wire; what comes then is dropped.
+    pub queue: u32,
 }
 
 impl LinkOptions {
     /// A link of constant latency.
     #[must_use]
     pub const fn constant(latency: Duration) -> Self {
-        Self { latency, jitter: Duration::ZERO, loss_ppm: 0, reorders: false }
+        Self {
+            latency,
+            jitter: Duration::ZERO,
+            spread: Spread::Uniform,
+            loss_ppm: 0,
+            reorders: false,
+            duplicate_ppm: 0,
+            reorder_ppm: 0,
+            reorder_by: Duration::ZERO,
+            corrupt_ppm: 0,
+            undetected_ppm: 0,
+            mtu: None,
+            bandwidth: None,
+            queue: 256 * 1024,
+        }
     }
 }
 
@@ -38,22 +71,61 @@ impl Default for LinkOptions {
     }
 }
 
-/// Inside one machine: 10 to 20 µs. Faults do not touch it.
-const LOOPBACK: Nanos = Nanos { latency: 10_000, jitter: 10_000, loss_ppm: 0, reorders: false };
+/// The least MTU that a link takes, in bytes (RFC 791: every module must be able to forward 68).
+const MTU_MIN: u32 = 68;
 
 /// Link options in the unit of the hot path.
 #[derive(Clone, Copy, Debug)]
-struct Nanos {
-    latency: u64,
-    jitter: u64,
-    loss_ppm: u32,
-    reorders: bool,
+pub(crate) struct Path {
+    pub(crate) latency_ns: u64,
+    pub(crate) jitter_ns: u64,
+    pub(crate) loss_ppm: u32,
+    pub(crate) reorders: bool,
+    /// Whether there is nothing more to it.
+    pub(crate) plain: bool,
+    pub(crate) shape: Shape,
+    pub(crate) duplicate_ppm: u32,
+    pub(crate) reorder_ppm: u32,
+    pub(crate) reorder_by_ns: u64,
+    pub(crate) corrupt_ppm: u32,
+    pub(crate) undetected_ppm: u32,
+    pub(crate) mtu: u32,
+    /// Bits per second; zero is without limit.
+    pub(crate) bandwidth: u64,
+    pub(crate) queue: u32,
 }
 
-impl From<LinkOptions> for Nanos {
-    fn from(options: LinkOptions) -> Self {
-        let LinkOptions { latency, jitter, loss_ppm, reorders } = options;
-        Self { latency: saturating_nanos(latency), jitter: saturating_nanos(jitter), loss_ppm, reorders }
+impl From<LinkOptions> for Path {
+    fn from(o: LinkOptions) -> Self {
+        Self {
+            latency_ns: saturating_nanos(o.latency),
+            jitter_ns: saturating_nanos(o.jitter),
+            loss_ppm: o.loss_ppm,
+            reorders: o.reorders,
+            plain: o.spread == Spread::Uniform
+                && o.duplicate_ppm == 0
+                && o.reorder_ppm == 0
+                && o.corrupt_ppm == 0
+                && o.mtu.is_none()
+                && o.bandwidth.is_none(),
+            shape: o.spread.into(),
+            duplicate_ppm: o.duplicate_ppm,
+            reorder_ppm: o.reorder_ppm,
+            reorder_by_ns: saturating_nanos(o.reorder_by),
+            corrupt_ppm: o.corrupt_ppm,
+            undetected_ppm: o.undetected_ppm,
+            mtu: o.mtu.map_or(u32::MAX, |mtu| mtu.max(MTU_MIN)),
+            bandwidth: o.bandwidth.map_or(0, |bits| bits.max(1)),
+            queue: o.queue,
+        }
+    }
+}
+
+impl Path {
+    /// Inside one machine: 10 to 20 µs. Faults do not touch it.
+    pub(crate) fn loopback() -> Self {
+        let half = Duration::from_micros(10);
+        LinkOptions { jitter: half, ..LinkOptions::constant(half) }.into()
     }
 }
 
@@ -65,107 +137,16 @@ pub enum DropReason {
     Cut = 1,
     /// The link or a fault lost it at random.
     Lost = 2,
-    /// A filter on a port dropped it.
+    /// A filter dropped it.
     Blocked = 3,
     /// No machine with power has the address.
     NoMachine = 4,
     /// The receiving socket's queue was full.
     Overflow = 5,
-}
-
-/// Whether and when a packet arrives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Transit {
-    pub(crate) delay_ns: u64,
-    /// Whether it may overtake earlier packets of its flow.
-    pub(crate) reorders: bool,
-}
-
-/// Every link, and the rules upon them.
-#[derive(Debug)]
-pub(crate) struct Links {
-    default: Nanos,
-    pairs: BTreeMap<Pair, Nanos>,
-    pub(crate) rules: Rules,
-}
-
-impl Links {
-    pub(crate) fn new(default: LinkOptions) -> Self {
-        Self { default: default.into(), pairs: BTreeMap::new(), rules: Rules::default() }
-    }
-
-    /// Changes one link, or makes it an ordinary one again.
-    pub(crate) fn set(&mut self, pair: Pair, options: Option<LinkOptions>) {
-        match options {
-            Some(options) => self.pairs.insert(pair, options.into()),
-            None => self.pairs.remove(&pair),
-        };
-    }
-
-    pub(crate) fn set_default(&mut self, options: LinkOptions) {
-        self.default = options.into();
-    }
-
-    /// Decides about packet `ordinal` of the flow at `site`, which leaves now.
-    #[inline]
-    pub(crate) fn transit(
-        &mut self,
-        kernel: &Kernel,
-        pair: Pair,
-        site: Site,
-        ordinal: u64,
-    ) -> Result<Transit, DropReason> {
-        let link = match pair {
-            (from, to) if from == to => LOOPBACK,
-            _ if self.pairs.is_empty() => self.default,
-            _ => self.pairs.get(&pair).copied().unwrap_or(self.default),
-        };
-        let decisions = kernel.decisions();
-        let high = link.latency.saturating_add(link.jitter);
-        let delay_ns = decisions.range(DELAY, site, ordinal, link.latency, high);
-        if decisions.chance(LOSS, site, ordinal, link.loss_ppm) {
-            return Err(DropReason::Lost);
-        }
-        let transit = Transit { delay_ns, reorders: link.reorders };
-        if self.rules.is_empty() || pair.0 == pair.1 {
-            Ok(transit)
-        } else {
-            self.faults(kernel, pair, site, ordinal, transit)
-        }
-    }
-
-    fn faults(
-        &mut self,
-        kernel: &Kernel,
-        pair: Pair,
-        site: Site,
-        ordinal: u64,
-        mut transit: Transit,
-    ) -> Result<Transit, DropReason> {
-        if self.rules.cuts(pair) {
-            return Err(DropReason::Cut);
-        }
-        let Some(on) = self.rules.on_link(pair) else { return Ok(transit) };
-        let (latencies, losses) = (on.latencies.clone(), on.losses.clone());
-        let decisions = kernel.decisions();
-        let mut lost = false;
-        for (fault, ppm) in losses {
-            if decisions.chance(FAULT_LOSS, fault_site(site, fault), ordinal, ppm) {
-                self.rules.count_dropped(fault);
-                lost = true;
-            }
-        }
-        if lost {
-            return Err(DropReason::Lost);
-        }
-        for (fault, extra_ns, jitter_ns) in latencies {
-            let high = extra_ns.saturating_add(jitter_ns);
-            let late = decisions.range(FAULT_DELAY, fault_site(site, fault), ordinal, extra_ns, high);
-            transit.delay_ns = transit.delay_ns.saturating_add(late);
-            if late > 0 {
-                self.rules.count_delayed(fault);
-            }
-        }
-        Ok(transit)
-    }
+    /// The link's queue was full.
+    QueueFull = 6,
+    /// Bits had flipped, and the checksum told.
+    Corrupt = 7,
+    /// A filter refused it.
+    Rejected = 8,
 }

@@ -1,18 +1,20 @@
 //! The network as a world of the simulation: hosts, the wire between them, and what scenarios may change.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::{self, Write};
+use std::net::IpAddr;
 
 use stormglass_kernel::{Down, Kernel, NodeId, Subsystem, Typed, WorldEvent, WorldId};
 
-use crate::address::ip_of;
+use crate::capture::Capture;
 use crate::counter::Counters;
+use crate::dns::{Dns, Hit, LookupError};
 use crate::host::Host;
 use crate::link::{DropReason, LinkOptions};
 use crate::packet::{Body, SocketRef};
 use crate::rule::{Pair, Rules};
 use crate::sockets::Socket;
 use crate::tcp::connection::Io;
-use crate::wire::{ARRIVE, OUTPUT, TIMER, Wire};
+use crate::wire::{ARRIVE, Arrived, OUTPUT, TIMER, Wire, refusal};
 
 /// How a network is set up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,8 +37,9 @@ impl Default for NetOptions {
 /// The simulated network.
 #[derive(Debug)]
 pub struct Net {
-    hosts: Vec<Host>,
+    pub(crate) hosts: Vec<Host>,
     pub(crate) wire: Wire,
+    dns: Dns,
 }
 
 impl Default for Net {
@@ -49,7 +52,7 @@ impl Net {
     /// A network without faults. Its hosts are the kernel's nodes.
     #[must_use]
     pub fn new(options: NetOptions) -> Self {
-        Self { hosts: Vec::new(), wire: Wire::new(options) }
+        Self { hosts: Vec::new(), wire: Wire::new(options), dns: Dns::default() }
     }
 
     /// The fault rules: cuts, latencies, losses, filters.
@@ -67,22 +70,44 @@ impl Net {
         self.wire.links.set_default(options);
     }
 
+    /// Writes every packet that leaves a node from now on to `sink`, as a pcapng file. It does not influence the run.
+    ///
+    /// # Errors
+    /// When the file's header cannot be written.
+    pub fn capture(&mut self, sink: Box<dyn Write + Send>) -> io::Result<()> {
+        self.wire.capture = Some(Box::new(Capture::new(sink)?));
+        Ok(())
+    }
+
+    /// What kept the capture from being written whole, if anything did.
+    #[must_use]
+    pub fn capture_problem(&self) -> Option<String> {
+        self.wire.capture.as_ref()?.problem().map(str::to_owned)
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn totals(&self) -> Counters {
         self.wire.counters
     }
 
-    /// The addresses of a name: a number in text, `localhost`, or a node's name. Empty when there is no such name.
-    #[must_use]
-    pub fn lookup(&self, kernel: &Kernel, name: &str) -> Vec<IpAddr> {
-        if let Ok(ip) = name.parse() {
-            return vec![ip];
+    /// Faults of lookups.
+    pub fn dns(&mut self) -> &mut Dns {
+        &mut self.dns
+    }
+
+    /// The addresses of a name as the current node hears them: a number in text, `localhost`, or a node's name.
+    ///
+    /// # Errors
+    /// There is no such name, or a fault says so.
+    pub fn lookup(&mut self, kernel: &mut Kernel, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let (answer, hit) = self.dns.lookup(kernel, name);
+        match hit {
+            Hit::None => {}
+            Hit::Failed => self.wire.counters.lookups_failed += 1,
+            Hit::Stale => self.wire.counters.lookups_stale += 1,
         }
-        if name.eq_ignore_ascii_case("localhost") {
-            return vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
-        }
-        kernel.find_node(name).map(|node| IpAddr::V4(ip_of(node))).into_iter().collect()
+        answer
     }
 
     /// A host and what its sockets need to act.
@@ -103,8 +128,18 @@ impl Net {
 
     #[inline]
     fn on_arrival(&mut self, kernel: &mut Kernel, node: NodeId, slot: u32) {
-        let Some(packet) = self.wire.arrive(kernel, slot) else { return };
+        let arrived = self.wire.arrive(kernel, slot);
         let (host, mut io) = self.host(kernel, node);
+        let packet = match arrived {
+            Arrived::Packet(packet) => packet,
+            Arrived::Refused(packet) => {
+                if let Some(body) = refusal(&packet).filter(|_| host.powered) {
+                    host.answer(&mut io, &packet, body);
+                }
+                return io.wire.drop(io.kernel, packet, DropReason::Rejected);
+            }
+            Arrived::Nothing => return,
+        };
         if !host.powered {
             return io.wire.drop(io.kernel, packet, DropReason::NoMachine);
         }

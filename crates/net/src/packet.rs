@@ -45,6 +45,9 @@ impl Flags {
     /// acknowledgement from being taken for one.
     pub(crate) const PROBE: Self = Self(16);
 
+    /// On a SYN: it travels over IPv6.
+    pub(crate) const V6: Self = Self(32);
+
     #[inline]
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -95,9 +98,23 @@ pub(crate) struct Packet {
     pub(crate) ordinal: u64,
     pub(crate) body: Body,
     pub(crate) payload: Vec<u8>,
+    /// Bits have flipped on the way, and the checksum tells.
+    pub(crate) corrupt: bool,
 }
 
 impl Packet {
+    /// Bytes of the whole IP packet: 20 for IP's header, then 20 for TCP's or 8 for UDP's and ICMP's.
+    #[inline]
+    pub(crate) fn bytes(&self) -> u32 {
+        let headers = match self.body {
+            Body::Segment(_) => 40,
+            // The error carries the header that it answers.
+            Body::PortUnreachable => 56,
+            Body::Datagram => 28,
+        };
+        headers + self.payload.len() as u32
+    }
+
     pub(crate) fn protocol(&self) -> Protocol {
         match self.body {
             Body::Segment(_) => Protocol::Tcp,
@@ -137,6 +154,11 @@ impl Packets {
         let packet = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
         Some(packet)
+    }
+
+    /// Packets under way, and slots for them.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.slots.len() - self.free.len(), self.slots.len())
     }
 
     /// An empty buffer for a payload.

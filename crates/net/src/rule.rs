@@ -11,19 +11,11 @@ use std::time::Duration;
 
 use stormglass_kernel::{NodeId, saturating_nanos};
 
-use crate::packet::Protocol;
+use crate::filter::{Action, Direction, Filter};
+use crate::packet::{Packet, Protocol};
 
 /// An ordered pair of nodes: who sends, who receives.
 pub type Pair = (NodeId, NodeId);
-
-/// On which side of a node a filter drops packets.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Direction {
-    /// Packets that arrive at the node for the port: `iptables -A INPUT --dport … -j DROP`.
-    In,
-    /// Packets that leave the node for the port of anyone else: `iptables -A OUTPUT --dport … -j DROP`.
-    Out,
-}
 
 /// What a fault hit so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,7 +31,7 @@ enum Rule {
     Cut(Vec<Pair>),
     Latency { pairs: Vec<Pair>, extra_ns: u64, jitter_ns: u64 },
     Loss { pairs: Vec<Pair>, ppm: u32 },
-    Block { node: NodeId, port: u16, protocol: Protocol, direction: Direction },
+    Filter(Filter),
 }
 
 /// What covers one link now, in order of fault.
@@ -58,7 +50,7 @@ pub struct Rules {
     rules: BTreeMap<u32, Vec<Rule>>,
     hits: BTreeMap<u32, RuleHits>,
     links: BTreeMap<Pair, OnLink>,
-    blocks: BTreeMap<(NodeId, Protocol, Direction, u16), Vec<u32>>,
+    filters: Vec<(u32, Filter)>,
 }
 
 impl Rules {
@@ -80,7 +72,13 @@ impl Rules {
 
     /// Drops packets to one destination port at one node. What stays inside the node is not filtered.
     pub fn block_port(&mut self, fault: u32, node: NodeId, port: u16, protocol: Protocol, direction: Direction) {
-        self.add(fault, Rule::Block { node, port, protocol, direction });
+        let every = Filter::everything(node, direction);
+        self.filter(fault, Filter { destination_port: Some(port), protocol: Some(protocol), ..every });
+    }
+
+    /// Adds a firewall rule.
+    pub fn filter(&mut self, fault: u32, filter: Filter) {
+        self.add(fault, Rule::Filter(filter));
     }
 
     /// Ends every rule of a fault. Says whether there was one. Its counts stay.
@@ -104,7 +102,7 @@ impl Rules {
     /// Rules change rarely and are asked often: what covers each link and port is worked out here.
     fn rebuild(&mut self) {
         self.links.clear();
-        self.blocks.clear();
+        self.filters.clear();
         for (&fault, rules) in &self.rules {
             for rule in rules {
                 match rule {
@@ -117,9 +115,7 @@ impl Rules {
                     Rule::Loss { pairs, ppm } => {
                         pairs.iter().for_each(|&p| self.links.entry(p).or_default().losses.push((fault, *ppm)));
                     }
-                    Rule::Block { node, port, protocol, direction } => {
-                        self.blocks.entry((*node, *protocol, *direction, *port)).or_default().push(fault);
-                    }
+                    Rule::Filter(filter) => self.filters.push((fault, *filter)),
                 }
             }
         }
@@ -142,12 +138,16 @@ impl Rules {
         true
     }
 
-    /// Whether a filter drops packets to `port` here. Counts the packet if so.
-    pub(crate) fn blocks(&mut self, node: NodeId, protocol: Protocol, direction: Direction, port: u16) -> bool {
-        let Self { blocks, hits, .. } = self;
-        let Some(faults) = blocks.get(&(node, protocol, direction, port)) else { return false };
-        faults.iter().for_each(|&fault| hits.entry(fault).or_default().packets_dropped += 1);
-        true
+    /// What the filters on one side of a machine do with a packet, if any matches: the first one says. Each that matches
+    /// counts it.
+    pub(crate) fn filtered(&mut self, packet: &Packet, side: Direction) -> Option<Action> {
+        let Self { filters, hits, .. } = self;
+        let mut action = None;
+        for (fault, filter) in filters.iter().filter(|(_, filter)| filter.matches(packet, side)) {
+            hits.entry(*fault).or_default().packets_dropped += 1;
+            action.get_or_insert(filter.action);
+        }
+        action
     }
 
     pub(crate) fn count_dropped(&mut self, fault: u32) {
@@ -177,17 +177,5 @@ mod tests {
         assert!(rules.remove(2) && !rules.remove(2));
         assert!(!rules.cuts((A, B)) && rules.is_empty());
         assert_eq!([1, 2, 3].map(|f| rules.hits(f).packets_dropped), [1, 3, 0]);
-    }
-
-    #[test]
-    fn a_filter_drops_its_port_on_its_side_only() {
-        let mut rules = Rules::default();
-        rules.block_port(7, A, 2380, Protocol::Tcp, Direction::In);
-        assert!(rules.blocks(A, Protocol::Tcp, Direction::In, 2380));
-        assert!(!rules.blocks(A, Protocol::Tcp, Direction::Out, 2380));
-        assert!(!rules.blocks(A, Protocol::Udp, Direction::In, 2380));
-        assert!(!rules.blocks(A, Protocol::Tcp, Direction::In, 2379));
-        assert!(!rules.blocks(B, Protocol::Tcp, Direction::In, 2380));
-        assert_eq!(rules.hits(7), RuleHits { packets_dropped: 1, packets_delayed: 0 });
     }
 }

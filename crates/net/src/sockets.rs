@@ -111,6 +111,11 @@ impl Sockets {
         Some(socket)
     }
 
+    /// Sockets, and slots for them.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.slots.len() - self.free.len(), self.slots.len())
+    }
+
     /// Every socket, in order of slots.
     pub(crate) fn all(&self) -> Vec<SocketRef> {
         let slots = self.slots.iter().enumerate().filter(|(_, s)| s.socket.is_some());

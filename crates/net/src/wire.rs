@@ -2,14 +2,16 @@
 
 use std::net::SocketAddrV4;
 
-use stormglass_kernel::{Kernel, Kind, WorldEvent, WorldId};
+use stormglass_kernel::{Kernel, Kind, VirtualTime, WorldEvent, WorldId};
 
+use crate::capture::Capture;
 use crate::counter::Counters;
+use crate::filter::{Action, Direction};
 use crate::flow::Flow;
-use crate::link::{DropReason, Links};
+use crate::link::DropReason;
 use crate::net::NetOptions;
-use crate::packet::{Body, Flags, Packet, Packets, Protocol};
-use crate::rule::Direction;
+use crate::packet::{Body, Flags, Packet, Packets, Protocol, Segment, SocketRef};
+use crate::transit::{Damage, Links, flip_undetected};
 
 /// A packet reaches its node: a = its number among the packets under way.
 pub(crate) const ARRIVE: u8 = 0;
@@ -24,6 +26,7 @@ pub(crate) struct Wire {
     pub(crate) packets: Packets,
     pub(crate) links: Links,
     pub(crate) counters: Counters,
+    pub(crate) capture: Option<Box<Capture>>,
     /// Bytes of the send and receive buffers of new connections.
     pub(crate) buffers: (usize, usize),
 }
@@ -34,6 +37,7 @@ impl Wire {
             packets: Packets::default(),
             links: Links::new(options.links),
             counters: Counters::default(),
+            capture: None,
             buffers: (options.send_buffer.max(1), options.receive_buffer.max(1)),
         }
     }
@@ -62,45 +66,106 @@ impl Wire {
             Body::PortUnreachable => {}
         }
         let (from, to, site) = (flow.from, flow.to, flow.site);
-        let packet = Packet { from, to, source, destination, site, ordinal, body, payload };
+        let mut packet = Packet { from, to, source, destination, site, ordinal, body, payload, corrupt: false };
         // The draws come first, so that a filter does not change what they are for other packets.
-        let transit = self.links.transit(kernel, (from, to), site, ordinal);
+        let bytes = packet.bytes();
+        let transit = self.links.transit(kernel, &mut self.counters, (from, to), (site, ordinal), bytes);
         let outside = from != to && !self.links.rules.is_empty();
-        if outside && self.links.rules.blocks(from, packet.protocol(), Direction::Out, destination.port()) {
-            return self.drop(kernel, packet, DropReason::Blocked);
+        if outside && let Some(action) = self.links.rules.filtered(&packet, Direction::Out) {
+            return self.filter_out(kernel, packet, action);
+        }
+        if let Some(capture) = &mut self.capture {
+            let fate = transit.as_ref().map(|t| t.damage != Damage::None).map_err(|&reason| reason);
+            capture.packet(kernel, &packet, self.links.mtu((from, to)), fate);
         }
         let transit = match transit {
             Ok(transit) => transit,
             Err(reason) => return self.drop(kernel, packet, reason),
         };
-        let mut at = kernel.now().after_nanos(transit.delay_ns);
+        let now = kernel.now();
+        let mut at = now.after_nanos(transit.delay_ns);
         if !transit.reorders && packet.protocol() == Protocol::Tcp {
             at = at.max(flow.arrives);
             flow.arrives = at;
         }
+        if transit.damage != Damage::None {
+            self.damage(&mut packet, transit.damage);
+        }
+        if let Some(copy_ns) = transit.copy_ns {
+            let copy = Packet { payload: packet.payload.clone(), ..packet };
+            self.schedule(kernel, now.after_nanos(copy_ns), copy);
+        }
+        self.schedule(kernel, at, packet);
+    }
+
+    #[inline]
+    fn schedule(&mut self, kernel: &mut Kernel, at: VirtualTime, packet: Packet) {
+        let to = packet.to;
         let a = u64::from(self.packets.insert(packet));
         kernel.schedule(at, to, WorldEvent { world: WorldId::NET, kind: ARRIVE, a, b: 0 });
     }
 
+    #[cold]
+    fn damage(&mut self, packet: &mut Packet, damage: Damage) {
+        match damage {
+            Damage::Undetected(bits) if flip_undetected(&mut packet.payload, bits) => {
+                self.counters.corruption_undetected += 1;
+            }
+            _ => packet.corrupt = true,
+        }
+    }
+
+    /// A filter of the sender's own machine keeps a packet back.
+    #[cold]
+    fn filter_out(&mut self, kernel: &mut Kernel, packet: Packet, action: Action) {
+        if action == Action::Drop {
+            return self.drop(kernel, packet, DropReason::Blocked);
+        }
+        if let Some(body) = refusal(&packet) {
+            // The machine answers itself, at once.
+            let answer = Packet {
+                from: packet.from,
+                to: packet.from,
+                source: packet.destination,
+                destination: packet.source,
+                body,
+                payload: Vec::new(),
+                ..packet
+            };
+            self.schedule(kernel, kernel.now(), answer);
+        }
+        self.counters.packets_rejected += 1;
+        self.drop(kernel, packet, DropReason::Rejected);
+    }
+
     /// Takes a packet that reaches its node now, unless a cut or a filter keeps it away.
     #[inline]
-    pub(crate) fn arrive(&mut self, kernel: &mut Kernel, slot: u32) -> Option<Packet> {
-        let packet = self.packets.take(slot)?;
+    pub(crate) fn arrive(&mut self, kernel: &mut Kernel, slot: u32) -> Arrived {
+        let Some(packet) = self.packets.take(slot) else { return Arrived::Nothing };
+        if packet.corrupt {
+            self.counters.packets_corrupted += 1;
+            self.drop(kernel, packet, DropReason::Corrupt);
+            return Arrived::Nothing;
+        }
         if packet.from != packet.to && !self.links.rules.is_empty() {
             let rules = &mut self.links.rules;
-            let reason = if rules.cuts((packet.from, packet.to)) {
-                Some(DropReason::Cut)
-            } else if rules.blocks(packet.to, packet.protocol(), Direction::In, packet.destination.port()) {
-                Some(DropReason::Blocked)
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
-                self.drop(kernel, packet, reason);
-                return None;
+            if rules.cuts((packet.from, packet.to)) {
+                self.drop(kernel, packet, DropReason::Cut);
+                return Arrived::Nothing;
+            }
+            match rules.filtered(&packet, Direction::In) {
+                None => {}
+                Some(Action::Drop) => {
+                    self.drop(kernel, packet, DropReason::Blocked);
+                    return Arrived::Nothing;
+                }
+                Some(Action::Reject) => {
+                    self.counters.packets_rejected += 1;
+                    return Arrived::Refused(packet);
+                }
             }
         }
-        Some(packet)
+        Arrived::Packet(packet)
     }
 
     /// Notes that a packet has reached a machine that takes it.
@@ -115,5 +180,48 @@ impl Wire {
         // Operand b: the ordinal above, the reason in the lowest four bits.
         kernel.trace(Kind::PACKET_DROPPED, packet.site.as_u64(), packet.ordinal << 4 | reason as u64);
         self.packets.recycle(packet.payload);
+    }
+}
+
+/// What became of a packet at the end of its link.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Packet(Packet),
+    /// A filter wants the sender told.
+    Refused(Packet),
+    Nothing,
+}
+
+/// The answer to a packet that nobody takes: a reset (RFC 9293, 3.10.7.1), an unreachable port. Resets and errors have none.
+pub(crate) fn refusal(packet: &Packet) -> Option<Body> {
+    let segment = match packet.body {
+        Body::Datagram => return Some(Body::PortUnreachable),
+        Body::PortUnreachable => return None,
+        Body::Segment(segment) if segment.flags.has(Flags::RST) => return None,
+        Body::Segment(segment) => segment,
+    };
+    let blank = Segment::answer_to(&segment);
+    let flags = segment.flags;
+    let occupies = u64::from(flags.has(Flags::SYN)) + u64::from(flags.has(Flags::FIN));
+    let ack = segment.seq + packet.payload.len() as u64 + occupies;
+    Some(Body::Segment(if flags.has(Flags::ACK) {
+        Segment { flags: Flags::RST, seq: segment.ack, ..blank }
+    } else {
+        Segment { flags: Flags::RST.and(Flags::ACK), ack, ..blank }
+    }))
+}
+
+impl Segment {
+    /// A segment without content that belongs to no socket.
+    pub(crate) fn answer_to(segment: &Self) -> Self {
+        Self {
+            flags: Flags::default(),
+            seq: 0,
+            ack: 0,
+            window: 0,
+            number: segment.number,
+            sender: SocketRef::NONE,
+            receiver: segment.sender,
+        }
     }
 }

@@ -21,5 +21,5 @@ mod whole;
 pub use asked::{Asked, ENDED_VARIABLE, LISTING_VARIABLE, SEED_VARIABLE, TIME_VARIABLE};
 pub use ended::{Begun, Ended, How, UnreadableEnd};
 pub use hooks::{leaked, seal_thread};
-pub use node_locals::switch;
+pub use node_locals::{shared_and_used, switch};
 pub use simulate::{is_to_be_simulated, simulate};

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod capture_file;
 mod host;
 mod logs;
 mod outcome;
@@ -30,7 +31,8 @@ pub use stormglass_faults as faults;
 pub use stormglass_harness as harness;
 pub use stormglass_kernel as kernel;
 pub use stormglass_macros::scenario;
-pub use stormglass_net::LinkOptions;
+pub use stormglass_net as net;
+pub use stormglass_net::{LinkOptions, Spread};
 
 /// The `main` of a scenario target (`harness = false`): speaks libtest to `cargo test` and the worker protocol to the
 /// command line.

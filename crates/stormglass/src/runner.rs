@@ -14,6 +14,7 @@ use stormglass_net::Net;
 use stormglass_program as program;
 use stormglass_sys::{process, seal};
 
+use crate::capture_file::CaptureFile;
 use crate::logs;
 use crate::outcome::IntoOutcome;
 use crate::record;
@@ -22,6 +23,8 @@ use crate::trace_file::{self, TraceWriter};
 
 /// Parameters of a run that the runner itself reads; all others belong to the scenario.
 const POLICY: &str = "policy";
+/// A file for a capture of every packet, in the format pcapng.
+const PCAP: &str = "pcap";
 
 /// Runs `scenario` as `request` says, on a sealed thread of its own. Called by what the `scenario` attribute makes.
 ///
@@ -91,12 +94,23 @@ where
     let sim = Sim::new(request.clone(), seed);
     let inside = sim.clone();
     let mut simulation = Simulation::new(options);
-    simulation.universe().insert(Net::default());
+    simulation.universe().set_thread_spawner(|f| seal::spawn_simulation_thread(TASK_STACK_BYTES, f));
+    let mut net = Net::default();
+    if let Some(path) = request.params.get(PCAP) {
+        let captured = CaptureFile::create(Path::new(path)).and_then(|file| net.capture(Box::new(file)));
+        captured.map_err(|error| {
+            refusal(format!("cannot write the capture to {path}: {error}"), "name a file in a folder that exists")
+        })?;
+    }
+    simulation.universe().insert(net);
     simulation.universe().insert(Disk::new(DiskOptions::default()));
     let at_end = sim.clone();
     simulation.set_at_end(move || {
         let faults = at_end.fault_records();
-        at_end.shared.state.lock().faults = faults;
+        let problem = at_end.capture_problem();
+        let mut state = at_end.shared.state.lock();
+        state.faults = faults;
+        state.capture_problem = problem;
     });
     let watching = watch(&request)?;
     let report = {
@@ -107,6 +121,9 @@ where
     };
     if let Some(problem) = problem.and_then(|told| told.lock().take()) {
         return Err(refusal(problem, "name a file in a folder that has space"));
+    }
+    if let Some(problem) = sim.shared.state.lock().capture_problem.take() {
+        return Err(refusal(format!("the capture is not whole: {problem}"), "name a file in a folder that has space"));
     }
     if let Some(refusal) = sim.shared.state.lock().refusal.take() {
         return Err(refusal);
@@ -120,7 +137,12 @@ where
             "the seed, the scenario or the code has changed, or the key is misspelt",
         ));
     }
-    Ok(record::record(name, &request, &sim, report))
+    let mut record = record::record(name, &request, &sim, report);
+    // A run that is not causally stable for them says so.
+    for library in program::shared_and_used() {
+        record.counters.insert(format!("shared by nodes: {library}"), 1);
+    }
+    Ok(record)
 }
 
 /// Watches this thread for a poll that does not end. A platform without a watchdog is outside the sealed tier, of which

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use stormglass_net::{LinkOptions, Net};
 use stormglass_tokio::sync::Notify;
 use stormglass_tokio::time::{Instant, sleep};
 
+use crate::capture_file::CaptureFile;
 use crate::host::Host;
 use crate::outcome::IntoExit;
 use crate::world::WorldState;
@@ -58,6 +61,8 @@ pub(crate) struct State {
     pub(crate) faults: Vec<FaultRecord>,
     pub(crate) may_exit: BTreeSet<String>,
     pub(crate) exits: Vec<(NodeName, Result<(), String>)>,
+    /// What kept a capture from being written whole.
+    pub(crate) capture_problem: Option<String>,
 }
 
 impl std::fmt::Debug for Sim {
@@ -213,6 +218,42 @@ impl Sim {
                 net.set_default_link(options);
             }
         });
+    }
+
+    /// Changes the link from one node to another, from now on; `None` makes it an ordinary one again. The driver's links
+    /// are those of [`Sim::set_links`].
+    pub fn set_link(&self, from: &NodeHandle, to: &NodeHandle, options: Option<LinkOptions>) {
+        let pair = (from.id, to.id);
+        kernel::with(|u| {
+            if let Some((net, _)) = u.get::<Net>() {
+                net.set_link(pair, options);
+            }
+        });
+    }
+
+    /// Acts on the network: firewall rules, faults of names, links between any two nodes. What it is given must not wait.
+    ///
+    /// # Panics
+    /// Outside a simulation.
+    pub fn network<R>(&self, act: impl FnOnce(&mut Net) -> R) -> R {
+        kernel::with(|u| match u.get::<Net>() {
+            Some((net, _)) => act(net),
+            None => panic!("this simulation has no network"),
+        })
+    }
+
+    /// Writes every packet that leaves a node from now on to a file, in the format pcapng, for Wireshark. The parameter
+    /// `pcap` of a run does the same from its start.
+    ///
+    /// # Errors
+    /// When the file cannot be made. What goes wrong later refuses the run.
+    pub fn capture(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let file = CaptureFile::create(path.as_ref())?;
+        self.network(|net| net.capture(Box::new(file)))
+    }
+
+    pub(crate) fn capture_problem(&self) -> Option<String> {
+        kernel::with(|u| u.get::<Net>().and_then(|(net, _)| net.capture_problem()))
     }
 
     // ---- time and chance ----------------------------------------------------------------------------------------

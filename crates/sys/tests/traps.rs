@@ -173,6 +173,20 @@ fn a_thread_of_an_armed_one_is_armed_too() {
 }
 
 #[test]
+fn a_host_thread_of_an_armed_one_reads_its_clock() {
+    let (passed, leaks) = leaks_of(SyscallTrap::UserDispatch, |_| {
+        host(|| {
+            let thread = std::thread::spawn(|| {
+                let start = Instant::now();
+                (0..3).map(|_| start.elapsed()).collect::<Vec<_>>()
+            });
+            thread.join().expect("no panic")
+        })
+    });
+    assert!(passed.is_sorted() && leaks.is_empty(), "{passed:?} {leaks:?}");
+}
+
+#[test]
 fn this_machine_says_what_it_can_trap() {
     let layer = second_layer();
     assert!(layer.gaps().is_empty(), "{layer:?}");

@@ -18,7 +18,7 @@ pub type NodeId = u64;
 
 /// The names of the oracles in verdicts.
 pub mod raft_oracles {
-    /// At most one leader per term.
+    /// At most one leader is elected in a term, and once.
     pub const ELECTION_SAFETY: &str = "election safety";
     /// A leader never overwrites or drops entries of its own log.
     pub const LEADER_APPEND_ONLY: &str = "leader append-only";
@@ -176,9 +176,12 @@ impl RaftOracle {
             Probe::HardState { term, voted_for } => view.votes(node, at_ns, term, voted_for),
             Probe::Leader { term } => {
                 let in_term = view.in_term(node, at_ns, term);
-                view.becomes_leader(term);
-                let alone = self.only_leader(node, at_ns, term);
-                in_term.and(alone).and(self.complete(node, at_ns, term))
+                let again = view.becomes_leader(term);
+                if again {
+                    return in_term;
+                }
+                // Two leaders say more than the term or vote that one of them forgot.
+                self.only_leader(node, at_ns, term).and(in_term).and(self.complete(node, at_ns, term))
             }
             Probe::SteppedDown => {
                 view.steps_down();
@@ -200,11 +203,16 @@ impl RaftOracle {
     }
 
     fn only_leader(&mut self, node: NodeId, at_ns: u64, term: u64) -> Result<(), Evidence> {
-        let (first, since) = *self.leaders.entry(term).or_insert((node, at_ns));
-        if first == node {
+        let Some(&(first, since)) = self.leaders.get(&term) else {
+            self.leaders.insert(term, (node, at_ns));
             return Ok(());
-        }
-        Err(Evidence::new(ELECTION_SAFETY, format!("term {term} has two leaders, node {first} and node {node}"))
+        };
+        // A node elected twice in a term has forgotten its first leadership, and proposes other entries in its second.
+        let cause = match first == node {
+            true => format!("node {node} is elected twice in term {term}"),
+            false => format!("term {term} has two leaders, node {first} and node {node}"),
+        };
+        Err(Evidence::new(ELECTION_SAFETY, cause)
             .detail(evidence_at(first, since, format!("leader of term {term}")))
             .detail(evidence_at(node, at_ns, format!("leader of term {term}"))))
     }

@@ -33,8 +33,9 @@ impl NodeView {
         self.leads.filter(|term| *term == self.term)
     }
 
-    pub(super) fn becomes_leader(&mut self, term: u64) {
-        self.leads = Some(term);
+    /// Returns whether it had said so before, in this incarnation and without having stepped down since.
+    pub(super) fn becomes_leader(&mut self, term: u64) -> bool {
+        self.leads.replace(term) == Some(term)
     }
 
     pub(super) fn steps_down(&mut self) {

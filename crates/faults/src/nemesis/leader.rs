@@ -4,28 +4,35 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Nemesis, Observed};
-use crate::{Fault, IntoNodes, NodeName, Seed, Stream, isolate, kill, pause, power_loss};
+use crate::{Fault, IntoNodes, NodeName, Seed, Stream, isolate, kill, one_way, pause, power_loss};
 
 /// What a [`LeaderHunter`] does to its prey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Strike {
     /// Cuts the leader off from every other node.
     Isolate,
+    /// Drops all that it sends to the other nodes, while it still hears them.
+    Mute,
     /// Kills its process.
     Kill,
     /// Cuts its power.
     PowerLoss,
     /// Pauses it, so that it wakes believing that it still leads.
     Pause,
+    /// Cuts the power of every node at once, the leader's too. A budget that spares anyone does not let it pass.
+    Blackout,
 }
 
 impl Strike {
     fn name(self) -> &'static str {
         match self {
             Strike::Isolate => "isolate the leader",
+            Strike::Mute => "mute the leader",
             Strike::Kill => "kill the leader",
             Strike::PowerLoss => "cut the leader's power",
             Strike::Pause => "pause the leader",
+            Strike::Blackout => "cut everyone's power",
         }
     }
 }
@@ -34,7 +41,8 @@ impl Strike {
 #[derive(Clone, Debug)]
 pub struct LeaderHunter {
     seed: Seed,
-    strike: Strike,
+    strikes: Vec<Strike>,
+    name: String,
     nodes: Vec<NodeName>,
     probe: String,
     at_most: u64,
@@ -44,19 +52,28 @@ pub struct LeaderHunter {
 }
 
 impl LeaderHunter {
-    /// Hunts among these nodes: three strikes at the probe `BecameLeader`, each 0.1 ms to 1 s after the election and for
-    /// 0.3 to 4 s, so that it falls before, during and after the first entries of the new term.
+    /// Hunts among these nodes: three strikes at the probe `BecameLeader`, each 10 µs to 1 s after the election, so that it
+    /// falls before, during and after the first entries of the new term, and for 30 ms to 4 s, so that the victim is back
+    /// before the next election, in its midst, or long after it.
     #[must_use]
     pub fn new(seed: Seed, strike: Strike, nodes: impl IntoNodes) -> LeaderHunter {
+        LeaderHunter::mixed(seed, &[strike], nodes)
+    }
+
+    /// As [`new`](Self::new), with each strike drawn from these. Without any it does nothing.
+    #[must_use]
+    pub fn mixed(seed: Seed, strikes: &[Strike], nodes: impl IntoNodes) -> LeaderHunter {
+        let names: Vec<&str> = strikes.iter().map(|strike| strike.name()).collect();
         LeaderHunter {
             seed,
-            strike,
+            strikes: strikes.to_vec(),
+            name: names.join(", "),
             nodes: nodes.into_nodes(),
             probe: "BecameLeader".to_owned(),
             at_most: 3,
             struck: 0,
-            after: Duration::from_micros(100)..=Duration::from_secs(1),
-            lasting: Duration::from_millis(300)..=Duration::from_secs(4),
+            after: Duration::from_micros(10)..=Duration::from_secs(1),
+            lasting: Duration::from_millis(30)..=Duration::from_secs(4),
         }
     }
 
@@ -91,7 +108,7 @@ impl LeaderHunter {
 
 impl Nemesis for LeaderHunter {
     fn name(&self) -> &str {
-        self.strike.name()
+        &self.name
     }
 
     fn observe(&mut self, event: &Observed) -> Vec<Fault> {
@@ -99,15 +116,24 @@ impl Nemesis for LeaderHunter {
         if *name != self.probe || self.struck >= self.at_most || !self.nodes.contains(node) {
             return Vec::new();
         }
-        let mut stream = Stream::new(self.seed, "nemesis.leader-hunter", self.struck);
+        let mut stream = Stream::new(self.seed, &format!("nemesis.leader-hunter.{}", self.probe), self.struck);
         self.struck += 1;
-        let fault = match self.strike {
+        let Some(strike) = self.strikes.get(stream.below(self.strikes.len().max(1) as u64) as usize).copied() else {
+            return Vec::new();
+        };
+        let fault = match strike {
             Strike::Isolate => isolate(node, &self.nodes),
+            Strike::Mute => one_way(node, others(&self.nodes, node)),
             Strike::Kill => kill(node),
             Strike::PowerLoss => power_loss(node),
             Strike::Pause => pause(node),
+            Strike::Blackout => power_loss(&self.nodes),
         };
         let (after, lasting) = (stream.log_duration(self.after.clone()), stream.log_duration(self.lasting.clone()));
-        vec![fault.at(after).lasting(lasting).labelled(self.strike.name())]
+        vec![fault.at(after).lasting(lasting).labelled(strike.name())]
     }
+}
+
+fn others(nodes: &[NodeName], node: &NodeName) -> Vec<NodeName> {
+    nodes.iter().filter(|other| *other != node).cloned().collect()
 }

@@ -3,10 +3,12 @@
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use stormglass_kernel::{Kernel, Kind, VirtualTime, WorldEvent, WorldId};
+use stormglass_kernel::{Kernel, Kind, VirtualTime, WorldEvent, WorldId, saturating_nanos};
 
+use super::options::{Due, Silence, SocketOptions};
 use super::receive::Receiver;
 use super::send::Sender;
+use crate::address::Form;
 use crate::error::Cause;
 use crate::flow::Flow;
 use crate::packet::{Flags, SocketRef};
@@ -59,6 +61,11 @@ pub(crate) struct Deadlines {
     pub(crate) retransmit: u64,
     pub(crate) acknowledge: u64,
     pub(crate) orphan: u64,
+    pub(crate) keepalive: u64,
+}
+
+impl Deadlines {
+    const NONE: Self = Self { armed: NEVER, retransmit: NEVER, acknowledge: NEVER, orphan: NEVER, keepalive: NEVER };
 }
 
 #[derive(Debug)]
@@ -89,10 +96,9 @@ pub(crate) struct Connection {
     pub(crate) output_due: bool,
     /// FIN was sent before the peer's came: this end keeps TIME_WAIT.
     pub(crate) closed_first: bool,
-    pub(crate) nodelay: bool,
-    /// At zero, closing sends RST.
-    pub(crate) linger: Option<Duration>,
-    pub(crate) ttl: u32,
+    pub(crate) options: SocketOptions,
+    pub(crate) silence: Silence,
+    pub(crate) form: Form,
 }
 
 impl Connection {
@@ -108,7 +114,7 @@ impl Connection {
             held: true,
             tx: Sender::new(initial, buffers.0),
             rx: Receiver::new(buffers.1),
-            deadlines: Deadlines { armed: NEVER, retransmit: NEVER, acknowledge: NEVER, orphan: NEVER },
+            deadlines: Deadlines { armed: NEVER, ..Deadlines::NONE },
             readers: Waiters::default(),
             writers: Waiters::default(),
             error: None,
@@ -116,9 +122,9 @@ impl Connection {
             ack_due: false,
             output_due: false,
             closed_first: false,
-            nodelay: false,
-            linger: None,
-            ttl: 64,
+            options: SocketOptions::default(),
+            silence: Silence::default(),
+            form: Form::V4,
         }
     }
 
@@ -166,7 +172,7 @@ impl Connection {
         match self.phase {
             Phase::SynSent => self.end(io, None),
             Phase::SynReceived => self.abort(io),
-            Phase::Open if self.rx.waiting() > 0 || self.linger == Some(Duration::ZERO) => self.abort(io),
+            Phase::Open if self.rx.waiting() > 0 || self.options.linger == Some(Duration::ZERO) => self.abort(io),
             Phase::Open => {
                 self.tx.fin.get_or_insert(self.tx.written());
                 if self.tx.is_finished() {
@@ -194,8 +200,7 @@ impl Connection {
         self.phase = Phase::Closed;
         self.error = error;
         self.tx.clear();
-        self.deadlines =
-            Deadlines { retransmit: NEVER, acknowledge: NEVER, orphan: NEVER, armed: self.deadlines.armed };
+        self.deadlines = Deadlines { armed: self.deadlines.armed, ..Deadlines::NONE };
         let state = error.map_or(CLOSED, |_| ENDED);
         io.kernel.trace(Kind::SOCKET, self.flow.site.as_u64(), state);
         self.readers.wake(io.kernel);
@@ -238,7 +243,7 @@ impl Connection {
     #[inline]
     pub(crate) fn arm(&mut self, kernel: &mut Kernel) {
         let d = &mut self.deadlines;
-        let next = d.retransmit.min(d.acknowledge).min(d.orphan);
+        let next = d.retransmit.min(d.acknowledge).min(d.orphan).min(d.keepalive);
         if next < d.armed {
             let next = next.max(kernel.now().as_nanos());
             d.armed = next;
@@ -263,7 +268,48 @@ impl Connection {
         if self.deadlines.orphan <= now {
             self.end(io, None);
         }
+        if self.deadlines.keepalive <= now {
+            self.on_silence(io);
+        }
         self.arm(io.kernel);
+    }
+
+    /// Begins or ends to watch an idle connection.
+    pub(crate) fn watch_silence(&mut self, now: u64) {
+        self.deadlines.keepalive = match self.options.keepalive {
+            Some(keepalive) if self.phase == Phase::Open => {
+                self.silence = Silence { heard_ns: now, probes: 0 };
+                now.saturating_add(saturating_nanos(keepalive.idle))
+            }
+            _ => NEVER,
+        };
+    }
+
+    /// The peer may have been silent for too long.
+    fn on_silence(&mut self, io: &mut Io<'_>) {
+        let Some(keepalive) = self.options.keepalive else { return };
+        let now = io.kernel.now().as_nanos();
+        let busy = self.tx.in_flight() || self.tx.next < self.tx.released;
+        match self.silence.due(now, &keepalive, self.options.user_timeout, busy) {
+            Due::Later(at) => self.deadlines.keepalive = at,
+            Due::Probe(next) => {
+                self.silence.probes += 1;
+                io.wire.counters.keepalives_sent += 1;
+                self.send_probe(io);
+                self.deadlines.keepalive = next;
+            }
+            Due::GiveUp => {
+                self.send_reset(io);
+                self.end(io, Some(Cause::TimedOut));
+            }
+        }
+    }
+
+    /// Whether what was sent has been unacknowledged for longer than the program lets it (`TCP_USER_TIMEOUT`, RFC 5482).
+    fn is_past_user_timeout(&mut self, now: u64) -> bool {
+        let Some(limit) = self.options.user_timeout.filter(|_| self.phase == Phase::Open) else { return false };
+        let stalled_at = *self.tx.stalled_at.get_or_insert(now.saturating_sub(self.tx.rtt.timeout_ns()));
+        now.saturating_sub(stalled_at) >= saturating_nanos(limit)
     }
 
     /// No acknowledgement came in time.
@@ -276,7 +322,9 @@ impl Connection {
             Phase::Open => ORPHAN_RETRIES,
             Phase::Closed => return,
         };
-        if self.tx.retries >= retries_max {
+        let past = self.is_past_user_timeout(io.kernel.now().as_nanos());
+        let counts = self.options.user_timeout.is_none() || self.phase != Phase::Open;
+        if past || counts && self.tx.retries >= retries_max {
             if self.phase == Phase::SynReceived {
                 self.held = false;
             }
@@ -292,6 +340,10 @@ impl Connection {
             _ => return,
         }
         self.set_retransmit(io);
+        if let (Some(limit), Some(stalled_at)) = (self.options.user_timeout, self.tx.stalled_at) {
+            let last = stalled_at.saturating_add(saturating_nanos(limit));
+            self.deadlines.retransmit = self.deadlines.retransmit.min(last);
+        }
     }
 }
 

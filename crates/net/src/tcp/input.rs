@@ -3,6 +3,7 @@
 use stormglass_kernel::Kind;
 
 use super::connection::{Connection, Io, OPENED, Phase};
+use super::options::Silence;
 use super::output::SEGMENT_MAX;
 use super::receive::Arrival;
 use crate::error::Cause;
@@ -20,7 +21,12 @@ impl Connection {
         match self.phase {
             Phase::SynSent => self.on_answer_to_syn(io, segment),
             Phase::Closed => self.on_segment_after_the_end(io, segment, payload),
-            Phase::SynReceived | Phase::Open => self.on_segment_of_stream(io, segment, payload),
+            Phase::SynReceived | Phase::Open => {
+                if self.options.keepalive.is_some() {
+                    self.silence = Silence { heard_ns: io.kernel.now().as_nanos(), probes: 0 };
+                }
+                self.on_segment_of_stream(io, segment, payload);
+            }
         }
         self.arm(io.kernel);
     }
@@ -66,6 +72,7 @@ impl Connection {
         self.tx.retries = 0;
         self.tx.rtt.reset_doublings();
         self.stop_retransmit();
+        self.watch_silence(io.kernel.now().as_nanos());
         io.kernel.trace(Kind::SOCKET, self.flow.site.as_u64(), OPENED);
         self.writers.wake(io.kernel);
     }

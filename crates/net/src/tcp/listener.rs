@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::net::{SocketAddr, SocketAddrV4};
 
+use super::options::{Reuse, SocketOptions};
+use super::stream::Buffers;
 use crate::packet::SocketRef;
 use crate::waiters::Waiters;
 
@@ -19,11 +21,15 @@ pub(crate) struct Listener {
     pub(crate) opening: usize,
     pub(crate) queue: VecDeque<SocketRef>,
     pub(crate) waiters: Waiters,
-    pub(crate) ttl: u32,
+    /// What accepted connections take over.
+    pub(crate) options: SocketOptions,
+    /// Bytes of their send and receive buffers; `None` is the network's ordinary size.
+    pub(crate) buffers: Buffers,
+    pub(crate) reuse: Reuse,
 }
 
 impl Listener {
-    pub(crate) fn new(local: SocketAddrV4, shown: SocketAddr) -> Self {
+    pub(crate) fn new(local: SocketAddrV4, shown: SocketAddr, reuse: Reuse) -> Self {
         Self {
             local,
             shown: SocketAddr::new(shown.ip(), local.port()),
@@ -32,7 +38,9 @@ impl Listener {
             opening: 0,
             queue: VecDeque::new(),
             waiters: Waiters::default(),
-            ttl: 64,
+            options: SocketOptions::default(),
+            buffers: Buffers::default(),
+            reuse,
         }
     }
 

@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 
 use super::connection::{Connection, Io};
 use super::listener;
-use super::stream::{Stream, WHAT};
+use super::options::{Reuse, SocketOptions};
+use super::stream::{Buffers, Stream, WHAT};
 use crate::address::to_v4;
-use crate::error::Cause;
+use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 
 /// A listening TCP socket. Dropping it resets connections that nobody accepted.
@@ -25,12 +26,21 @@ impl Listener {
     /// # Errors
     /// `AddrInUse` when another listener has the port, `AddrNotAvailable` when the address is not this host's.
     pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        BoundSocket::bind(address)?.listen(backlog)
+        // As tokio's and std's: old connections are no hindrance.
+        BoundSocket::bind(address, Reuse { address: true, port: false })?.listen(backlog)
     }
 
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&mut listener::Listener, &mut Io<'_>) -> R) -> io::Result<R> {
         self.0.with("tcp listener", |host, io| Some(f(host.sockets.listener(self.0.at)?, io)))
+    }
+
+    /// Sets what accepted connections take over.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_options(&self, options: SocketOptions, buffers: Buffers) -> io::Result<()> {
+        self.with(|l, _| (l.options, l.buffers) = (options, buffers))
     }
 
     /// Takes the oldest connection that has opened. One that is not taken stays: waiting may be given up at any time.
@@ -74,20 +84,21 @@ impl Listener {
     /// # Errors
     /// When the handle is stale.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.with(|l, _| l.ttl)
+        self.with(|l, _| l.options.ttl)
     }
 
     /// Sets what [`Listener::ttl`] tells.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// Beyond 1 to 255; when the handle is stale.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.with(|l, _| l.ttl = ttl)
+        let ttl = valid_ttl(ttl)?;
+        self.with(|l, _| l.options.ttl = ttl)
     }
 }
 
 fn remote_of(connection: Option<&mut Connection>) -> io::Result<SocketAddr> {
-    connection.map(|c| c.key.remote.into()).ok_or_else(|| Cause::NotConnected.into())
+    connection.map(|c| c.form.show(c.key.remote)).ok_or_else(|| Cause::NotConnected.into())
 }
 
 fn close_listener(handle: Handle) {
@@ -104,27 +115,31 @@ impl Drop for Listener {
 }
 
 impl BoundSocket {
-    /// Binds. Port 0 asks for an ephemeral one.
+    /// Binds. Port 0 asks for an ephemeral one. `reuse` says with whom the port may be shared.
     ///
     /// # Errors
     /// As [`Listener::bind`].
-    pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let handle = Handle::create(WHAT, |host, io| Ok(host.bind(io.kernel, to_v4(address)?, address)?))?;
+    pub fn bind(address: SocketAddr, reuse: Reuse) -> io::Result<Self> {
+        let handle = Handle::create(WHAT, |host, io| Ok(host.bind(io.kernel, to_v4(address)?, address, reuse)?))?;
         Ok(Self(handle))
     }
 
     /// Begins to listen.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// `AddrInUse` when another socket that listens has the port and does not share it.
     pub fn listen(self, backlog: u32) -> io::Result<Listener> {
         let handle = self.0;
-        handle.with("tcp listener", |host, _| {
+        let done = handle.with("tcp listener", |host, _| {
+            if host.is_listened_to(handle.at) {
+                return Some(Err(Cause::AddressInUse));
+            }
             let listener = host.sockets.listener(handle.at)?;
             listener.listening = true;
             listener.backlog = backlog as usize;
-            Some(())
+            Some(Ok(()))
         })?;
+        done?;
         std::mem::forget(self);
         Ok(Listener(handle))
     }

@@ -2,19 +2,24 @@
 
 use super::connection::{Connection, Io, Phase};
 use super::send::Recovery;
+use crate::address::Form;
 use crate::packet::{Body, Flags, Segment};
 
 /// Bytes in one segment. Not an Ethernet frame's 1,460: like a segment before the network card cuts it up (GSO).
 pub(crate) const SEGMENT_MAX: u64 = 16 * 1024;
+
+/// Bytes of the headers of IP and TCP.
+const HEADERS: u32 = 40;
 
 impl Connection {
     /// Sends what may be sent, and an acknowledgement if one is due and no data carried it.
     #[inline]
     pub(crate) fn output(&mut self, io: &mut Io<'_>) {
         let first = self.tx.next;
+        let segment_max = self.segment_max(io);
         loop {
             let start = self.tx.next;
-            let end = self.tx.released.min(self.tx.window_end).min(start + SEGMENT_MAX).max(start);
+            let end = self.tx.released.min(self.tx.window_end).min(start + segment_max).max(start);
             // FIN needs no room and travels with the last bytes if it can.
             let fin = self.tx.fin == Some(end);
             if end == start && !fin {
@@ -39,6 +44,14 @@ impl Connection {
         if self.tx.is_blocked() && !self.tx.in_flight() && self.deadlines.retransmit == u64::MAX {
             self.set_retransmit(io);
         }
+    }
+
+    /// Bytes in one segment on the present path: the link's MTU less the headers. It is asked for each time, as if path MTU
+    /// discovery (RFC 1191) took no time.
+    #[inline]
+    fn segment_max(&self, io: &Io<'_>) -> u64 {
+        let mtu = io.wire.links.mtu((self.flow.from, self.flow.to));
+        SEGMENT_MAX.min(u64::from(mtu.saturating_sub(HEADERS)))
     }
 
     /// Whether the peer should learn at once that the program made room: it may be waiting for it.
@@ -78,15 +91,21 @@ impl Connection {
 
     pub(crate) fn send_syn(&mut self, io: &mut Io<'_>, flags: Flags) {
         let seq = self.tx.una;
+        let flags = self.marked(flags);
         self.tx.next = seq + 1;
         self.tx.timed = Some((self.tx.next, io.kernel.now().as_nanos()));
         self.send_empty(io, flags, seq);
     }
 
+    /// The flags of a SYN, with the family of its addresses.
+    fn marked(&self, flags: Flags) -> Flags {
+        if self.form == Form::V6 { flags.and(Flags::V6) } else { flags }
+    }
+
     pub(crate) fn resend_syn(&mut self, io: &mut Io<'_>, flags: Flags) {
         io.wire.counters.segments_retransmitted += 1;
         self.tx.timed = None;
-        self.send_empty(io, flags, self.tx.una);
+        self.send_empty(io, self.marked(flags), self.tx.una);
     }
 
     // ---- closing at once ----------------------------------------------------------------------------------------
@@ -102,7 +121,7 @@ impl Connection {
     /// Sends one segment again, from `start`. Gives the place after it.
     fn resend(&mut self, io: &mut Io<'_>, start: u64) -> u64 {
         let (fin_place, next) = (self.tx.fin.unwrap_or(u64::MAX), self.tx.next);
-        let end = (start + SEGMENT_MAX).min(next).min(fin_place);
+        let end = (start + self.segment_max(io)).min(next).min(fin_place);
         let fin = fin_place == end && next > fin_place;
         io.wire.counters.segments_retransmitted += 1;
         // Karn's rule: an acknowledgement would not tell which of the two it answers.

@@ -41,6 +41,8 @@ pub(crate) struct Sender {
     pub(crate) timed: Option<(u64, u64)>,
     /// Timeouts since the peer was last heard to advance.
     pub(crate) retries: u32,
+    /// Since when nothing has been acknowledged, once a timeout has shown it; in nanoseconds.
+    pub(crate) stalled_at: Option<u64>,
 }
 
 impl Sender {
@@ -59,6 +61,7 @@ impl Sender {
             rtt: Rtt::default(),
             timed: None,
             retries: 0,
+            stalled_at: None,
         }
     }
 
@@ -109,6 +112,7 @@ impl Sender {
     #[inline]
     pub(crate) fn acknowledge(&mut self, ack: u64) {
         self.una = ack;
+        self.stalled_at = None;
         let bytes = ack.min(self.written()).saturating_sub(self.data_at) as usize;
         if bytes == self.buffer.len() {
             self.buffer.clear();

@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::connection::{Connection, Io, Phase};
-use crate::address::to_v4;
-use crate::error::Cause;
+use super::options::Keepalive;
+use crate::address::{Form, to_v4};
+use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 
 pub(super) const WHAT: &str = "tcp socket";
@@ -24,6 +25,13 @@ pub struct Buffers {
     pub send: Option<usize>,
     /// Bytes received.
     pub receive: Option<usize>,
+}
+
+impl Buffers {
+    /// Both sizes, with `ordinary` ones where none is given.
+    pub(crate) fn or(self, ordinary: (usize, usize)) -> (usize, usize) {
+        (self.send.unwrap_or(ordinary.0).max(1), self.receive.unwrap_or(ordinary.1).max(1))
+    }
 }
 
 /// Which half of a stream is asked about.
@@ -53,9 +61,7 @@ impl Stream {
     pub fn connect(local: Option<SocketAddr>, remote: SocketAddr, buffers: Buffers) -> io::Result<Self> {
         let handle = Handle::create(WHAT, |host, io| {
             let local = local.map(to_v4).transpose()?;
-            let ordinary = io.wire.buffers;
-            let sizes = (buffers.send.unwrap_or(ordinary.0).max(1), buffers.receive.unwrap_or(ordinary.1).max(1));
-            Ok(host.connect(io, local, to_v4(remote)?, sizes)?)
+            Ok(host.connect(io, local, to_v4(remote)?, Form::of(remote), buffers.or(io.wire.buffers))?)
         })?;
         Ok(Self(handle))
     }
@@ -218,7 +224,7 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.with(|c, _| c.key.local.into())
+        self.with(|c, _| c.form.show(c.key.local))
     }
 
     /// The other end's address.
@@ -229,7 +235,7 @@ impl Stream {
         self.with(|c, _| match c.phase {
             Phase::SynSent => Err(Cause::NotConnected.into()),
             Phase::Closed if !c.is_finished() => Err(Cause::NotConnected.into()),
-            _ => Ok(c.key.remote.into()),
+            _ => Ok(c.form.show(c.key.remote)),
         })?
     }
 
@@ -246,7 +252,7 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.with(|c, _| c.nodelay)
+        self.with(|c, _| c.options.nodelay)
     }
 
     /// Sets what [`Stream::nodelay`] tells.
@@ -254,7 +260,7 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
-        self.with(|c, _| c.nodelay = nodelay)
+        self.with(|c, _| c.options.nodelay = nodelay)
     }
 
     /// How long closing waits for the peer (`SO_LINGER`).
@@ -262,7 +268,7 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
-        self.with(|c, _| c.linger)
+        self.with(|c, _| c.options.linger)
     }
 
     /// Sets how long closing waits. Zero makes closing a reset that forgets what was written; any other time is kept and
@@ -271,7 +277,43 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
-        self.with(|c, _| c.linger = linger)
+        self.with(|c, _| c.options.linger = linger)
+    }
+
+    /// How an idle connection is probed, if it is.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn keepalive(&self) -> io::Result<Option<Keepalive>> {
+        self.with(|c, _| c.options.keepalive)
+    }
+
+    /// Sets how an idle connection is probed. A peer that answers no probe ends it with `TimedOut`.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
+        self.with(|c, io| {
+            c.options.keepalive = keepalive;
+            c.watch_silence(io.kernel.now().as_nanos());
+            c.arm(io.kernel);
+        })
+    }
+
+    /// How long what was sent may stay unacknowledged.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn user_timeout(&self) -> io::Result<Option<Duration>> {
+        self.with(|c, _| c.options.user_timeout)
+    }
+
+    /// Sets it; then the connection ends with `TimedOut`.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_user_timeout(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.with(|c, _| c.options.user_timeout = limit)
     }
 
     /// Time to live of packets. Kept and told, without effect.
@@ -279,27 +321,28 @@ impl Stream {
     /// # Errors
     /// When the handle is stale.
     pub fn ttl(&self) -> io::Result<u32> {
-        self.with(|c, _| c.ttl)
+        self.with(|c, _| c.options.ttl)
     }
 
     /// Sets what [`Stream::ttl`] tells.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// Beyond 1 to 255; when the handle is stale.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.with(|c, _| c.ttl = ttl)
+        let ttl = valid_ttl(ttl)?;
+        self.with(|c, _| c.options.ttl = ttl)
     }
 }
 
 fn readiness(c: &Connection) -> Readiness {
     let over = c.phase == Phase::Closed;
     let read_closed = c.rx.is_finished() || over;
-    let write_closed = c.write_shut || over;
     Readiness {
         readable: c.rx.waiting() > 0 || read_closed,
         read_closed,
-        writable: c.phase == Phase::Open && c.tx.is_writable() || write_closed,
-        write_closed,
+        writable: c.phase == Phase::Open && c.tx.is_writable() || c.write_shut || over,
+        // Both directions are over (`EPOLLHUP`, `tcp_poll`).
+        write_closed: over || c.write_shut && read_closed,
         error: c.error.is_some(),
     }
 }
@@ -318,7 +361,8 @@ fn end_of_read(c: &mut Connection) -> Option<io::Result<usize>> {
 #[inline]
 fn read(c: &mut Connection, io: &mut Io<'_>, max: usize, sink: impl FnMut(&[u8])) -> Option<io::Result<usize>> {
     if max == 0 {
-        return Some(Ok(0));
+        // tokio asks for readiness first, and then for no bytes.
+        return readiness(c).readable.then_some(Ok(0));
     }
     if c.rx.waiting() == 0 {
         return end_of_read(c);

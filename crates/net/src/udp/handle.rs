@@ -1,12 +1,12 @@
 //! What a program holds of UDP.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll};
 
 use super::socket::{DATAGRAM_MAX, Datagrams};
-use crate::address::to_v4;
-use crate::error::Cause;
+use crate::address::{Form, to_v4};
+use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 use crate::tcp::connection::Io;
 
@@ -229,8 +229,9 @@ impl UdpSocket {
     /// Sets what [`UdpSocket::ttl`] tells.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// Beyond 1 to 255; when the handle is stale.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        let ttl = valid_ttl(ttl)?;
         self.with(|socket, _| socket.ttl = ttl)
     }
 }
@@ -245,7 +246,8 @@ fn receive(socket: &mut Datagrams, peek: bool) -> Option<io::Result<Received>> {
         return Some(Err(cause.into()));
     }
     let (from, payload) = if peek { socket.queue.front().cloned()? } else { socket.receive()? };
-    Some(Ok((payload, from.into())))
+    let v6 = socket.shown.ip() == IpAddr::V6(Ipv6Addr::LOCALHOST);
+    Some(Ok((payload, Form::at(socket.shown, v6).show(from))))
 }
 
 impl Drop for UdpSocket {

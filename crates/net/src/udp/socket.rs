@@ -74,7 +74,11 @@ impl Host {
         shown: SocketAddr,
     ) -> Result<SocketRef, Cause> {
         self.own_address(*local.ip())?;
-        let port = if local.port() == 0 { self.ephemeral_port(kernel, false)? } else { local.port() };
+        let port = if local.port() == 0 {
+            self.ephemeral_port(kernel, false).map_err(|_| Cause::AddressInUse)?
+        } else {
+            local.port()
+        };
         let local = SocketAddrV4::new(*local.ip(), port);
         if Self::conflicts(&self.datagrams, local) {
             return Err(Cause::AddressInUse);

@@ -109,7 +109,8 @@ impl Host {
     ) -> Option<Option<Result<usize, Cause>>> {
         let end = self.end(at)?;
         if max == 0 {
-            return Some(Some(Ok(0)));
+            let ready = !end.incoming.is_empty() || end.error.is_some() || end.read_ended || end.peer_gone;
+            return Some(ready.then_some(Ok(0)));
         }
         if end.incoming.is_empty() {
             return Some(end.end_of_read());

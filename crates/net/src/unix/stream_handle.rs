@@ -40,6 +40,9 @@ impl Stream {
     pub fn connect(to: &Name, shown: &Address, from: Option<(Name, Address)>) -> io::Result<Self> {
         let handle = Handle::create(WHAT, |host, io| {
             let at = host.unix_names.find(to)?;
+            if host.sockets.mailbox(at).is_some() {
+                return Err(Cause::WrongProtocol.into());
+            }
             let listening = host.sockets.unix_listener(at).filter(|l| l.listening).ok_or(Cause::Refused)?;
             if listening.queue.len() > listening.backlog {
                 return Err(Cause::WouldBlock.into());

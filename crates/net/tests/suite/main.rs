@@ -1,9 +1,13 @@
 //! The network as programs on simulated nodes see it.
 
+mod capture;
 mod causality;
 mod closing;
 mod common;
 mod crash;
+mod firewall;
+mod impairments;
+mod memory;
 mod opening;
 mod pressure;
 mod properties;

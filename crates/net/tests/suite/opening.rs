@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use stormglass_kernel::*;
-use stormglass_net::tcp::{BoundSocket, Buffers, Listener, Stream};
+use stormglass_net::tcp::{BoundSocket, Buffers, Listener, Reuse, Stream};
 use stormglass_net::{Net, ip_of};
 
 use crate::common::*;
@@ -92,7 +92,7 @@ fn names_of_nodes_localhost_and_numbers_resolve() {
         ["driver", "n2", "localhost", "10.1.2.3", "n3"].map(|name| {
             with(|u| {
                 let (net, kernel) = u.get::<Net>().expect("the simulation has a network");
-                net.lookup(kernel, name)
+                net.lookup(kernel, name).unwrap_or_default()
             })
         })
     });
@@ -156,7 +156,7 @@ fn ephemeral_ports_differ_and_a_port_of_ones_own_is_kept() {
         }
         let ports: std::collections::BTreeSet<_> =
             streams.iter().map(|s| s.local_addr().expect("open").port()).collect();
-        let bound = BoundSocket::bind(([0, 0, 0, 0], 7_777).into()).expect("a free port");
+        let bound = BoundSocket::bind(([0, 0, 0, 0], 7_777).into(), Reuse::default()).expect("a free port");
         let local = bound.local_addr().expect("bound");
         drop(bound);
         let stream = Stream::connect(Some(local), address(1, 80), Buffers::default()).expect("a route");

@@ -96,8 +96,10 @@ fn reads_take_what_is_asked_for_and_leave_the_rest() {
         let mut peeked = Vec::new();
         poll_fn(|cx| stream.poll_peek(cx, 3, |bytes| peeked.extend_from_slice(bytes))).await.expect("more");
         assert_eq!(peeked, b"cde");
-        assert_eq!(read(&stream, 10).await.expect("the rest"), b"cdef");
         assert_eq!(read(&stream, 0).await.expect("nothing asked for"), b"");
+        assert_eq!(read(&stream, 10).await.expect("the rest"), b"cdef");
+        // As on a real socket: who asks for nothing waits for something to be there.
+        assert!(timeout(secs(1), read(&stream, 0)).await.is_none());
     });
 }
 

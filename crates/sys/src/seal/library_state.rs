@@ -5,27 +5,41 @@
 #[cfg(sealed_tier)]
 use std::sync::OnceLock;
 
+/// What becomes of a place.
+#[cfg(sealed_tier)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A new process has it as the program began.
+    Fresh,
+    /// A new process begins with a drawn word there: the library has nothing better than a count or an address.
+    Drawn,
+    /// Nodes must share it: what one of them made of it another may use. It is only seen whether it was used.
+    Shared,
+}
+
 /// What is looked for: a part of the mangled symbol, which is the same in Rust's two manglings and for every version of
 /// the library in the program.
 #[cfg(sealed_tier)]
-const WANTED: [(&str, &str); 4] = [
-    ("rand's ThreadRng", "4rand4rngs6thread14THREAD_RNG_KEY"),
-    ("futures' select!", "12futures_util11async_await6random6random3RNG"),
-    ("futures' select!", FUTURES_COUNTER),
-    ("chrono's time zone", "6chrono6offset5local5inner7TZ_INFO"),
+const WANTED: [(&str, &str, Part); 8] = [
+    ("rand's ThreadRng", "4rand4rngs6thread14THREAD_RNG_KEY", Part::Fresh),
+    ("futures' select!", "12futures_util11async_await6random6random3RNG", Part::Fresh),
+    // All that a generator of `futures` is seeded from: how many there were before.
+    ("futures' select!", "12futures_util11async_await6random6random9prng_seed7COUNTER", Part::Drawn),
+    // Maps look it up whenever they hash, and nodes may share a map.
+    ("foldhash", "8foldhash4seed6global19GLOBAL_SEED_STORAGE", Part::Shared),
+    ("foldhash", "8foldhash4seed19gen_per_hasher_seed25PER_HASHER_NONDETERMINISM", Part::Drawn),
+    ("uuid's counter", "4uuid9timestamp7context10v7_support10CONTEXT_V7", Part::Fresh),
+    ("chrono's time zone", "6chrono6offset5local5inner7TZ_INFO", Part::Fresh),
+    // What is behind this pointer is used by its address.
+    ("ahash", "5ahash12random_state15get_fixed_seeds5SEEDS", Part::Shared),
 ];
-
-/// All that a generator of `futures` is seeded from: how many there were before. It counts from a word that is drawn.
-#[cfg(sealed_tier)]
-const FUTURES_COUNTER: &str = "12futures_util11async_await6random6random9prng_seed7COUNTER";
 
 /// One place, as the executable has it.
 #[cfg(sealed_tier)]
 struct Place {
     library: &'static str,
+    part: Part,
     thread_local: bool,
-    /// Whether a new process begins with a drawn word there.
-    drawn: bool,
     /// From the start of the thread's block, or of the executable in memory.
     offset: usize,
     length: usize,
@@ -43,7 +57,8 @@ static PLACES: OnceLock<Option<Vec<Place>>> = OnceLock::new();
 pub fn libraries_with_state() -> Option<Vec<&'static str>> {
     #[cfg(sealed_tier)]
     {
-        let mut names: Vec<_> = read::places()?.iter().map(|place| place.library).collect();
+        let own = read::places()?.iter().filter(|place| place.part != Part::Shared);
+        let mut names: Vec<_> = own.map(|place| place.library).collect();
         names.sort_unstable();
         names.dedup();
         Some(names)
@@ -61,6 +76,8 @@ pub struct LibraryState {
     pristine: Box<[u8]>,
     /// Where a drawn word goes in it.
     drawn: Vec<usize>,
+    #[cfg(sealed_tier)]
+    shared: Vec<memory::Shared>,
     not_send: std::marker::PhantomData<*const ()>,
 }
 
@@ -90,6 +107,21 @@ impl LibraryState {
         Image(image)
     }
 
+    /// The libraries that were used since [`LibraryState::find`] and whose state all nodes share.
+    #[must_use]
+    pub fn shared_and_used(&self) -> Vec<&'static str> {
+        #[cfg(sealed_tier)]
+        {
+            let used = self.shared.iter().filter(|shared| shared.was_used());
+            let mut names: Vec<_> = used.map(|shared| shared.library).collect();
+            // One program may have several versions.
+            names.dedup();
+            names
+        }
+        #[cfg(not(sealed_tier))]
+        Vec::new()
+    }
+
     /// Exchanges what is in memory with `image`. To be called between polls, where no library is at work.
     ///
     /// An image that is dropped is forgotten: what it owns is leaked, as when a process is killed.
@@ -98,7 +130,7 @@ impl LibraryState {
         #[cfg(sealed_tier)]
         memory::swap(&self.cells, &mut image.0);
         #[cfg(not(sealed_tier))]
-        let _ = image;
+        debug_assert!(image.0.is_empty(), "nothing is found here");
     }
 }
 
@@ -110,7 +142,7 @@ mod read {
     use object::read::elf::ElfFile64;
     use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol, SymbolKind};
 
-    use super::{FUTURES_COUNTER, PLACES, Place, WANTED};
+    use super::{PLACES, Part, Place, WANTED};
 
     pub(super) fn places() -> Option<&'static Vec<Place>> {
         PLACES.get_or_init(|| crate::seal::host(look)).as_ref()
@@ -130,12 +162,15 @@ mod read {
                 continue;
             }
             let Ok(name) = symbol.name() else { continue };
-            let Some(&(library, part)) = WANTED.iter().find(|(_, part)| name.contains(part)) else { continue };
+            let Some(&(library, _, part)) = WANTED.iter().find(|(_, within, _)| name.contains(within)) else {
+                continue;
+            };
             if thread_local || in_memory(symbol.address()) {
                 let offset = usize::try_from(symbol.address()).ok()?;
                 let length = usize::try_from(symbol.size()).ok()?;
-                let drawn = part == FUTURES_COUNTER && length == size_of::<u64>();
-                places.push(Place { library, thread_local, drawn, offset, length });
+                if part != Part::Drawn || length == size_of::<u64>() {
+                    places.push(Place { library, part, thread_local, offset, length });
+                }
             }
         }
         any.then_some(places)
@@ -150,7 +185,7 @@ mod memory {
 
     use libc::{dl_phdr_info, size_t};
 
-    use super::{LibraryState, read};
+    use super::{LibraryState, Part, read};
 
     /// Where the executable and this thread's block of it are.
     #[derive(Default)]
@@ -165,22 +200,54 @@ mod memory {
         // SAFETY: the callback fits the type and gets back the record that outlives the call.
         unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut executable).cast()) };
         let places = read::places().map_or(&[][..], Vec::as_slice);
-        let (mut cells, mut pristine, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cells, mut pristine, mut drawn, mut shared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for place in places {
             let base = if place.thread_local { executable.block } else { executable.base };
             let Some(cell) = NonNull::new((base + place.offset) as *mut u8) else { continue };
             if place.thread_local && place.offset + place.length > executable.block_length {
                 continue;
             }
-            if place.drawn {
-                drawn.push(pristine.len());
+            // SAFETY: the symbol says that so many bytes of data are there.
+            let bytes = unsafe { bytes(cell, place.length) };
+            match place.part {
+                Part::Shared => {
+                    shared.push(Shared { library: place.library, cell, before: bytes });
+                    continue;
+                }
+                Part::Drawn => drawn.push(pristine.len()),
+                Part::Fresh => {}
             }
-            // SAFETY: the symbol says that so many bytes of data are there, and its users are on this thread and not at
-            // work. Byte by byte and volatile: other code's memory, of any layout.
-            pristine.extend((0..place.length).map(|n| unsafe { cell.add(n).read_volatile() }));
+            pristine.extend(bytes);
             cells.push((cell, place.length));
         }
-        LibraryState { cells, pristine: pristine.into_boxed_slice(), drawn, not_send: PhantomData }
+        LibraryState { cells, pristine: pristine.into_boxed_slice(), drawn, shared, not_send: PhantomData }
+    }
+
+    /// What is at a place now.
+    ///
+    /// # Safety
+    ///
+    /// So many bytes of data are there.
+    unsafe fn bytes(cell: NonNull<u8>, length: usize) -> Vec<u8> {
+        // SAFETY: as the caller promises, and its users are on this thread and not at work. Byte by byte and volatile: other
+        // code's memory, of any layout.
+        (0..length).map(|n| unsafe { cell.add(n).read_volatile() }).collect()
+    }
+
+    /// A place that nodes share.
+    #[derive(Debug)]
+    pub(super) struct Shared {
+        pub(super) library: &'static str,
+        cell: NonNull<u8>,
+        before: Vec<u8>,
+    }
+
+    impl Shared {
+        pub(super) fn was_used(&self) -> bool {
+            // SAFETY: a place that `find` has found.
+            let now = unsafe { bytes(self.cell, self.before.len()) };
+            now != self.before
+        }
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use real_tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 use stormglass_disk::Handle;
 
 use super::file_sim::SimulatedFile;
-use super::{Metadata, OpenOptions, refused};
+use super::{FileTimes, Metadata, OpenOptions};
 
 /// An open file, with the methods of tokio's own. A write counts as done when it is handed over; its error surfaces at the
 /// next write or flush, and `flush` waits for it.
@@ -158,15 +158,26 @@ impl File {
         }
     }
 
+    /// Sets the file's times.
+    ///
+    /// # Errors
+    /// As the operating system has them; `InvalidInput` on a simulated disk for times before 1970.
+    pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
+        match &self.0 {
+            Kind::Real(real) => real.set_times(times.to_real()).await,
+            Kind::Simulated(file) => match times.modified() {
+                Some(modified) => file.set_modified(modified).await,
+                None => Ok(()),
+            },
+        }
+    }
+
     /// Sets the time of the last change.
     ///
     /// # Errors
-    /// `Unsupported` on a simulated disk.
+    /// As [`File::set_times`].
     pub async fn set_modified(&self, time: std::time::SystemTime) -> io::Result<()> {
-        match &self.0 {
-            Kind::Real(real) => real.set_modified(time).await,
-            Kind::Simulated(_) => Err(refused("setting a file's times")),
-        }
+        self.set_times(FileTimes::new().set_modified(time)).await
     }
 
     /// How many bytes one read or write moves at most.
@@ -194,6 +205,36 @@ impl File {
 impl From<std::fs::File> for File {
     fn from(std: std::fs::File) -> Self {
         Self::from_std(std)
+    }
+}
+
+#[cfg(unix)]
+impl From<std::os::fd::OwnedFd> for File {
+    fn from(fd: std::os::fd::OwnedFd) -> Self {
+        Self::from_std(fd.into())
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for File {
+    /// The descriptor; -1 for a simulated file, which has none.
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        match &self.0 {
+            Kind::Real(real) => real.as_raw_fd(),
+            Kind::Simulated(_) => -1,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for File {
+    /// # Panics
+    /// For a simulated file: it has no open descriptor to lend.
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        match &self.0 {
+            Kind::Real(real) => real.as_fd(),
+            Kind::Simulated(_) => panic!("tokio::fs::File::as_fd: a simulated file has no descriptor"),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::SystemTime;
 
 use real_tokio::io::ReadBuf;
 use real_tokio::sync::Mutex;
@@ -88,6 +89,14 @@ impl SimulatedFile {
 
     pub(super) async fn set_permissions(&self, permissions: &Permissions) -> io::Result<()> {
         ask(Request::SetMode(Target::Handle(self.handle.key()?), mode_of(permissions))).await.map(drop)
+    }
+
+    pub(super) async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.inner.lock().await.complete().await;
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        let since = since.map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a time before 1970"))?;
+        let ns = stormglass_kernel::saturating_nanos(since);
+        ask(Request::SetModified(Target::Handle(self.handle.key()?), ns)).await.map(drop)
     }
 
     pub(super) async fn try_clone(&self) -> io::Result<Self> {

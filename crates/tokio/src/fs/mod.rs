@@ -8,12 +8,14 @@
 mod dir;
 mod file;
 mod file_sim;
+mod file_times;
 mod functions;
 mod metadata;
 mod open_options;
 
 pub use dir::{DirBuilder, DirEntry, ReadDir, read_dir};
 pub use file::File;
+pub use file_times::FileTimes;
 #[cfg(unix)]
 pub use functions::symlink;
 pub use functions::{

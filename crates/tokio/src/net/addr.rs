@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::pin::Pin;
 
 use stormglass_kernel::try_with;
-use stormglass_net::Net;
+use stormglass_net::{LookupError, Net};
 
 /// Converts or resolves without blocking to one or more [`SocketAddr`]s.
 ///
@@ -113,20 +113,22 @@ impl Resolve for (&str, u16) {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Box::pin(ready(Ok(vec![SocketAddr::new(ip, port)])));
         }
-        if let Some(found) =
-            try_with(|u| u.get::<Net>().map_or_else(Vec::new, |(net, kernel)| net.lookup(kernel, host)))
-        {
-            let addresses: Vec<_> = found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-            return Box::pin(ready(if addresses.is_empty() { Err(unknown(host)) } else { Ok(addresses) }));
+        let found =
+            try_with(|u| u.get::<Net>().map_or(Err(LookupError::Unknown), |(net, kernel)| net.lookup(kernel, host)));
+        if let Some(found) = found {
+            let found = found.map_err(|error| failed(host, error));
+            return Box::pin(ready(found.map(|all| all.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())));
         }
         let host = host.to_owned();
         Box::pin(async move { Ok(real_tokio::net::lookup_host((host, port)).await?.collect()) })
     }
 }
 
-fn unknown(host: &str) -> io::Error {
-    let text = "failed to lookup address information: Name or service not known";
-    io::Error::other(format!("{text}: the simulation has no node `{host}`"))
+fn failed(host: &str, error: LookupError) -> io::Error {
+    match error {
+        LookupError::Unknown => io::Error::other(format!("{error}: the simulation has no node `{host}`")),
+        LookupError::Again => io::Error::other(error),
+    }
 }
 
 impl ToSocketAddrs for (String, u16) {}

@@ -20,3 +20,19 @@ pub use local_runtime::{LocalOptions, LocalRuntime};
 pub use metrics::RuntimeMetrics;
 pub use real_tokio::runtime::{RuntimeFlavor, is_rt_shutdown_err};
 pub use runtime::Runtime;
+
+/// Which worker runs the current task: 0 in a simulation, in a runtime of several threads, where a node has one processor;
+/// `None` elsewhere.
+#[must_use]
+pub fn worker_index() -> Option<usize> {
+    match context::current() {
+        None => real_tokio::runtime::worker_index(),
+        Some(scope) => {
+            let several = match &scope {
+                context::Scope::Node => true,
+                context::Scope::Built(built) => built.settings.several,
+            };
+            (several && !stormglass_kernel::may_block()).then_some(0)
+        }
+    }
+}

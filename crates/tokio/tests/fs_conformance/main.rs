@@ -7,11 +7,12 @@ use std::future::Future;
 use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::{Duration, SystemTime};
 
 use real_tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use stormglass_disk::{Disk, DiskOptions};
 use stormglass_kernel::{Options, Simulation};
-use stormglass_tokio::fs::{self, File, OpenOptions};
+use stormglass_tokio::fs::{self, File, FileTimes, OpenOptions};
 
 use seeing::{begin_to_read, names, text, word};
 
@@ -356,6 +357,19 @@ behaviours! {
         saw!(saw, fs::metadata(dir.join("a")).await.map(|m| (m.len(), m.is_file(), m.is_dir())));
         saw!(saw, fs::metadata(&dir).await.map(|m| (m.is_file(), m.is_dir())));
         saw!(saw, fs::symlink_metadata(&dir).await.map(|m| (m.is_file(), m.is_dir())));
+    }
+    times_can_be_set => ["()", "Ok(1234.000000567s)", "()", "Ok(1234.000000567s)", "()", "Ok(99s)"], |dir, saw| {
+        let since = |m: fs::Metadata| m.modified().map(|t| t.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        let _ = fs::write(dir.join("a"), "x").await;
+        if let Ok(file) = File::options().write(true).open(dir.join("a")).await {
+            let then = SystemTime::UNIX_EPOCH + Duration::new(1_234, 567);
+            saw!(saw, file.set_times(FileTimes::new().set_modified(then)).await);
+            saw.push(format!("{:?}", file.metadata().await.and_then(since).map_err(|e| e.kind())));
+            saw!(saw, file.set_times(FileTimes::new()).await);
+            saw.push(format!("{:?}", file.metadata().await.and_then(since).map_err(|e| e.kind())));
+            saw!(saw, file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(99)).await);
+            saw.push(format!("{:?}", fs::metadata(dir.join("a")).await.and_then(since).map_err(|e| e.kind())));
+        }
     }
     modified_does_not_run_backwards => ["true", "true"], |dir, saw| {
         let _ = fs::write(dir.join("a"), "abc").await;

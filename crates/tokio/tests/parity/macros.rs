@@ -32,6 +32,24 @@ async fn main_local() -> u8 {
     tokio::task::spawn_local(async { *std::rc::Rc::new(4) }).await.expect("no panic")
 }
 
+#[tokio::test(crate = "stormglass_tokio")]
+async fn test_runs_on_one_thread() {
+    assert!(tokio::spawn(async { true }).await.expect("no panic"));
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_workers(), 1);
+}
+
+#[tokio::test(start_paused = true, crate = "stormglass_tokio")]
+async fn test_begins_paused() {
+    let start = Instant::now();
+    sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(3_600));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3, crate = "stormglass_tokio")]
+async fn test_runs_on_several_threads() {
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_workers(), 3);
+}
+
 behaviours! {
     select_takes_the_branch_that_is_ready => ["2"], |saw| {
         one(async {

@@ -126,7 +126,7 @@ behaviours! {
     }
     a_runtime_blocks_twice => ["1", "2"], |saw| {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let task = runtime.block_on(async { stormglass_tokio::spawn(async { 2 }) });
+        let task = runtime.spawn(async { 2 });
         saw!(saw, runtime.block_on(async { 1 }), runtime.block_on(task).expect("no panic"));
     }
     a_panic_goes_through_block_on => ["\"panic: oh\""], |saw| {

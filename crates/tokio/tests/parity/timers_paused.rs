@@ -39,6 +39,19 @@ behaviours! {
             saw!(saw, start.elapsed());
         });
     }
+    a_paused_clock_waits_for_a_busy_program => ["0ns", "false", "1ms"], |saw| {
+        paused(async {
+            let start = Instant::now();
+            let task = stormglass_tokio::spawn(async { time::sleep(ms(1)).await });
+            // More work than a simulated processor does in a millisecond.
+            for _ in 0..30_000 {
+                stormglass_tokio::task::yield_now().await;
+            }
+            saw!(saw, start.elapsed(), task.is_finished());
+            task.await.expect("no panic");
+            saw!(saw, start.elapsed());
+        });
+    }
     a_paused_clock_jumps_to_the_earliest_timer => ["1500ms", "3600s"], |saw| {
         paused(async {
             let start = Instant::now();

@@ -45,7 +45,7 @@ animals! {
     uuid_v4: Nature::Stable, varies, {
         [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()]
     };
-    uuid_v7: Nature::Shared, varies, {
+    uuid_v7: Nature::Stable, varies, {
         [uuid::Uuid::now_v7(), uuid::Uuid::now_v7()]
     };
 }

@@ -52,6 +52,10 @@ fn lives(animal: &Animal) {
     assert_eq!(seen(&home.run(animal.name, 1, false)), own, "the first seed once more, after another");
     let beside = home.run(animal.name, 1, true);
     let stable = animal.nature == Nature::Stable;
+    // What is known to share says so.
+    let says = first.record.counters.keys().any(|name| name.starts_with("shared by nodes: "));
+    let shares = ["ahash", "hashbrown"].iter().any(|library| animal.name.starts_with(library));
+    assert_eq!(says, shares, "{:?}", first.record.counters);
     assert_eq!(seen(&beside) == own, stable, "beside a neighbour it saw {:?} and alone {own:?}", seen(&beside));
     assert_eq!(home.check(animal.name, first.clone()), first, "the second layer finds nothing");
 }

@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Mutex;
 
 use crate::animal::{Nature, animals};
+
+static SHARED: Mutex<Option<hashbrown::HashMap<usize, usize>>> = Mutex::new(None);
 
 /// The order of a set of numbers.
 fn order<S: BuildHasher + Default>() -> Vec<u32> {
@@ -28,8 +31,17 @@ animals! {
     ahash_map_order: Nature::Shared, varies, (by_address), {
         [order::<ahash::RandomState>(), order::<ahash::RandomState>()]
     };
-    hashbrown_map_order: Nature::Shared, constant, (by_address), {
+    hashbrown_map_order: Nature::Shared, varies, (by_address), {
         let set: hashbrown::HashSet<u32> = (0..40).collect();
-        [set.into_iter().collect::<Vec<_>>()]
+        let again: hashbrown::HashSet<u32> = (0..40).collect();
+        [set.into_iter().collect::<Vec<_>>(), again.into_iter().collect()]
+    };
+    hashbrown_map_that_nodes_share: Nature::Stable, constant, {
+        // Whatever a node has for itself, a map that another one made must still be one.
+        let mut map = SHARED.lock().expect("nobody panics");
+        let map = map.get_or_insert_with(hashbrown::HashMap::default);
+        let next = map.len();
+        map.insert(next, next);
+        [(0..=next).all(|n| map.get(&n) == Some(&n))]
     };
 }

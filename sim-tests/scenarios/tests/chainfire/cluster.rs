@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chainfire::{Client, Member, NodeConfig, NodeId, Retry};
+use chainfire::probe::Probe;
+use chainfire::{Client, Limits, Member, NodeConfig, NodeId, Retry};
 use parking_lot::Mutex;
 use stormglass::NodeHandle;
 use stormglass::check::Evidence;
@@ -30,20 +31,49 @@ pub(crate) struct Cluster {
 /// What a cluster is started with.
 pub(crate) struct Options {
     pub(crate) size: usize,
-    /// A snapshot is taken after this many entries.
-    pub(crate) snapshot_entries: u64,
+    /// The limits of every node.
+    pub(crate) limits: Limits,
     /// Election timeouts, if not the documented 150 to 600 ms.
     pub(crate) election: Option<(Duration, Duration)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { size: 3, snapshot_entries: 10_000, election: None }
+        Self { size: 3, limits: Limits::default(), election: None }
     }
 }
 
 fn member(id: usize) -> Member {
     Member { id: NodeId(id as u64), api: format!("n{id}:{API_PORT}"), peer: format!("n{id}:{PEER_PORT}") }
+}
+
+/// What nemeses are told of: the moments at which a leadership is most easily hurt.
+pub(crate) const ELECTED: &str = "BecameLeader";
+/// A leader commits something for the first time in its term.
+pub(crate) const FIRST_COMMIT: &str = "LeaderCommitted";
+
+/// Finds those moments among the probes.
+#[derive(Debug, Default)]
+struct Moments {
+    /// The nodes elected since that have committed nothing yet, and their terms.
+    fresh: BTreeMap<u64, u64>,
+}
+
+impl Moments {
+    fn of(&mut self, node: u64, probe: &Probe) -> Option<(&'static str, u64)> {
+        match *probe {
+            Probe::BecameLeader { term } => {
+                self.fresh.insert(node, term);
+                Some((ELECTED, term))
+            }
+            Probe::Committed { .. } => self.fresh.remove(&node).map(|term| (FIRST_COMMIT, term)),
+            Probe::SteppedDown { .. } | Probe::Started { .. } => {
+                self.fresh.remove(&node);
+                None
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Cluster {
@@ -59,9 +89,10 @@ impl Cluster {
         let picture = Arc::new(Mutex::new(Picture::default()));
         let mut judge = Judge::new(Arc::clone(&picture));
         let told = sim.clone();
-        let observe = sim.observer(move |name: &str, _boot, at_ns, (node, probe): (u64, chainfire::probe::Probe)| {
-            if let chainfire::probe::Probe::BecameLeader { term } = probe {
-                told.tell(Observed::Probe { node: name.into(), name: "BecameLeader".to_owned(), value: term });
+        let mut moments = Moments::default();
+        let observe = sim.observer(move |name: &str, _boot, at_ns, (node, probe): (u64, Probe)| {
+            if let Some((moment, value)) = moments.of(node, &probe) {
+                told.tell(Observed::Probe { node: name.into(), name: moment.to_owned(), value });
             }
             judge.observe(node, at_ns, &probe)
         });
@@ -69,7 +100,7 @@ impl Cluster {
         let nodes = sim.nodes("n", options.size, move |host| {
             let id = host.index() as u64 + 1;
             let mut config = NodeConfig::new(NodeId(id), of_nodes.clone(), "/data");
-            config.limits.snapshot_entries = options.snapshot_entries;
+            config.limits = options.limits.clone();
             if let Some((min, max)) = options.election {
                 (config.timing.election_min, config.timing.election_max) = (min, max);
                 config.timing.heartbeat = config.timing.heartbeat.min(min / 3);

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use stormglass::faults::{LeaderHunter, Profile, Strike};
+use chainfire::Limits;
+use stormglass::faults::{Budget, LeaderHunter, Profile, Strike};
 
 use stormglass::prelude::*;
 use stormglass::{DiskOptions, LinkOptions};
 
-use crate::cluster::{API_PORT, Cluster, Options, PEER_PORT};
+use crate::cluster::{API_PORT, Cluster, ELECTED, FIRST_COMMIT, Options, PEER_PORT};
 use crate::workload::{Book, Load};
 
 /// Machines differ: each seed draws how long a sync takes (from a fast SSD to a disk that is busy with other things) and how
@@ -29,19 +30,60 @@ fn hardware(sim: &Sim) {
     sim.set_links(LinkOptions { jitter, ..LinkOptions::constant(latency) });
 }
 
-/// Half of the seeds have a nemesis that strikes whoever has just won an election.
-fn hunt(sim: &Sim, cluster: &Cluster) {
-    let strike = match sim.choose("nemesis", "cluster", 0, 0, 7) {
-        0 => Strike::Isolate,
-        1 => Strike::Kill,
-        2 => Strike::PowerLoss,
-        3 => Strike::Pause,
-        _ => return,
+/// Limits at rare sizes: what a large limit makes of a burst in one message, one file or one snapshot, a small one makes in
+/// many steps, and a fault may fall between any two.
+fn limits(sim: &Sim) -> Limits {
+    let defaults = Limits::default();
+    let one_of = |what, rare: [u64; 2], usual: u64| match sim.choose(what, "cluster", 0, 0, 3) {
+        0 => rare[0],
+        1 => rare[1],
+        _ => usual,
+    };
+    Limits {
+        snapshot_entries: sim.choose("snapshot entries", "cluster", 0, 100, 3_000),
+        snapshot_trailing: one_of("snapshot trailing", [0, 10], defaults.snapshot_trailing),
+        snapshot_chunk_bytes: one_of("snapshot chunk", [64, 1_000], defaults.snapshot_chunk_bytes as u64) as usize,
+        append_bytes: one_of("append bytes", [1, 500], defaults.append_bytes as u64) as usize,
+        append_window: one_of("append window", [1, 2], defaults.append_window as u64) as usize,
+        segment_bytes: one_of("segment bytes", [2_000, 30_000], defaults.segment_bytes),
+        ..defaults
+    }
+}
+
+/// Whom the faults spare: a minority may be out, and in one seed of four everybody, who then comes back with his disk.
+fn budget(sim: &Sim, cluster: &Cluster) -> Budget {
+    match sim.choose("budget", "cluster", 0, 0, 3) {
+        0 => Budget::restarts_unbounded(cluster.names()),
+        _ => minority(cluster.names()),
+    }
+}
+
+/// Most seeds have a nemesis that strikes leaders when they have just won an election, or when they have just committed
+/// their first entry, or both: always in the same way, or each time in another one.
+fn hunt(sim: &Sim, cluster: &Cluster, budget: &Budget) {
+    let mut possible = vec![Strike::Isolate, Strike::Mute, Strike::Kill, Strike::PowerLoss, Strike::Pause];
+    if budget.out_max() == cluster.nodes.len() {
+        possible.push(Strike::Blackout);
+    }
+    let strikes = match sim.choose("nemesis", "cluster", 0, 0, 9) {
+        0..2 => return,
+        2..6 => &possible[..],
+        _ => {
+            let at = sim.choose("nemesis strike", "cluster", 0, 0, possible.len() as u64 - 1) as usize;
+            &possible[at..=at]
+        }
     };
     sim.feature("leader hunt");
-    let at_most = sim.choose("nemesis strikes", "cluster", 0, 1, 12);
-    let hunter = LeaderHunter::new(sim.seed(), strike, cluster.names()).at_most(at_most);
-    sim.nemesis(minority(cluster.names()), hunter);
+    let at_most = 1 << sim.choose("nemesis strikes", "cluster", 0, 1, 6);
+    let moments = match sim.choose("nemesis moments", "cluster", 0, 0, 2) {
+        0 => &[ELECTED][..],
+        1 => &[FIRST_COMMIT],
+        _ => &[ELECTED, FIRST_COMMIT],
+    };
+    for moment in moments {
+        let hunter = LeaderHunter::mixed(sim.seed(), strikes, cluster.names()).on_probe(*moment).at_most(at_most);
+        sim.nemesis(budget.clone(), hunter);
+    }
 }
 
 /// Five nodes, five clients at 100 operations a second, a minute of mixed weather, then calm: linearizable, durable,
@@ -55,9 +97,9 @@ fn hunt(sim: &Sim, cluster: &Cluster) {
 async fn chainfire_mixed(sim: Sim) -> Outcome {
     sim.keep_going();
     let size = sim.param("nodes").and_then(|n| n.parse().ok()).unwrap_or(5);
-    let snapshot_entries = sim.choose("snapshot entries", "cluster", 0, 100, 3_000);
-    let cluster = Cluster::start(&sim, Options { size, snapshot_entries, ..Options::default() });
+    let cluster = Cluster::start(&sim, Options { size, limits: limits(&sim), ..Options::default() });
     hardware(&sim);
+    let budget = budget(&sim, &cluster);
     let profile = match sim.param("profile") {
         Some("calm") => Profile::Calm,
         Some("storm") => Profile::Storm,
@@ -68,12 +110,12 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
     let storm = swarm()
         .everything()
         .profile(profile)
-        .sparing(minority(cluster.names()))
+        .sparing(budget.clone())
         .port(stormglass::faults::Protocol::Tcp, API_PORT)
         .port(stormglass::faults::Protocol::Tcp, PEER_PORT)
         .between(sim.now(), minute);
     sim.storm(storm);
-    hunt(&sim, &cluster);
+    hunt(&sim, &cluster, &budget);
     let book = Book::new();
     let duration = minute.saturating_sub(sim.now());
     book.run(&cluster, Load { clients: 5, rate: 100, keys: 10, duration }).await;

@@ -76,6 +76,7 @@ impl Judge {
             Probe::HardStateDurable { term, voted_for } => {
                 see(Seen::HardState { term, voted_for: voted_for.map(|n| n.0) })
             }
+            Probe::BecameLeader { term } => see(Seen::Leader { term }),
             Probe::SteppedDown { .. } => see(Seen::SteppedDown),
             Probe::Appended { index, term, hash } => see(Seen::Append { index, term, hash }),
             Probe::Truncated { from, .. } => see(Seen::Truncate { from }),
@@ -84,7 +85,13 @@ impl Judge {
             Probe::SnapshotTaken { index, term, .. } | Probe::SnapshotInstalled { index, term, .. } => {
                 see(Seen::Snapshot { last_index: index, last_term: term })
             }
-            _ => Ok(()),
+            // Spoken of by others once they last, or no matter of Raft's safety. Listed, so that no new probe goes unjudged.
+            Probe::TermChanged { .. }
+            | Probe::Voted { .. }
+            | Probe::Ack { .. }
+            | Probe::ReadServed { .. }
+            | Probe::PeerFailed { .. }
+            | Probe::PeerUnreachable { .. } => Ok(()),
         }
     }
 

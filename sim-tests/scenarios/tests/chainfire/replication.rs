@@ -1,5 +1,6 @@
 //! What is written, and where it ends up: the catalogue's rows T-1 and T-3 to T-7.
 
+use chainfire::Limits;
 use stormglass::faults::{Links, Probability, isolate, kill, latency, loss, pause, power_loss};
 use stormglass::prelude::*;
 
@@ -164,7 +165,10 @@ async fn chainfire_t7_uncommitted_tail_is_replaced(sim: Sim) -> Outcome {
 /// T-7. A follower that is too far behind is sent a snapshot, then the tail.
 #[stormglass::scenario(time = "120s", families("process"), tags("replication"))]
 async fn chainfire_t7_snapshot_install_then_tail(sim: Sim) -> Outcome {
-    let cluster = Cluster::start(&sim, Options { snapshot_entries: 50, ..Options::default() });
+    let cluster = Cluster::start(
+        &sim,
+        Options { limits: Limits { snapshot_entries: 50, ..Limits::default() }, ..Options::default() },
+    );
     let (leader, _) = cluster.leader_within(s(5)).await?;
     let follower = leader % 3 + 1;
     let crash = sim.inject(power_loss(cluster.name(follower)));

@@ -62,7 +62,8 @@ impl Book {
         }
     }
 
-    /// One client: an operation at each of its instants, late if the one before took long.
+    /// One client: an operation at each of its instants, late if the one before took long. None begins after `duration`,
+    /// however many are late by then.
     async fn client(&self, cluster: &Cluster, load: Load, id: u32) {
         let mut client = cluster.client();
         let period = Duration::from_nanos(1_000_000_000 * u64::from(load.clients) / load.rate);
@@ -70,7 +71,7 @@ impl Book {
         let site = format!("client {id}");
         for n in 0.. {
             let due = start + period * n as u32;
-            if due.saturating_duration_since(start) >= load.duration {
+            if due.max(Instant::now()) >= start + load.duration {
                 return;
             }
             tokio::time::sleep_until(due).await;

@@ -129,7 +129,7 @@ extern "C" fn on_sigsegv(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
     // SAFETY: the context of this very handler.
     let mut registers = unsafe { Registers::of(context) };
     // SAFETY: the kernel passes a valid record.
-    let may_be = TRAPPED.get() && unsafe { (*info).si_code } == SI_KERNEL;
+    let may_be = unsafe { (*info).si_code } == SI_KERNEL;
     // SAFETY: the thread has just run the instruction there, so its first bytes can be read.
     match may_be.then(|| unsafe { length_of(registers.instruction()) }).flatten() {
         Some(length) => {
@@ -137,7 +137,10 @@ extern "C" fn on_sigsegv(signal: c_int, info: *mut siginfo_t, context: *mut c_vo
             // A second fault in here would end the process, so the counter is free meanwhile.
             let _ = set(ENABLE);
             registers.counter(reading(length), length);
-            let _ = set(SIGSEGV);
+            // A thread that an armed one started has inherited this from it, though nobody armed it: it stays free.
+            if TRAPPED.get() {
+                let _ = set(SIGSEGV);
+            }
             crate::seal::interpose::set_errno(errno);
         }
         None => pass_on(signal, info, context),

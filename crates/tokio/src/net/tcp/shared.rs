@@ -185,8 +185,11 @@ impl TcpStream {
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
         match &self.0 {
             Inner::Real(stream) => shutdown_real(stream),
-            // As std does, a connection that is over already is no error here.
-            Inner::Sim(stream) => stream.shutdown_write(),
+            // As tokio does, a connection that is over already is no error here.
+            Inner::Sim(stream) => match stream.shutdown_write() {
+                Err(e) if e.raw_os_error() == Some(107) => Ok(()),
+                done => done,
+            },
         }
     }
 }

@@ -38,6 +38,17 @@ struct Options {
     receive_buffer: Option<u32>,
 }
 
+impl Options {
+    /// What the connections of this socket get.
+    fn given(&self) -> (sim::SocketOptions, sim::Buffers) {
+        let keepalive = self.keepalive.then(sim::Keepalive::default);
+        let (nodelay, linger) = (self.nodelay, self.linger);
+        let size = |bytes: Option<u32>| bytes.map(|n| n as usize);
+        let buffers = sim::Buffers { send: size(self.send_buffer), receive: size(self.receive_buffer) };
+        (sim::SocketOptions { keepalive, nodelay, linger, ..Default::default() }, buffers)
+    }
+}
+
 /// What Linux tells of buffers that nobody has set.
 const SEND_BUFFER: u32 = 16 * 1024;
 const RECEIVE_BUFFER: u32 = 128 * 1024;
@@ -112,20 +123,20 @@ impl TcpSocket {
     }
 
     option!(
-        /// Sets whether an idle connection is probed. Kept and told in a simulation, without effect.
+        /// Sets whether an idle connection is probed: after two hours, nine times, 75 seconds apart.
         set_keepalive,
         /// Whether an idle connection is probed.
         keepalive: bool, keepalive, |v| v, |v| v
     );
     option!(
-        /// Sets whether an address in TIME_WAIT may be bound. In a simulation it always may.
+        /// Sets whether the port of old connections may be bound.
         set_reuseaddr,
         /// Whether an address in TIME_WAIT may be bound.
         reuseaddr: bool, reuse_address, |v| v, |v| v
     );
     #[cfg(unix)]
     option!(
-        /// Sets whether several sockets may share a port. Kept and told in a simulation, without effect.
+        /// Sets whether several sockets may share a port.
         set_reuseport,
         /// Whether several sockets may share a port.
         reuseport: bool, reuse_port, |v| v, |v| v
@@ -202,10 +213,15 @@ impl TcpSocket {
         match &self.0 {
             Inner::Real(socket) => socket.bind(addr),
             Inner::Sim(socket) => {
-                if socket.options().bound.is_some() {
-                    return Err(io::ErrorKind::InvalidInput.into());
-                }
-                let bound = sim::BoundSocket::bind(addr)?;
+                check_family(socket.v6, addr)?;
+                let reuse = {
+                    let options = socket.options();
+                    if options.bound.is_some() {
+                        return Err(io::Error::from_raw_os_error(22));
+                    }
+                    sim::Reuse { address: options.reuse_address, port: options.reuse_port }
+                };
+                let bound = sim::BoundSocket::bind(addr, reuse)?;
                 socket.options().bound = Some(bound);
                 Ok(())
             }
@@ -221,15 +237,16 @@ impl TcpSocket {
             Inner::Real(socket) => return Ok(TcpStream(stream::Inner::Real(socket.connect(addr).await?))),
             Inner::Sim(socket) => socket,
         };
+        check_family(socket.v6, addr)?;
         let options = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (given, buffers) = options.given();
         let local = options.bound.as_ref().map(sim::BoundSocket::local_addr).transpose()?;
         // The connection takes the port over.
         drop(options.bound);
-        let size = |bytes: Option<u32>| bytes.map(|n| n as usize);
-        let buffers = sim::Buffers { send: size(options.send_buffer), receive: size(options.receive_buffer) };
         let stream = stream::connect(local, addr, buffers).await?;
-        stream.set_nodelay(options.nodelay)?;
-        stream.set_linger(options.linger)?;
+        stream.set_keepalive(given.keepalive)?;
+        stream.set_nodelay(given.nodelay)?;
+        stream.set_linger(given.linger)?;
         Ok(TcpStream(stream::Inner::Sim(stream)))
     }
 
@@ -243,9 +260,12 @@ impl TcpSocket {
             Inner::Sim(socket) => socket,
         };
         let any = SocketAddr::new(unspecified(socket.v6), 0);
-        let bound = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner).bound;
-        let bound = bound.map_or_else(|| sim::BoundSocket::bind(any), Ok)?;
-        Ok(TcpListener(listener::Inner::Sim(bound.listen(backlog)?)))
+        let options = socket.options.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (given, buffers) = options.given();
+        let bound = options.bound.map_or_else(|| sim::BoundSocket::bind(any, sim::Reuse::default()), Ok)?;
+        let listener = bound.listen(backlog)?;
+        listener.set_options(given, buffers)?;
+        Ok(TcpListener(listener::Inner::Sim(listener)))
     }
 
     /// Makes one of std's streams into an unconnected socket of tokio's. In a simulation std can make no stream that reaches
@@ -269,6 +289,15 @@ impl TcpSocket {
             receive_buffer: None,
         };
         Self(Inner::Sim(Simulated { v6, options: Mutex::new(options) }))
+    }
+}
+
+/// A socket of one family takes no address of the other: `EAFNOSUPPORT`, or `EINVAL` where the address is too short.
+fn check_family(v6: bool, address: SocketAddr) -> io::Result<()> {
+    match (v6, address.is_ipv6()) {
+        (false, true) => Err(io::Error::from_raw_os_error(97)),
+        (true, false) => Err(io::Error::from_raw_os_error(22)),
+        _ => Ok(()),
     }
 }
 

@@ -344,7 +344,7 @@ impl AsyncWrite for TcpStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Real(stream) => Pin::new(stream).poll_shutdown(cx),
-            Inner::Sim(stream) => Poll::Ready(stream.shutdown_write()),
+            Inner::Sim(_) => Poll::Ready(self.shutdown_write()),
         }
     }
 }

@@ -41,7 +41,7 @@ impl Simulated {
 
 fn other_type(what: &str) -> io::Error {
     // The texts are tokio's own.
-    io::Error::new(io::ErrorKind::Other, what)
+    io::Error::other(what)
 }
 
 impl UnixSocket {

@@ -5,9 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::fs::OpenOptions;
-use tokio::io::AsyncWriteExt;
-
 use super::StorageError;
 use super::files;
 use crate::planted;
@@ -38,20 +35,7 @@ impl HardStateFile {
 
     pub(super) async fn save(&mut self, state: HardState) -> Result<(), StorageError> {
         let state = HardState { term: if planted!("M03") { self.found } else { state.term }, ..state };
-        let durable = if planted!("M02") { HardState { voted_for: None, ..state } } else { state };
-        files::replace(&self.dir, NAME, &[&encode(durable)]).await?;
-        if durable != state {
-            self.overwrite_unsynced(state).await?;
-        }
-        Ok(())
-    }
-
-    /// The planted lapse of M02: the vote reaches the page cache only.
-    async fn overwrite_unsynced(&self, state: HardState) -> Result<(), StorageError> {
-        let path = self.dir.join(NAME);
-        let mut file = OpenOptions::new().write(true).open(&path).await.map_err(StorageError::io("open", &path))?;
-        file.write_all(&encode(state)).await.map_err(StorageError::io("write", &path))?;
-        file.flush().await.map_err(StorageError::io("write", &path))
+        files::replace(&self.dir, NAME, &[&encode(state)]).await
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::fs;
 use self::hard_state::HardStateFile;
 pub use self::snapshot_file::write_snapshot;
 use self::wal::Wal;
+use crate::planted;
 use crate::raft::{HardState, LogOperation, Recovered, SnapshotMeta};
 
 /// The disk failed, or what it holds cannot be trusted.
@@ -67,6 +68,8 @@ impl StorageError {
 pub struct Storage {
     dir: PathBuf,
     hard_state: HardStateFile,
+    /// A hard state not yet written. Only a planted bug leaves one here.
+    unsaved: Option<HardState>,
     wal: Wal,
 }
 
@@ -108,7 +111,7 @@ impl Storage {
             tracing::warn!(dir = %dir.display(), term = state.term, log_term = last.term,
                 "the log is newer than the hard state: the disk lost a synced write");
         }
-        let storage = Storage { dir: dir.to_owned(), hard_state, wal };
+        let storage = Storage { dir: dir.to_owned(), hard_state, unsaved: None, wal };
         Ok((storage, Recovered { hard_state: state, snapshot, entries }))
     }
 
@@ -117,8 +120,19 @@ impl Storage {
     /// # Errors
     /// [`StorageError`]; the storage must not be used again.
     pub async fn apply(&mut self, batch: Batch) -> Result<(), StorageError> {
-        if let Some(state) = batch.hard_state {
-            self.hard_state.save(state).await?;
+        let late = planted!("M02") && batch.operations.is_empty();
+        match batch.hard_state {
+            // The planted lapse: a vote waits for the next write to the log, and is lost if that never comes.
+            Some(state) if late && state.voted_for.is_some() => self.unsaved = Some(state),
+            Some(state) => {
+                self.unsaved = None;
+                self.hard_state.save(state).await?;
+            }
+            None => {
+                if let Some(state) = self.unsaved.take() {
+                    self.hard_state.save(state).await?;
+                }
+            }
         }
         let mut compact = None;
         let mut buffered = Vec::with_capacity(batch.operations.len());
