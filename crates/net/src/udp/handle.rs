@@ -100,6 +100,9 @@ impl UdpSocket {
                 Ok(None) => return Some(Err(Cause::DestinationRequired)),
                 Err(cause) => return Some(Err(cause)),
             };
+            if to.port() == 0 {
+                return Some(Err(Cause::Invalid));
+            }
             if bytes.len() > DATAGRAM_MAX {
                 return Some(Err(Cause::MessageTooLong));
             }
@@ -147,6 +150,21 @@ impl UdpSocket {
     /// When the handle is stale.
     pub fn readiness(&self) -> io::Result<(bool, bool)> {
         self.with(|socket, _| ready(socket))
+    }
+
+    /// Forgets that reading (or writing) would not wait, until there is news of it: who tried has said that it would.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn clear_readiness(&self, read: bool, write: bool) -> io::Result<()> {
+        self.with(|socket, _| {
+            if read {
+                socket.readers.clear();
+            }
+            if write {
+                socket.writers.clear();
+            }
+        })
     }
 
     /// Waits until receiving (if `read`) or sending (if `write`) would not wait.
@@ -238,7 +256,9 @@ impl UdpSocket {
 
 fn ready(socket: &Datagrams) -> (bool, bool) {
     let error = socket.error.is_some();
-    (!socket.queue.is_empty() || error, socket.has_room() || error)
+    let readable = !socket.queue.is_empty() || error;
+    let writable = socket.has_room() || error;
+    (readable && !socket.readers.is_cleared(), writable && !socket.writers.is_cleared())
 }
 
 fn receive(socket: &mut Datagrams, peek: bool) -> Option<io::Result<Received>> {

@@ -250,7 +250,12 @@ impl UdpSocket {
                 if ready_of(socket.readiness()?, interest).is_empty() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                f()
+                f().inspect_err(|error| {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        // A socket that is gone says so at the next call.
+                        let _ = socket.clear_readiness(interest.is_readable(), interest.is_writable());
+                    }
+                })
             }
         }
     }
@@ -265,7 +270,7 @@ impl UdpSocket {
         }
         loop {
             self.ready(interest).await?;
-            match f() {
+            match self.try_io(interest, &mut f) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }
