@@ -139,12 +139,21 @@ impl UdpSocket {
     /// As [`UdpSocket::poll_recv`], without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there.
+    /// `WouldBlock` when no datagram is there, even if an error is: as with tokio, whose readiness to read is not that of
+    /// an error.
     pub fn try_recv(&self, peek: bool) -> io::Result<Received> {
-        self.with(|socket, _| receive(socket, peek))?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        self.with(|socket, _| if socket.queue.is_empty() { None } else { receive(socket, peek) })?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
     }
 
-    /// Whether receiving and sending would not wait.
+    /// Whether an error is waiting to be told.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn has_error(&self) -> io::Result<bool> {
+        self.with(|socket, _| socket.error.is_some())
+    }
+
+    /// Whether a datagram is there, and whether sending would not wait.
     ///
     /// # Errors
     /// When the handle is stale.
@@ -256,7 +265,7 @@ impl UdpSocket {
 
 fn ready(socket: &Datagrams) -> (bool, bool) {
     let error = socket.error.is_some();
-    let readable = !socket.queue.is_empty() || error;
+    let readable = !socket.queue.is_empty();
     let writable = socket.has_room() || error;
     (readable && !socket.readers.is_cleared(), writable && !socket.writers.is_cleared())
 }
