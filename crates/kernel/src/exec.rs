@@ -14,7 +14,8 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use crate::ids::{NodeId, TaskRef};
-use crate::universe::{Shared, TaskWaker};
+use crate::parked::WakerIdentity;
+use crate::universe::{self, Shared, TaskWaker};
 
 /// Why a task gave no output.
 pub enum TaskError {
@@ -130,11 +131,16 @@ pub(crate) type Program = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
 
 struct Entry {
     generation: u32,
-    body: Option<Pin<Box<dyn Body>>>,
-    waker: Waker,
+    held: Option<Held>,
     export: Option<Export>,
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
+}
+
+/// A task's future, or its output, and its own waker.
+struct Held {
+    body: Pin<Box<dyn Body>>,
+    waker: Waker,
 }
 
 #[derive(Default)]
@@ -175,34 +181,36 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
 
 pub(crate) fn place(task: TaskRef, body: Pin<Box<dyn Body>>, export: Option<Export>, away: bool, shared: &Arc<Shared>) {
     let waker = Waker::from(Arc::new(TaskWaker { shared: Arc::clone(shared), task }));
+    let identity = WakerIdentity::of(&waker);
+    universe::with_loop(|u| {
+        if let Some(record) = u.kernel.tasks.get_mut(task) {
+            record.waker = identity;
+        }
+    });
     let old = BODIES.with_borrow_mut(|b| {
         let slot = task.slot as usize;
         while b.entries.len() <= slot {
-            let waker = Waker::noop().clone();
-            b.entries.push(Entry { generation: 0, body: None, waker, export: None, away: false });
+            b.entries.push(Entry { generation: 0, held: None, export: None, away: false });
         }
-        let entry = Entry { generation: task.generation, body: Some(body), waker, export, away };
+        let entry = Entry { generation: task.generation, held: Some(Held { body, waker }), export, away };
         std::mem::replace(&mut b.entries[slot], entry)
     });
     drop(old);
 }
 
-fn take(task: TaskRef) -> Option<(Pin<Box<dyn Body>>, Waker)> {
+#[inline]
+fn take(task: TaskRef) -> Option<Held> {
     BODIES.with_borrow_mut(|b| {
         let entry = b.entries.get_mut(task.slot as usize).filter(|e| e.generation == task.generation)?;
-        let body = entry.body.take()?;
-        Some((body, std::mem::replace(&mut entry.waker, Waker::noop().clone())))
+        entry.held.take()
     })
 }
 
-fn put_back(task: TaskRef, body: Pin<Box<dyn Body>>, waker: Waker) {
+#[inline]
+fn put_back(task: TaskRef, held: Held) {
     let leftover = BODIES.with_borrow_mut(|b| match b.entries.get_mut(task.slot as usize) {
-        Some(entry) if entry.generation == task.generation => {
-            entry.body = Some(body);
-            entry.waker = waker;
-            None
-        }
-        _ => Some((body, waker)),
+        Some(entry) if entry.generation == task.generation => entry.held.replace(held),
+        _ => Some(held),
     });
     drop(leftover);
 }
@@ -223,13 +231,9 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 
 /// Polls a task's future. Panics are caught and become its output.
 pub(crate) fn poll(task: TaskRef) -> Polled {
-    let Some((mut body, waker)) = take(task) else { return Polled::Gone };
-    crate::universe::with_loop(|u| {
-        if let Some(current) = &mut u.kernel.current {
-            current.waker = crate::parked::WakerIdentity::of(&waker);
-        }
-    });
-    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut Context::from_waker(&waker))));
+    let Some(mut held) = take(task) else { return Polled::Gone };
+    let Held { body, waker } = &mut held;
+    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut Context::from_waker(waker))));
     let polled = match result {
         Ok(Poll::Pending) => Polled::Pending,
         Ok(Poll::Ready(())) => Polled::Ended,
@@ -244,15 +248,15 @@ pub(crate) fn poll(task: TaskRef) -> Polled {
             }
         }
     };
-    put_back(task, body, waker);
+    put_back(task, held);
     polled
 }
 
 /// Drops a task's future without running more of it than `Drop`. Gives the message if that panicked.
 pub(crate) fn cancel(task: TaskRef) -> Result<(), String> {
-    let Some((mut body, waker)) = take(task) else { return Ok(()) };
-    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().end(TaskError::Cancelled)));
-    put_back(task, body, waker);
+    let Some(mut held) = take(task) else { return Ok(()) };
+    let result = catch_unwind(AssertUnwindSafe(|| held.body.as_mut().end(TaskError::Cancelled)));
+    put_back(task, held);
     result.map_err(|payload| panic_message(&*payload))
 }
 
@@ -263,9 +267,9 @@ pub(crate) fn forget(task: TaskRef) {
 
 /// Takes the output of an ended task.
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
-    let (mut body, waker) = take(task)?;
-    let output = body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
-    drop((body, waker));
+    let mut held = take(task)?;
+    let output = held.body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+    drop(held);
     output
 }
 
@@ -279,8 +283,8 @@ pub(crate) fn export_if_away(task: TaskRef) -> Option<Box<dyn Any + Send>> {
 /// Takes the output of an ended task for another thread.
 pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
     let export = BODIES.with_borrow(|b| b.entries.get(task.slot as usize)?.export)?;
-    let (mut body, waker) = take(task)?;
-    let output = body.as_mut().output().and_then(export);
-    drop((body, waker));
+    let mut held = take(task)?;
+    let output = held.body.as_mut().output().and_then(export);
+    drop(held);
     output
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::decide::{Decisions, Domain, Point, Site};
 use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
 use crate::limits::{Failure, Limits};
-use crate::node::{Down, Node, NodeState};
+use crate::node::{Down, Node, NodeState, Ready};
 use crate::parked::{Parked, Sleeper, WakerIdentity};
 use crate::policy::{Policy, Wake};
 use crate::prf::mix;
-use crate::queue::{Event, NODES_MAX, Queue, What};
+use crate::queue::{Key, NODES_MAX, Queue};
 use crate::subsystem::{Effect, WorldEvent, WorldId};
 use crate::task::{TaskState, Tasks, Wait};
 use crate::time::VirtualTime;
@@ -189,7 +189,7 @@ impl Kernel {
     /// How many tasks of `node` have not ended.
     #[must_use]
     pub fn task_count(&self, node: NodeId) -> usize {
-        self.tasks.of_node(node).len()
+        self.tasks.count_of_node(node)
     }
 
     /// How many polls there have been: tells one poll from another.
@@ -291,15 +291,17 @@ impl Kernel {
 
     /// Schedules `event` to be handled at `at` on behalf of `node`. An instant in the past means now.
     pub fn schedule(&mut self, at: VirtualTime, node: NodeId, event: WorldEvent) {
-        self.push(at, node, What::World(event));
+        let key = self.event_key(at, node);
+        self.queue.push_world(key, event);
     }
 
-    pub(crate) fn push(&mut self, at: VirtualTime, node: NodeId, what: What) {
+    /// The key of a new event at `node`, made by the current node.
+    #[inline]
+    pub(crate) fn event_key(&mut self, at: VirtualTime, node: NodeId) -> Key {
         let source = self.current_node();
         let sequence = &mut self.nodes[source.index()].sequence;
         *sequence += 1;
-        let event = Event::new(at.max(self.now), node, source, *sequence, what);
-        self.queue.push(event);
+        Key::new(at.max(self.now), node, source, *sequence)
     }
 
     /// Does `event` when the current poll ends, or at once outside a poll. A crash before the end of the poll voids it.
@@ -396,6 +398,17 @@ impl Kernel {
         }
     }
 
+    /// Whether the run has used more than it may: looked at once per event.
+    #[inline]
+    pub(crate) fn is_past_a_limit(&self) -> bool {
+        let limits = &self.limits;
+        (self.now > limits.virtual_time)
+            | (self.events > limits.events)
+            | (self.polls > limits.polls)
+            | (self.polls - self.polls_at_progress > limits.polls_without_progress)
+            | (self.tasks.live() > limits.tasks)
+    }
+
     /// Ends the run with a failure. The first one counts.
     pub fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
@@ -432,6 +445,7 @@ impl Kernel {
     }
 
     /// Puts a live task among its node's ready ones and sees to it that the node runs.
+    #[inline]
     pub(crate) fn make_ready(&mut self, task_ref: TaskRef) {
         let from = self.current_node();
         let Some(task) = self.tasks.get_mut(task_ref) else { return };
@@ -447,7 +461,7 @@ impl Kernel {
         task.wakes += 1;
         node.wakes += 1;
         let priority = self.policy.priority(&self.decisions, wake);
-        node.ready.push(std::cmp::Reverse((priority, task_ref.slot, task_ref.generation)));
+        node.ready.push(Ready::new(priority, task_ref));
         let (id, key) = (node.id, task.key);
         if from != id {
             self.trace_on(id, Kind::EDGE, key.0, u64::from(from.0));
@@ -460,16 +474,16 @@ impl Kernel {
         let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
         let now = self.now();
         let node = &mut self.nodes[id.index()];
-        if polling || node.run_at.is_some() || node.state != NodeState::Running {
+        if polling || !node.run.is_none() || node.state != NodeState::Running {
             return;
         }
         if node.ready.is_empty() && node.outbox.is_empty() {
             return;
         }
         let at = now.max(node.busy_until);
-        node.run_at = Some(at);
-        let what = What::Run(node.incarnation);
-        self.push(at, id, what);
+        let key = self.event_key(at, id);
+        self.nodes[id.index()].run = key;
+        self.queue.push(key);
     }
 
     pub(crate) fn poll_cost_ns(&self, key: TaskKey, ordinal: u64) -> u64 {
@@ -523,10 +537,16 @@ impl Kernel {
         let node = &mut self.nodes[id.index()];
         let Some(deadline_ns) = node.timers.next_deadline() else { return };
         let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
-        if node.timer_at.is_none_or(|armed| at < armed) {
-            node.timer_at = Some(at);
-            self.push(at, id, What::Timer);
+        if node.timer.is_none() || at < node.timer.at() {
+            self.schedule_timer(at, id);
         }
+    }
+
+    /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.
+    pub(crate) fn schedule_timer(&mut self, at: VirtualTime, id: NodeId) {
+        let key = self.event_key(at, id).of_timer();
+        self.nodes[id.index()].timer = key;
+        self.queue.push(key);
     }
 
     /// A time on the current node's timer clock, `delay` from now.

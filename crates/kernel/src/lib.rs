@@ -26,6 +26,7 @@ mod prf;
 mod queue;
 mod run;
 mod signals;
+mod step;
 mod subsystem;
 mod task;
 mod time;

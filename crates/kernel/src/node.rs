@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::decide::Site;
 use crate::ids::{Incarnation, NodeId, TaskRef};
+use crate::queue::Key;
 use crate::signals::Signals;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
@@ -45,6 +46,23 @@ pub const WALL_CLOCK_START_NS: u64 = 1_767_225_600 * 1_000_000_000;
 /// The monotonic clock at the start of a simulation, so that code may subtract some from "now".
 pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 
+/// A task that waits for its node's processor: the smallest priority is the greatest of these, and runs first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Ready(Reverse<u128>);
+
+impl Ready {
+    #[inline]
+    pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
+        Self(Reverse(u128::from(priority) << 64 | u128::from(task.slot) << 32 | u128::from(task.generation)))
+    }
+
+    #[inline]
+    pub(crate) fn task(self) -> TaskRef {
+        let word = self.0.0 as u64;
+        TaskRef { slot: (word >> 32) as u32, generation: word as u32 }
+    }
+}
+
 /// A node's record.
 #[derive(Debug)]
 pub struct Node {
@@ -57,11 +75,11 @@ pub struct Node {
     pub(crate) wall: Clock,
     /// Thousandths: 1000 is full speed, 2000 half.
     pub(crate) slowness: u64,
-    pub(crate) ready: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    pub(crate) ready: BinaryHeap<Ready>,
     pub(crate) busy_until: VirtualTime,
-    /// When a run event stands in the queue for this node.
-    pub(crate) run_at: Option<VirtualTime>,
-    pub(crate) timer_at: Option<VirtualTime>,
+    /// The events that stand in the queue for this node's processor and for its earliest timer. Others are void.
+    pub(crate) run: Key,
+    pub(crate) timer: Key,
     pub(crate) outbox: Vec<Effect>,
     pub(crate) timers: Timers,
     pub(crate) sequence: u64,
@@ -92,8 +110,8 @@ impl Node {
             slowness: 1000,
             ready: BinaryHeap::new(),
             busy_until: VirtualTime::ZERO,
-            run_at: None,
-            timer_at: None,
+            run: Key::NONE,
+            timer: Key::NONE,
             outbox: Vec::new(),
             timers: Timers::default(),
             sequence: 0,

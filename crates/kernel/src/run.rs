@@ -10,14 +10,13 @@ use crate::exec::{self, Polled, Program, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::kernel::{Call, Chores, Current, Kernel};
 use crate::limits::{Failure, Limits, Waiting};
-use crate::node::{Down, NodeState};
+use crate::node::NodeState;
 use crate::panics;
 use crate::parked::WakerIdentity;
 use crate::policy::{Policy, Random};
-use crate::queue::What;
-use crate::task::{TaskState, Wait};
+use crate::task::TaskState;
 use crate::time::VirtualTime;
-use crate::trace::{Digest, Kind, Record, Trace, TraceSink};
+use crate::trace::{Digest, Record, Trace, TraceSink};
 use crate::universe::{self, Universe};
 
 /// How a simulation is to run.
@@ -218,9 +217,10 @@ struct Runner<'a> {
 }
 
 /// One boot of one node.
-type Boot = (NodeId, Incarnation);
+pub(crate) type Boot = (NodeId, Incarnation);
 
-enum Step {
+/// What the loop must do next, while nothing is borrowed.
+pub(crate) enum Step {
     Poll(TaskRef, Boot),
     Cancel(TaskRef, Boot),
     Chores,
@@ -324,7 +324,10 @@ impl Runner<'_> {
                 if let Some(leak) = leak {
                     u.kernel.fail(leak);
                 }
-                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
+                let was_poll = polled.is_some();
+                if let Some((task, polled)) = polled {
+                    u.after_poll(task, polled);
+                }
                 if foreign {
                     u.kernel.fail(Failure::ForeignWake);
                 }
@@ -332,8 +335,7 @@ impl Runner<'_> {
                     return Step::Stop;
                 }
                 let actor = u.kernel.actor;
-                let next = polled.and_then(|()| u.go_on(actor));
-                next.unwrap_or_else(|| u.next_step())
+                if was_poll { u.go_on(actor) } else { u.next_step() }
             });
             step = next.unwrap_or(Step::Stop);
         }
@@ -457,273 +459,4 @@ pub fn report_panic(payload: &(dyn std::any::Any + Send)) {
 
 thread_local! {
     static WAITING: std::cell::RefCell<Vec<Waiting>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-impl Universe {
-    fn has_chores(&self) -> bool {
-        let c = &self.kernel.chores;
-        !(c.wakes.is_empty()
-            && c.discards.is_empty()
-            && c.dropped.is_empty()
-            && c.boots.is_empty()
-            && c.calls.is_empty()
-            && self.incoming.is_empty()
-            && self.wanted.is_empty()
-            && self.kernel.transitions.is_empty())
-    }
-
-    fn panicked(&mut self, node: NodeId, task: String, message: String) {
-        let location = panics::take_location();
-        let record = &self.kernel.nodes[node.index()];
-        if !record.panics_allowed {
-            let node = record.name.to_string();
-            self.kernel.fail(Failure::Panic { node, task, message, location });
-        }
-    }
-
-    /// Marks a task as ended and wakes who waits for it.
-    fn end_task(&mut self, task_ref: TaskRef, how: u64) {
-        let Some(task) = self.kernel.tasks.get_mut(task_ref) else { return };
-        if task.state != TaskState::Live {
-            return;
-        }
-        task.state = TaskState::Done;
-        let (node, key, alive) = (task.node, task.key, task.handle_alive);
-        let joiner = task.joiner.take();
-        self.kernel.chores.wakes.extend(joiner);
-        if !alive {
-            self.kernel.tasks.remove(task_ref);
-            self.kernel.chores.calls.push(Call(node, Box::new(move || exec::forget(task_ref))));
-        }
-        self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
-    }
-
-    /// Ends the poll of `task`: its node was busy until now, and what it did takes place.
-    fn after_poll(&mut self, task_ref: TaskRef, polled: Polled) {
-        let Some(current) = self.kernel.current.take() else { return };
-        let node = current.node;
-        let (key, poll) = self.kernel.tasks.get(task_ref).map_or((Default::default(), 0), |t| (t.key, t.polls));
-        let cost = self.kernel.poll_cost_ns(key, poll) * self.kernel.nodes[node.index()].slowness / 1000;
-        let end = self.kernel.now.after_nanos(current.elapsed_ns + cost);
-        self.kernel.actor = node;
-        self.kernel.nodes[node.index()].busy_until = end;
-        let still_up = self.kernel.nodes[node.index()].incarnation == current.incarnation
-            && self.kernel.nodes[node.index()].is_up();
-        let ended = match polled {
-            Polled::Pending | Polled::Gone => None,
-            Polled::Ended => Some(u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled))),
-            Polled::Panicked(message) => {
-                self.panicked(node, key.to_string(), message);
-                Some(2)
-            }
-        };
-        if let Some(how) = ended {
-            self.end_task(task_ref, how);
-        }
-        if !self.kernel.outbox.is_empty() {
-            let mut outbox = std::mem::take(&mut self.kernel.outbox);
-            if self.kernel.queue.next_at().is_none_or(|next| next > end) || !still_up {
-                self.kernel.now = end;
-                self.flush(node, &mut outbox);
-                self.kernel.outbox = outbox;
-            } else {
-                self.kernel.nodes[node.index()].outbox.append(&mut outbox);
-            }
-        }
-        if ended.is_some() && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
-            self.kernel.take_down(node, Down::Exit);
-        }
-    }
-
-    /// After a poll of `node`: its next ready task, when nothing else is due before the node is free; otherwise the node
-    /// gets a place in the queue. Both ways the same things happen at the same instants.
-    fn go_on(&mut self, node: NodeId) -> Option<Step> {
-        let record = &self.kernel.nodes[node.index()];
-        let at = record.busy_until;
-        let alone = self.kernel.queue.next_at().is_none_or(|next| next > at);
-        let simple = record.state == NodeState::Running && record.outbox.is_empty() && !record.ready.is_empty();
-        if !(alone && simple) || self.kernel.failure.is_some() || self.has_chores() {
-            self.kernel.see_to_run(node);
-            return None;
-        }
-        self.kernel.events += 1;
-        self.kernel.now = at;
-        if let Some(limit) = self.exceeded() {
-            self.kernel.fail(limit);
-            return Some(Step::Stop);
-        }
-        let incarnation = self.kernel.nodes[node.index()].incarnation;
-        self.run_ready(node, incarnation)
-    }
-
-    /// Takes events until one needs the loop.
-    fn next_step(&mut self) -> Step {
-        loop {
-            if self.kernel.failure.is_some() {
-                return Step::Stop;
-            }
-            if self.has_chores() {
-                return Step::Chores;
-            }
-            let Some(event) = self.kernel.queue.pop() else {
-                self.kernel.fail(Failure::Deadlock);
-                return Step::Stop;
-            };
-            let node = event.node();
-            self.kernel.events += 1;
-            self.kernel.now = event.at;
-            self.kernel.actor = node;
-            if let Some(limit) = self.exceeded() {
-                self.kernel.fail(limit);
-                return Step::Stop;
-            }
-            match event.what {
-                What::Run(incarnation) => {
-                    if let Some(step) = self.run_node(node, incarnation, event.at) {
-                        return step;
-                    }
-                }
-                What::Timer => {
-                    self.kernel.polls_at_progress = self.kernel.polls;
-                    self.fire_timers(node, event.at);
-                }
-                What::World(world_event) => {
-                    self.kernel.polls_at_progress = self.kernel.polls;
-                    self.dispatch(node, world_event);
-                }
-            }
-            if !self.kernel.outbox.is_empty() {
-                let mut outbox = std::mem::take(&mut self.kernel.outbox);
-                self.flush(node, &mut outbox);
-            }
-        }
-    }
-
-    fn exceeded(&self) -> Option<Failure> {
-        let k = &self.kernel;
-        let limits = &k.limits;
-        let limit = |what, bound: String| Some(Failure::Limit { what, bound });
-        if k.now > limits.virtual_time {
-            return limit("virtual time", limits.virtual_time.to_string());
-        }
-        if k.events > limits.events {
-            return limit("events", limits.events.to_string());
-        }
-        if k.polls > limits.polls {
-            return limit("polls", limits.polls.to_string());
-        }
-        if k.polls - k.polls_at_progress > limits.polls_without_progress {
-            return limit("no progress", format!("{} polls and nothing else", limits.polls_without_progress));
-        }
-        if k.tasks.live() > limits.tasks {
-            return limit("tasks", limits.tasks.to_string());
-        }
-        None
-    }
-
-    fn run_node(&mut self, id: NodeId, incarnation: Incarnation, at: VirtualTime) -> Option<Step> {
-        let node = &mut self.kernel.nodes[id.index()];
-        if node.incarnation != incarnation || node.run_at != Some(at) {
-            return None;
-        }
-        node.run_at = None;
-        if node.state != NodeState::Running {
-            return None;
-        }
-        if !node.outbox.is_empty() {
-            let mut outbox = std::mem::take(&mut node.outbox);
-            self.flush(id, &mut outbox);
-            // What took place may have woken somebody: that comes first, so that its priority counts.
-            if self.has_chores() {
-                self.kernel.see_to_run(id);
-                return Some(Step::Chores);
-            }
-        }
-        self.run_ready(id, incarnation)
-    }
-
-    /// Starts the poll of the node's next ready task.
-    fn run_ready(&mut self, id: NodeId, incarnation: Incarnation) -> Option<Step> {
-        let node = &mut self.kernel.nodes[id.index()];
-        while let Some(std::cmp::Reverse((_, slot, generation))) = node.ready.pop() {
-            let task_ref = TaskRef { slot, generation };
-            let Some(task) = self.kernel.tasks.get_mut(task_ref) else { continue };
-            if task.state != TaskState::Live || task.incarnation != incarnation {
-                continue;
-            }
-            task.queued = false;
-            task.wait = Wait::Program;
-            task.polls += 1;
-            node.polls += 1;
-            self.kernel.polls += 1;
-            let (key, ordinal, cancelled) = (task.key, task.polls, task.cancelled);
-            self.kernel.current = Some(Current {
-                node: id,
-                incarnation,
-                task: task_ref,
-                elapsed_ns: 0,
-                effective: true,
-                waker: WakerIdentity::default(),
-            });
-            self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
-            let boot = (id, incarnation);
-            return Some(if cancelled { Step::Cancel(task_ref, boot) } else { Step::Poll(task_ref, boot) });
-        }
-        None
-    }
-
-    fn fire_timers(&mut self, id: NodeId, at: VirtualTime) {
-        let kernel = &mut self.kernel;
-        let node = &mut kernel.nodes[id.index()];
-        if node.timer_at != Some(at) {
-            return;
-        }
-        node.timer_at = None;
-        if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
-            // A paused clock moves on only when the program has nothing to do.
-            let later = node.busy_until.max(at.after_nanos(1));
-            node.timer_at = Some(later);
-            kernel.push(later, id, What::Timer);
-            return;
-        }
-        if let Some(deadline_ns) = node.timers.next_deadline() {
-            node.timer_clock.jump_to(at, deadline_ns);
-        }
-        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
-        while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
-            kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
-            kernel.wake_up(sleeper);
-        }
-        kernel.arm(id);
-    }
-
-    fn waiting_of(&self, node: NodeId) -> Vec<Waiting> {
-        let record = &self.kernel.nodes[node.index()];
-        let tasks = self.kernel.tasks.of_node(node);
-        tasks
-            .into_iter()
-            .filter_map(|t| Some((t, self.kernel.tasks.get(t)?)))
-            .map(|(task_ref, task)| Waiting {
-                node: record.name.to_string(),
-                task: task.key.to_string(),
-                spawned_at: if task_ref == record.main {
-                    if node == NodeId::DRIVER { "the start".to_owned() } else { "boot".to_owned() }
-                } else {
-                    format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
-                },
-                on: if task.queued {
-                    format!("its turn on the processor{}", if record.is_up() { "" } else { " of a node that is down" })
-                } else {
-                    match task.wait {
-                        Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
-                        Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
-                        }
-                        Wait::Resource { what, id } => self.describe(what, id),
-                        Wait::Signal => "a signal".to_owned(),
-                    }
-                },
-            })
-            .collect()
-    }
 }

@@ -7,6 +7,7 @@
 
 use crate::clock::Clock;
 use crate::kernel::Kernel;
+use crate::queue::Key;
 use crate::time::VirtualTime;
 
 /// tokio's timers go off at whole milliseconds after its clock's zero, the last part of one rounded up.
@@ -148,7 +149,7 @@ impl Kernel {
         let id = self.current_node();
         let node = &mut self.nodes[id.index()];
         node.timer_clock = change(node.timer_clock)?;
-        node.timer_at = None;
+        node.timer = Key::NONE;
         self.arm(id);
         Ok(())
     }

@@ -11,6 +11,8 @@ use crate::parked::Parked;
 #[derive(Debug)]
 struct Timer {
     generation: u32,
+    /// The number of its last arming: an entry of the heap with another is stale.
+    armed: u32,
     state: State,
 }
 
@@ -21,8 +23,38 @@ enum State {
     Fired,
 }
 
-/// Deadline, order of arming, slot, generation: ordered by the first two.
-type Entry = (u64, u32, u32, u32);
+/// Deadline, number of the arming, slot: ordered by the first two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Entry(u128);
+
+impl Entry {
+    #[inline]
+    fn new(deadline_ns: u64, armed: u32, slot: u32) -> Self {
+        Self(u128::from(deadline_ns) << 64 | u128::from(armed) << 32 | u128::from(slot))
+    }
+
+    #[inline]
+    fn deadline_ns(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    #[inline]
+    fn armed(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether its timer still waits for this very arming.
+    #[inline]
+    fn is_live(self, slots: &[Timer]) -> bool {
+        let timer = &slots[self.slot() as usize];
+        timer.armed == self.armed() && matches!(timer.state, State::Armed { .. })
+    }
+}
 
 const NO_SLOT: u32 = u32::MAX;
 const SWEEP_AT_LEAST: usize = 64;
@@ -47,7 +79,7 @@ impl Timers {
     pub(crate) fn create(&mut self, deadline_ns: u64) -> (u32, u32) {
         let armed = State::Armed { sleeper: Parked::nobody() };
         let slot = if self.free == NO_SLOT {
-            self.slots.push(Timer { generation: 0, state: armed });
+            self.slots.push(Timer { generation: 0, armed: 0, state: armed });
             (self.slots.len() - 1) as u32
         } else {
             let slot = self.free;
@@ -59,13 +91,14 @@ impl Timers {
             slot
         };
         let generation = self.slots[slot as usize].generation;
-        self.push(deadline_ns, slot, generation);
+        self.push(deadline_ns, slot);
         (slot, generation)
     }
 
-    fn push(&mut self, deadline_ns: u64, slot: u32, generation: u32) {
+    fn push(&mut self, deadline_ns: u64, slot: u32) {
         self.armed = self.armed.wrapping_add(1);
-        self.heap.push(Reverse((deadline_ns, self.armed, slot, generation)));
+        self.slots[slot as usize].armed = self.armed;
+        self.heap.push(Reverse(Entry::new(deadline_ns, self.armed, slot)));
     }
 
     fn get(&mut self, slot: u32, generation: u32) -> Option<&mut Timer> {
@@ -93,7 +126,7 @@ impl Timers {
             }
             State::Fired | State::Free { .. } => Parked::nobody(),
         };
-        self.push(deadline_ns, slot, generation);
+        self.push(deadline_ns, slot);
         self.sweep();
         Some((generation, sleeper))
     }
@@ -118,16 +151,16 @@ impl Timers {
     fn sweep(&mut self) {
         if self.stale >= SWEEP_AT_LEAST && self.stale * 2 > self.heap.len() {
             let slots = &self.slots;
-            self.heap.retain(|&Reverse((_, _, slot, generation))| slots[slot as usize].generation == generation);
+            self.heap.retain(|Reverse(entry)| entry.is_live(slots));
             self.stale = 0;
         }
     }
 
     /// The earliest live deadline.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
-        while let Some(&Reverse((deadline, _, slot, generation))) = self.heap.peek() {
-            if self.slots[slot as usize].generation == generation {
-                return Some(deadline);
+        while let Some(&Reverse(entry)) = self.heap.peek() {
+            if entry.is_live(&self.slots) {
+                return Some(entry.deadline_ns());
             }
             self.heap.pop();
             self.stale = self.stale.saturating_sub(1);
@@ -141,8 +174,9 @@ impl Timers {
         if deadline > now_ns {
             return None;
         }
-        let Reverse((_, armed, slot, _)) = self.heap.pop()?;
-        match std::mem::replace(&mut self.slots[slot as usize].state, State::Fired) {
+        let Reverse(entry) = self.heap.pop()?;
+        let armed = entry.armed();
+        match std::mem::replace(&mut self.slots[entry.slot() as usize].state, State::Fired) {
             State::Armed { sleeper } => Some((deadline, armed, sleeper)),
             State::Fired | State::Free { .. } => Some((deadline, armed, Parked::nobody())),
         }

@@ -1,0 +1,286 @@
+//! One step of the loop: which event is next, what it does to the state, and what must then run while nothing is borrowed.
+
+use crate::exec::{self, Polled};
+use crate::ids::{NodeId, TaskRef};
+use crate::kernel::{Call, Current};
+use crate::limits::{Failure, Waiting};
+use crate::node::{Down, NodeState};
+use crate::panics;
+use crate::queue::{Key, What};
+use crate::run::Step;
+use crate::task::{TaskState, Wait};
+use crate::trace::Kind;
+use crate::universe::Universe;
+
+impl Universe {
+    #[inline]
+    pub(crate) fn has_chores(&self) -> bool {
+        let c = &self.kernel.chores;
+        let of_loop = c.wakes.len() | c.discards.len() | c.dropped.len() | c.boots.len() | c.calls.len();
+        let of_threads = self.incoming.len() | self.wanted.len();
+        of_loop | of_threads | self.kernel.transitions.len() != 0
+    }
+
+    pub(crate) fn panicked(&mut self, node: NodeId, task: String, message: String) {
+        let location = panics::take_location();
+        let record = &self.kernel.nodes[node.index()];
+        if !record.panics_allowed {
+            let node = record.name.to_string();
+            self.kernel.fail(Failure::Panic { node, task, message, location });
+        }
+    }
+
+    /// Marks a task as ended and wakes who waits for it.
+    pub(crate) fn end_task(&mut self, task_ref: TaskRef, how: u64) {
+        let Some(task) = self.kernel.tasks.get_mut(task_ref) else { return };
+        if task.state != TaskState::Live {
+            return;
+        }
+        let (node, key, alive) = (task.node, task.key, task.handle_alive);
+        let joiner = task.joiner.take();
+        self.kernel.tasks.end(task_ref);
+        self.kernel.chores.wakes.extend(joiner);
+        if !alive {
+            self.kernel.tasks.remove(task_ref);
+            self.kernel.chores.calls.push(Call(node, Box::new(move || exec::forget(task_ref))));
+        }
+        self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
+    }
+
+    /// Ends the poll of `task`: its node was busy until now, and what it did takes place.
+    #[inline]
+    pub(crate) fn after_poll(&mut self, task_ref: TaskRef, polled: Polled) {
+        let Some(current) = self.kernel.current.take() else { return };
+        let node = current.node;
+        let (key, poll) = self.kernel.tasks.get(task_ref).map_or((Default::default(), 0), |t| (t.key, t.polls));
+        let cost = self.kernel.poll_cost_ns(key, poll) * self.kernel.nodes[node.index()].slowness / 1000;
+        let end = self.kernel.now.after_nanos(current.elapsed_ns + cost);
+        self.kernel.actor = node;
+        self.kernel.nodes[node.index()].busy_until = end;
+        let still_up = self.kernel.nodes[node.index()].incarnation == current.incarnation
+            && self.kernel.nodes[node.index()].is_up();
+        let ended = match polled {
+            Polled::Pending | Polled::Gone => None,
+            Polled::Ended => Some(u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled))),
+            Polled::Panicked(message) => {
+                self.panicked(node, key.to_string(), message);
+                Some(2)
+            }
+        };
+        if let Some(how) = ended {
+            self.end_task(task_ref, how);
+        }
+        if !self.kernel.outbox.is_empty() {
+            let mut outbox = std::mem::take(&mut self.kernel.outbox);
+            if self.kernel.queue.next_at().is_none_or(|next| next > end) || !still_up {
+                self.kernel.now = end;
+                self.flush(node, &mut outbox);
+                self.kernel.outbox = outbox;
+            } else {
+                self.kernel.nodes[node.index()].outbox.append(&mut outbox);
+            }
+        }
+        if ended.is_some() && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
+            self.kernel.take_down(node, Down::Exit);
+        }
+    }
+
+    /// After a poll of `node`: puts its next run among the events and goes on with the earliest of them.
+    #[inline]
+    pub(crate) fn go_on(&mut self, node: NodeId) -> Step {
+        let record = &self.kernel.nodes[node.index()];
+        let simple = record.state == NodeState::Running && record.run.is_none() && !record.ready.is_empty();
+        if !simple || self.kernel.failure.is_some() || self.has_chores() {
+            self.kernel.see_to_run(node);
+            return self.next_step();
+        }
+        let at = record.busy_until;
+        let key = self.kernel.event_key(at, node);
+        self.kernel.nodes[node.index()].run = key;
+        let first = self.kernel.queue.exchange(key);
+        self.handle(first).unwrap_or_else(|| self.next_step())
+    }
+
+    /// Takes events until one needs the loop.
+    pub(crate) fn next_step(&mut self) -> Step {
+        loop {
+            if self.kernel.failure.is_some() {
+                return Step::Stop;
+            }
+            if self.has_chores() {
+                return Step::Chores;
+            }
+            let first = self.kernel.queue.pop();
+            if let Some(step) = self.handle(first) {
+                return step;
+            }
+        }
+    }
+
+    /// Lets an event happen.
+    #[inline]
+    fn handle(&mut self, event: Option<(Key, What)>) -> Option<Step> {
+        let Some((key, what)) = event else {
+            self.kernel.fail(Failure::Deadlock);
+            return Some(Step::Stop);
+        };
+        let node = key.node();
+        self.kernel.events += 1;
+        self.kernel.now = key.at();
+        self.kernel.actor = node;
+        if self.kernel.is_past_a_limit() {
+            let limit = self.exceeded();
+            self.kernel.failure = self.kernel.failure.take().or(limit);
+            return Some(Step::Stop);
+        }
+        match what {
+            What::Run => {
+                if let Some(step) = self.run_node(node, key) {
+                    return Some(step);
+                }
+            }
+            What::Timer => {
+                self.kernel.polls_at_progress = self.kernel.polls;
+                self.fire_timers(node, key);
+            }
+            What::World(event) => {
+                self.kernel.polls_at_progress = self.kernel.polls;
+                self.dispatch(node, event);
+            }
+        }
+        if !self.kernel.outbox.is_empty() {
+            let mut outbox = std::mem::take(&mut self.kernel.outbox);
+            self.flush(node, &mut outbox);
+        }
+        None
+    }
+
+    #[cold]
+    fn exceeded(&self) -> Option<Failure> {
+        let k = &self.kernel;
+        let limits = &k.limits;
+        let limit = |what, bound: String| Some(Failure::Limit { what, bound });
+        if k.now > limits.virtual_time {
+            return limit("virtual time", limits.virtual_time.to_string());
+        }
+        if k.events > limits.events {
+            return limit("events", limits.events.to_string());
+        }
+        if k.polls > limits.polls {
+            return limit("polls", limits.polls.to_string());
+        }
+        if k.polls - k.polls_at_progress > limits.polls_without_progress {
+            return limit("no progress", format!("{} polls and nothing else", limits.polls_without_progress));
+        }
+        limit("tasks", limits.tasks.to_string())
+    }
+
+    #[inline]
+    fn run_node(&mut self, id: NodeId, key: Key) -> Option<Step> {
+        let node = &mut self.kernel.nodes[id.index()];
+        if node.run != key {
+            return None;
+        }
+        node.run = Key::NONE;
+        if node.state != NodeState::Running {
+            return None;
+        }
+        if !node.outbox.is_empty() {
+            let mut outbox = std::mem::take(&mut node.outbox);
+            self.flush(id, &mut outbox);
+            // What took place may have woken somebody: that comes first, so that its priority counts.
+            if self.has_chores() {
+                self.kernel.see_to_run(id);
+                return Some(Step::Chores);
+            }
+        }
+        self.run_ready(id)
+    }
+
+    /// Starts the poll of the node's next ready task.
+    #[inline]
+    fn run_ready(&mut self, id: NodeId) -> Option<Step> {
+        let node = &mut self.kernel.nodes[id.index()];
+        let incarnation = node.incarnation;
+        while let Some(ready) = node.ready.pop() {
+            let task_ref = ready.task();
+            let Some(task) = self.kernel.tasks.get_mut(task_ref) else { continue };
+            if task.state != TaskState::Live || task.incarnation != incarnation {
+                continue;
+            }
+            task.queued = false;
+            task.wait = Wait::Program;
+            task.polls += 1;
+            node.polls += 1;
+            self.kernel.polls += 1;
+            let (key, ordinal, cancelled, waker) = (task.key, task.polls, task.cancelled, task.waker);
+            self.kernel.current = Some(Current {
+                node: id,
+                incarnation,
+                task: task_ref,
+                elapsed_ns: 0,
+                effective: true,
+                waker,
+            });
+            self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
+            let boot = (id, incarnation);
+            return Some(if cancelled { Step::Cancel(task_ref, boot) } else { Step::Poll(task_ref, boot) });
+        }
+        None
+    }
+
+    fn fire_timers(&mut self, id: NodeId, key: Key) {
+        let kernel = &mut self.kernel;
+        let node = &mut kernel.nodes[id.index()];
+        if node.timer != key {
+            return;
+        }
+        node.timer = Key::NONE;
+        let at = key.at();
+        if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
+            // A paused clock moves on only when the program has nothing to do.
+            let later = node.busy_until.max(at.after_nanos(1));
+            kernel.schedule_timer(later, id);
+            return;
+        }
+        if let Some(deadline_ns) = node.timers.next_deadline() {
+            node.timer_clock.jump_to(at, deadline_ns);
+        }
+        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
+        while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
+            kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
+            kernel.wake_up(sleeper);
+        }
+        kernel.arm(id);
+    }
+
+    pub(crate) fn waiting_of(&self, node: NodeId) -> Vec<Waiting> {
+        let record = &self.kernel.nodes[node.index()];
+        let tasks = self.kernel.tasks.of_node(node);
+        tasks
+            .into_iter()
+            .filter_map(|t| Some((t, self.kernel.tasks.get(t)?)))
+            .map(|(task_ref, task)| Waiting {
+                node: record.name.to_string(),
+                task: task.key.to_string(),
+                spawned_at: if task_ref == record.main {
+                    if node == NodeId::DRIVER { "the start".to_owned() } else { "boot".to_owned() }
+                } else {
+                    format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
+                },
+                on: if task.queued {
+                    format!("its turn on the processor{}", if record.is_up() { "" } else { " of a node that is down" })
+                } else {
+                    match task.wait {
+                        Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
+                        Wait::Timer { deadline_ns } => {
+                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
+                        }
+                        Wait::Resource { what, id } => self.describe(what, id),
+                        Wait::Signal => "a signal".to_owned(),
+                    }
+                },
+            })
+            .collect()
+    }
+}
