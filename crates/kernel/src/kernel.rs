@@ -39,6 +39,8 @@ pub(crate) struct Current {
     pub(crate) effective: bool,
     /// The polled task's own waker.
     pub(crate) waker: WakerIdentity,
+    /// What the poll costs in itself.
+    pub(crate) cost_ns: u64,
 }
 
 /// What the kernel keeps in memory: for tests of what short tasks and dropped timers leave behind.
@@ -66,7 +68,14 @@ pub(crate) struct Chores {
     pub(crate) calls: Vec<Call>,
 }
 
-pub(crate) struct Call(pub(crate) NodeId, pub(crate) Box<dyn FnOnce() + Send>);
+/// Something to be done on behalf of a node.
+pub(crate) struct Call(pub(crate) NodeId, pub(crate) Errand);
+
+pub(crate) enum Errand {
+    Run(Box<dyn FnOnce() + Send>),
+    /// The output of a task that nobody waits for is dropped.
+    Forget(TaskRef),
+}
 
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -235,7 +244,9 @@ impl Kernel {
     /// Adds a node, which does not run before it is booted. Gives `None` when a node of that name exists or
     /// [`NODES_MAX`] is reached.
     pub fn add_node(&mut self, name: &str) -> Option<NodeId> {
-        if self.nodes.len() >= NODES_MAX || self.find_node(name).is_some() {
+        // Of all names only one with the same hash is compared.
+        let site = Site::named(name);
+        if self.nodes.len() >= NODES_MAX || self.nodes.iter().any(|n| n.site == site && &*n.name == name) {
             return None;
         }
         let id = NodeId(self.nodes.len() as u16);

@@ -1,7 +1,7 @@
 //! The life of a node: boot, pause, resume, signals, crash, power loss, exit.
 
 use crate::ids::NodeId;
-use crate::kernel::Kernel;
+use crate::kernel::{Errand, Kernel};
 use crate::node::{Down, Node, NodeState};
 use crate::queue::Key;
 use crate::signals::Signals;
@@ -76,7 +76,7 @@ impl Kernel {
         // Calls may own user values: dropped with the chores.
         for effect in outbox {
             if let Effect::Call(call) = effect {
-                self.chores.calls.push(crate::kernel::Call(NodeId::DRIVER, Box::new(move || drop(call))));
+                self.chores.calls.push(crate::kernel::Call(NodeId::DRIVER, Errand::Run(Box::new(move || drop(call)))));
             }
         }
     }

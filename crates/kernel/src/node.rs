@@ -1,11 +1,10 @@
 //! A node: a serial processor with its own speed, its own clocks and its own life.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::decide::Site;
+use crate::heap::Heap;
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::queue::Key;
 use crate::signals::Signals;
@@ -46,19 +45,19 @@ pub const WALL_CLOCK_START_NS: u64 = 1_767_225_600 * 1_000_000_000;
 /// The monotonic clock at the start of a simulation, so that code may subtract some from "now".
 pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 
-/// A task that waits for its node's processor: the smallest priority is the greatest of these, and runs first.
+/// A task that waits for its node's processor: the smallest runs first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Ready(Reverse<u128>);
+pub(crate) struct Ready(u128);
 
 impl Ready {
     #[inline]
     pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
-        Self(Reverse(u128::from(priority) << 64 | u128::from(task.slot) << 32 | u128::from(task.generation)))
+        Self(u128::from(priority) << 64 | u128::from(task.slot) << 32 | u128::from(task.generation))
     }
 
     #[inline]
     pub(crate) fn task(self) -> TaskRef {
-        let word = self.0.0 as u64;
+        let word = self.0 as u64;
         TaskRef { slot: (word >> 32) as u32, generation: word as u32 }
     }
 }
@@ -75,7 +74,7 @@ pub struct Node {
     pub(crate) wall: Clock,
     /// Thousandths: 1000 is full speed, 2000 half.
     pub(crate) slowness: u64,
-    pub(crate) ready: BinaryHeap<Ready>,
+    pub(crate) ready: Heap<Ready>,
     pub(crate) busy_until: VirtualTime,
     /// The events that stand in the queue for this node's processor and for its earliest timer. Others are void.
     pub(crate) run: Key,
@@ -108,7 +107,7 @@ impl Node {
             monotonic: Clock::starting_at(MONOTONIC_START_NS),
             wall: Clock::starting_at(WALL_CLOCK_START_NS),
             slowness: 1000,
-            ready: BinaryHeap::new(),
+            ready: Heap::default(),
             busy_until: VirtualTime::ZERO,
             run: Key::NONE,
             timer: Key::NONE,

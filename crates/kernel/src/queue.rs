@@ -5,8 +5,8 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
 
+use crate::heap::Heap;
 use crate::ids::NodeId;
 use crate::subsystem::WorldEvent;
 use crate::time::VirtualTime;
@@ -111,14 +111,14 @@ pub const NODES_MAX: usize = 1 << NODE_BITS;
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     /// Runs and timers.
-    own: BinaryHeap<Reverse<Key>>,
+    own: Heap<Key>,
     worlds: BinaryHeap<Reverse<OfWorld>>,
 }
 
 impl Queue {
     #[inline]
     pub(crate) fn push(&mut self, key: Key) {
-        self.own.push(Reverse(key));
+        self.own.push(key);
     }
 
     #[inline]
@@ -128,34 +128,25 @@ impl Queue {
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(Key, What)> {
-        let own = self.own.peek().map_or(Key::NONE, |top| top.0);
+        let own = self.own.peek().unwrap_or(Key::NONE);
         let world = self.first_world();
         if world < own {
             return self.pop_world();
         }
-        let key = self.own.pop()?.0;
+        let key = self.own.pop()?;
         Some((key, key.what()))
     }
 
     /// Puts `key` in and takes the earliest event out, which may be the same: a push and a pop in one.
     #[inline]
     pub(crate) fn exchange(&mut self, key: Key) -> Option<(Key, What)> {
+        let own = self.own.peek().unwrap_or(Key::NONE);
         let world = self.first_world();
-        let Some(mut top) = self.own.peek_mut().filter(|top| top.0 < key) else {
-            if key < world {
-                return Some((key, key.what()));
-            }
-            self.own.push(Reverse(key));
-            return self.pop_world();
-        };
-        if world < top.0 {
-            drop(top);
-            self.own.push(Reverse(key));
+        if world < own.min(key) {
+            self.own.push(key);
             return self.pop_world();
         }
-        let first = std::mem::replace(&mut *top, Reverse(key)).0;
-        // Its place is found as the guard is dropped.
-        drop::<PeekMut<'_, _>>(top);
+        let first = if key < own { key } else { self.own.replace_top(key) };
         Some((first, first.what()))
     }
 
@@ -177,7 +168,7 @@ impl Queue {
     /// When the earliest event is due.
     #[inline]
     pub(crate) fn next_at(&self) -> Option<VirtualTime> {
-        let own = self.own.peek().map_or(Key::NONE, |top| top.0);
+        let own = self.own.peek().unwrap_or(Key::NONE);
         let first = own.min(self.first_world());
         (!first.is_none()).then(|| first.at())
     }

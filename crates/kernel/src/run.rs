@@ -8,13 +8,12 @@ use std::sync::atomic::Ordering;
 use crate::decide::{Decisions, Override};
 use crate::exec::{self, Polled, Program, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
-use crate::kernel::{Call, Chores, Current, Kernel};
+use crate::kernel::{Call, Chores, Current, Errand, Kernel};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::node::NodeState;
 use crate::panics;
 use crate::parked::WakerIdentity;
 use crate::policy::{Policy, Random};
-use crate::task::TaskState;
 use crate::time::VirtualTime;
 use crate::trace::{Digest, Record, Trace, TraceSink};
 use crate::universe::{self, Universe};
@@ -81,11 +80,36 @@ pub struct Report<T> {
     /// Who waited for what at the end of a run that did not end by itself.
     pub waiting: Vec<Waiting>,
     /// Counters of the worlds.
-    pub counters: Vec<(String, u64)>,
+    pub counters: Counters,
     /// The last records of the trace.
     pub recent: Vec<Record>,
     /// Overrides that no decision asked for.
     pub unused_overrides: Vec<String>,
+}
+
+/// Most simulations are of a few nodes.
+const NODES_AT_FIRST: usize = 8;
+
+/// The counters of the worlds at the end of a run. Their names are put together when somebody reads them.
+#[derive(Debug, Default)]
+pub struct Counters(Vec<(&'static str, Vec<(&'static str, u64)>)>);
+
+impl Counters {
+    pub(crate) fn of(worlds: Vec<(&'static str, Vec<(&'static str, u64)>)>) -> Self {
+        Self(worlds)
+    }
+}
+
+impl IntoIterator for Counters {
+    type Item = (String, u64);
+    type IntoIter = Box<dyn Iterator<Item = (String, u64)>>;
+
+    /// Each counter as `world.counter`, in the order of the worlds.
+    fn into_iter(self) -> Self::IntoIter {
+        let of_world =
+            |(world, list): (_, Vec<_>)| list.into_iter().map(move |(name, n)| (format!("{world}.{name}"), n));
+        Box::new(self.0.into_iter().flat_map(of_world))
+    }
 }
 
 /// A simulation that is set up and has not run.
@@ -124,7 +148,7 @@ impl Simulation {
             let mut kernel = Kernel {
                 now: VirtualTime::ZERO,
                 queue: Default::default(),
-                nodes: Vec::new(),
+                nodes: Vec::with_capacity(NODES_AT_FIRST),
                 tasks: Default::default(),
                 current: None,
                 actor: NodeId::DRIVER,
@@ -220,11 +244,50 @@ struct Runner<'a> {
 pub(crate) type Boot = (NodeId, Incarnation);
 
 /// What the loop must do next, while nothing is borrowed.
-pub(crate) enum Step {
-    Poll(TaskRef, Boot),
-    Cancel(TaskRef, Boot),
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Poll,
+    Cancel,
     Chores,
     Stop,
+}
+
+/// A step of the loop: what, and for polls and cancellations of which task. Two words, so that it travels in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    task: u64,
+    rest: u64,
+}
+
+impl Step {
+    pub(crate) const CHORES: Self = Self { task: 0, rest: (Act::Chores as u64) << 48 };
+    pub(crate) const STOP: Self = Self { task: 0, rest: (Act::Stop as u64) << 48 };
+
+    #[inline]
+    pub(crate) fn of_task(what: Act, task: TaskRef, (node, incarnation): Boot) -> Self {
+        let rest = (what as u64) << 48 | u64::from(node.0) << 32 | u64::from(incarnation.0);
+        Self { task: u64::from(task.slot) << 32 | u64::from(task.generation), rest }
+    }
+
+    #[inline]
+    fn task(self) -> TaskRef {
+        TaskRef { slot: (self.task >> 32) as u32, generation: self.task as u32 }
+    }
+
+    #[inline]
+    fn boot(self) -> Boot {
+        (NodeId((self.rest >> 32) as u16), Incarnation(self.rest as u32))
+    }
+
+    #[inline]
+    fn what(self) -> Act {
+        match self.rest >> 48 {
+            0 => Act::Poll,
+            1 => Act::Cancel,
+            2 => Act::Chores,
+            _ => Act::Stop,
+        }
+    }
 }
 
 impl Runner<'_> {
@@ -259,6 +322,7 @@ impl Runner<'_> {
                 elapsed_ns: 0,
                 effective,
                 waker: WakerIdentity::default(),
+                cost_ns: 0,
             });
             incarnation
         });
@@ -282,62 +346,75 @@ impl Runner<'_> {
     }
 
     fn drive(&self, main: TaskRef) {
-        let mut step = Step::Chores;
+        let mut step = Step::CHORES;
         loop {
-            let polled = match step {
-                Step::Poll(task, boot) => {
-                    self.switch_to(boot);
+            let task = step.task();
+            step = match step.what() {
+                Act::Poll => {
+                    self.switch_to(step.boot());
                     if let Some(on_poll) = self.on_poll {
                         on_poll();
                     }
-                    Some((task, exec::poll(task)))
+                    match exec::poll(task) {
+                        Polled::Pending => self.after_pending(task),
+                        polled => self.after_end(task, polled, main),
+                    }
                 }
-                Step::Cancel(task, boot) => {
-                    self.switch_to(boot);
-                    Some((
-                        task,
-                        match exec::cancel(task) {
-                            Ok(()) => Polled::Ended,
-                            Err(message) => Polled::Panicked(message),
-                        },
-                    ))
+                Act::Cancel => {
+                    self.switch_to(step.boot());
+                    let polled = exec::cancel(task).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                    self.after_end(task, polled, main)
                 }
-                Step::Chores => {
+                Act::Chores => {
                     self.do_chores();
-                    None
+                    universe::with_step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() })
                 }
-                Step::Stop => return,
+                Act::Stop => return,
             };
-            let exported = match &polled {
-                Some((task, Polled::Ended | Polled::Panicked(_))) => Some(*task).zip(exec::export_if_away(*task)),
-                _ => None,
-            };
-            let leak = self.on_polled.and_then(|ask| ask());
-            let foreign = self.foreign.load(Ordering::Relaxed);
-            let next = universe::with_loop(|u| {
-                if let Some((task, output)) = exported
-                    && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
-                {
-                    u.exported.insert(task, Some(output));
-                }
-                // First: what was refused may be what the poll panicked for.
-                if let Some(leak) = leak {
-                    u.kernel.fail(leak);
-                }
-                let was_poll = polled.is_some();
-                if let Some((task, polled)) = polled {
-                    u.after_poll(task, polled);
-                }
-                if foreign {
-                    u.kernel.fail(Failure::ForeignWake);
-                }
-                if u.kernel.tasks.get(main).is_none_or(|t| t.state == TaskState::Done) {
-                    return Step::Stop;
-                }
-                let actor = u.kernel.actor;
-                if was_poll { u.go_on(actor) } else { u.next_step() }
-            });
-            step = next.unwrap_or(Step::Stop);
+        }
+    }
+
+    /// After a poll that has not ended its task: nearly all of them. What is rare is kept out of the way.
+    #[inline]
+    fn after_pending(&self, task: TaskRef) -> Step {
+        self.note_leak();
+        let foreign = self.foreign.load(Ordering::Relaxed);
+        universe::with_step(|u| {
+            let node = u.after_poll(task, None);
+            if foreign {
+                u.kernel.fail(Failure::ForeignWake);
+            }
+            u.go_on(node)
+        })
+    }
+
+    #[inline(never)]
+    fn after_end(&self, task: TaskRef, polled: Polled, main: TaskRef) -> Step {
+        let exported = exec::export_if_away(task);
+        // First: what was refused may be what the poll panicked for.
+        self.note_leak();
+        let foreign = self.foreign.load(Ordering::Relaxed);
+        universe::with_step(|u| {
+            if let Some(output) = exported
+                && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
+            {
+                u.exported.insert(task, Some(output));
+            }
+            let node = u.after_poll(task, Some(polled));
+            if foreign {
+                u.kernel.fail(Failure::ForeignWake);
+            }
+            if u.has_ended(main) {
+                return Step::STOP;
+            }
+            u.go_on(node)
+        })
+    }
+
+    #[inline]
+    fn note_leak(&self) {
+        if let Some(leak) = self.on_polled.and_then(|ask| ask()) {
+            universe::with_loop(|u| u.kernel.fail(leak));
         }
     }
 
@@ -367,8 +444,11 @@ impl Runner<'_> {
             universe::with_loop(Universe::tell_transitions);
             wakes.into_iter().for_each(std::task::Waker::wake);
             drop(discards);
-            for Call(node, call) in calls {
-                self.enter(node, || self.guarded(node, call));
+            for Call(node, errand) in calls {
+                self.enter(node, || match errand {
+                    Errand::Run(call) => self.guarded(node, call),
+                    Errand::Forget(task) => self.guarded(node, || exec::forget(task)),
+                });
             }
             for node in boots {
                 self.boot(node);
@@ -376,9 +456,8 @@ impl Runner<'_> {
             let more = universe::with_loop(|u| u.has_chores() || !u.kernel.outbox.is_empty());
             // Effects of calls and boots, which are no polls, take place at once.
             universe::with_loop(|u| {
-                let mut outbox = std::mem::take(&mut u.kernel.outbox);
                 let actor = u.kernel.actor;
-                u.flush(actor, &mut outbox);
+                u.flush_outbox(actor);
             });
             if more != Some(true) {
                 return;
@@ -410,14 +489,16 @@ impl Runner<'_> {
         for index in 0.. {
             let tasks = universe::with_loop(|u| {
                 let node = u.kernel.nodes.get(index).map(crate::node::Node::id)?;
-                let waiting = u.waiting_of(node);
+                // Who waits for what is told of runs that did not end by themselves.
+                let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
+                let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
                 Some((node, u.kernel.tasks.of_node(node), waiting))
             });
             let Some((node, tasks, waiting)) = tasks.flatten() else { break };
             WAITING.with_borrow_mut(|all| all.extend(waiting));
             self.drop_tasks(node, tasks);
         }
-        let mut waiting = WAITING.take();
+        let waiting = WAITING.take();
 
         universe::with(|u| {
             let kernel = &mut u.kernel;
@@ -427,9 +508,7 @@ impl Runner<'_> {
                 (Some(failure), _) => Err(failure),
                 (None, _) => Err(Failure::Deadlock),
             };
-            if outcome.is_ok() {
-                waiting.clear();
-            }
+            let waiting = if outcome.is_ok() { Vec::new() } else { waiting };
             Report {
                 outcome,
                 digest: kernel.trace.digest(),
@@ -438,7 +517,7 @@ impl Runner<'_> {
                 polls: kernel.polls,
                 records: kernel.trace.count(),
                 waiting,
-                counters: u.counters(),
+                counters: Counters::of(u.own_counters()),
                 recent: u.kernel.trace.recent(),
                 unused_overrides: u.kernel.decisions.unused_overrides(),
             }

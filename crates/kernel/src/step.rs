@@ -1,14 +1,15 @@
 //! One step of the loop: which event is next, what it does to the state, and what must then run while nothing is borrowed.
 
-use crate::exec::{self, Polled};
-use crate::ids::{NodeId, TaskRef};
-use crate::kernel::{Call, Current};
+use crate::exec::Polled;
+use crate::ids::{NodeId, TaskKey, TaskRef};
+use crate::kernel::{Call, Current, Errand};
 use crate::limits::{Failure, Waiting};
 use crate::node::{Down, NodeState};
 use crate::panics;
 use crate::queue::{Key, What};
-use crate::run::Step;
+use crate::run::{Act, Step};
 use crate::task::{TaskState, Wait};
+use crate::time::VirtualTime;
 use crate::trace::Kind;
 use crate::universe::Universe;
 
@@ -42,46 +43,69 @@ impl Universe {
         self.kernel.chores.wakes.extend(joiner);
         if !alive {
             self.kernel.tasks.remove(task_ref);
-            self.kernel.chores.calls.push(Call(node, Box::new(move || exec::forget(task_ref))));
+            self.kernel.chores.calls.push(Call(node, Errand::Forget(task_ref)));
         }
         self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
     }
 
-    /// Ends the poll of `task`: its node was busy until now, and what it did takes place.
+    /// Whether the scenario's own task has ended.
+    pub(crate) fn has_ended(&self, main: TaskRef) -> bool {
+        self.kernel.tasks.get(main).is_none_or(|t| t.state == TaskState::Done)
+    }
+
+    /// Ends the poll of `task`: its node was busy until now, and what it did takes place. `ended` says how the task
+    /// ended, if it did.
     #[inline]
-    pub(crate) fn after_poll(&mut self, task_ref: TaskRef, polled: Polled) {
-        let Some(current) = self.kernel.current.take() else { return };
-        let node = current.node;
-        let (key, poll) = self.kernel.tasks.get(task_ref).map_or((Default::default(), 0), |t| (t.key, t.polls));
-        let cost = self.kernel.poll_cost_ns(key, poll) * self.kernel.nodes[node.index()].slowness / 1000;
-        let end = self.kernel.now.after_nanos(current.elapsed_ns + cost);
+    pub(crate) fn after_poll(&mut self, task_ref: TaskRef, ended: Option<Polled>) -> NodeId {
+        let Some(current) = &self.kernel.current else { return self.kernel.actor };
+        let (node, incarnation) = (current.node, current.incarnation);
+        let (elapsed_ns, cost) = (current.elapsed_ns, current.cost_ns);
+        self.kernel.current = None;
+        let record = &mut self.kernel.nodes[node.index()];
+        // Nearly every node runs at full speed.
+        let cost = if record.slowness == 1000 { cost } else { cost * record.slowness / 1000 };
+        let end = self.kernel.now.after_nanos(elapsed_ns + cost);
+        record.busy_until = end;
         self.kernel.actor = node;
-        self.kernel.nodes[node.index()].busy_until = end;
-        let still_up = self.kernel.nodes[node.index()].incarnation == current.incarnation
-            && self.kernel.nodes[node.index()].is_up();
-        let ended = match polled {
-            Polled::Pending | Polled::Gone => None,
-            Polled::Ended => Some(u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled))),
+        let still_up = record.incarnation == incarnation && record.is_up();
+        let ended = ended.is_some_and(|polled| self.task_ended(node, task_ref, polled));
+        if !self.kernel.outbox.is_empty() {
+            self.release(node, end, still_up);
+        }
+        if ended && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
+            self.kernel.take_down(node, Down::Exit);
+        }
+        node
+    }
+
+    /// Says whether the task has ended.
+    #[inline(never)]
+    fn task_ended(&mut self, node: NodeId, task_ref: TaskRef, polled: Polled) -> bool {
+        let how = match polled {
+            Polled::Pending | Polled::Gone => return false,
+            Polled::Ended => u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled)),
             Polled::Panicked(message) => {
+                let key = self.kernel.tasks.get(task_ref).map_or(TaskKey::default(), |t| t.key);
                 self.panicked(node, key.to_string(), message);
-                Some(2)
+                2
             }
         };
-        if let Some(how) = ended {
-            self.end_task(task_ref, how);
-        }
-        if !self.kernel.outbox.is_empty() {
-            let mut outbox = std::mem::take(&mut self.kernel.outbox);
-            if self.kernel.queue.next_at().is_none_or(|next| next > end) || !still_up {
-                self.kernel.now = end;
-                self.flush(node, &mut outbox);
-                self.kernel.outbox = outbox;
+        self.end_task(task_ref, how);
+        true
+    }
+
+    /// What a poll did takes place at its end: at once when nothing else comes before, otherwise in its turn.
+    fn release(&mut self, node: NodeId, end: VirtualTime, still_up: bool) {
+        if self.kernel.queue.next_at().is_none_or(|next| next > end) || !still_up {
+            self.kernel.now = end;
+            self.flush_outbox(node);
+        } else {
+            let own = &mut self.kernel.nodes[node.index()].outbox;
+            if own.is_empty() {
+                std::mem::swap(own, &mut self.kernel.outbox);
             } else {
-                self.kernel.nodes[node.index()].outbox.append(&mut outbox);
+                own.append(&mut self.kernel.outbox);
             }
-        }
-        if ended.is_some() && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
-            self.kernel.take_down(node, Down::Exit);
         }
     }
 
@@ -105,10 +129,10 @@ impl Universe {
     pub(crate) fn next_step(&mut self) -> Step {
         loop {
             if self.kernel.failure.is_some() {
-                return Step::Stop;
+                return Step::STOP;
             }
             if self.has_chores() {
-                return Step::Chores;
+                return Step::CHORES;
             }
             let first = self.kernel.queue.pop();
             if let Some(step) = self.handle(first) {
@@ -122,7 +146,7 @@ impl Universe {
     fn handle(&mut self, event: Option<(Key, What)>) -> Option<Step> {
         let Some((key, what)) = event else {
             self.kernel.fail(Failure::Deadlock);
-            return Some(Step::Stop);
+            return Some(Step::STOP);
         };
         let node = key.node();
         self.kernel.events += 1;
@@ -131,7 +155,7 @@ impl Universe {
         if self.kernel.is_past_a_limit() {
             let limit = self.exceeded();
             self.kernel.failure = self.kernel.failure.take().or(limit);
-            return Some(Step::Stop);
+            return Some(Step::STOP);
         }
         match what {
             What::Run => {
@@ -149,8 +173,7 @@ impl Universe {
             }
         }
         if !self.kernel.outbox.is_empty() {
-            let mut outbox = std::mem::take(&mut self.kernel.outbox);
-            self.flush(node, &mut outbox);
+            self.flush_outbox(node);
         }
         None
     }
@@ -188,10 +211,14 @@ impl Universe {
         if !node.outbox.is_empty() {
             let mut outbox = std::mem::take(&mut node.outbox);
             self.flush(id, &mut outbox);
+            let node = &mut self.kernel.nodes[id.index()];
+            if node.outbox.is_empty() {
+                node.outbox = outbox;
+            }
             // What took place may have woken somebody: that comes first, so that its priority counts.
             if self.has_chores() {
                 self.kernel.see_to_run(id);
-                return Some(Step::Chores);
+                return Some(Step::CHORES);
             }
         }
         self.run_ready(id)
@@ -214,17 +241,12 @@ impl Universe {
             node.polls += 1;
             self.kernel.polls += 1;
             let (key, ordinal, cancelled, waker) = (task.key, task.polls, task.cancelled, task.waker);
-            self.kernel.current = Some(Current {
-                node: id,
-                incarnation,
-                task: task_ref,
-                elapsed_ns: 0,
-                effective: true,
-                waker,
-            });
+            let cost_ns = self.kernel.poll_cost_ns(key, ordinal);
+            self.kernel.current =
+                Some(Current { node: id, incarnation, task: task_ref, elapsed_ns: 0, effective: true, waker, cost_ns });
             self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
             let boot = (id, incarnation);
-            return Some(if cancelled { Step::Cancel(task_ref, boot) } else { Step::Poll(task_ref, boot) });
+            return Some(Step::of_task(if cancelled { Act::Cancel } else { Act::Poll }, task_ref, boot));
         }
         None
     }

@@ -78,6 +78,11 @@ impl Tasks {
         spawned_at: &'static Location<'static>,
     ) -> TaskRef {
         self.live += 1;
+        if self.slots.capacity() == 0 {
+            // Even a small simulation has a few.
+            self.slots.reserve(16);
+            self.by_node.reserve(8);
+        }
         if self.by_node.len() <= node.index() {
             self.by_node.resize(node.index() + 1, 0);
         }

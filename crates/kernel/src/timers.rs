@@ -3,9 +3,7 @@
 //! A heap entry whose timer was cancelled or moved is stale; when stale entries outnumber live ones the heap is swept,
 //! so memory follows the number of live timers and each operation costs O(log n) amortised.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use crate::heap::Heap;
 use crate::parked::Parked;
 
 #[derive(Debug)]
@@ -63,14 +61,14 @@ const SWEEP_AT_LEAST: usize = 64;
 pub(crate) struct Timers {
     slots: Vec<Timer>,
     free: u32,
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: Heap<Entry>,
     stale: usize,
     armed: u32,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: NO_SLOT, heap: BinaryHeap::new(), stale: 0, armed: 0 }
+        Self { slots: Vec::new(), free: NO_SLOT, heap: Heap::default(), stale: 0, armed: 0 }
     }
 }
 
@@ -98,7 +96,7 @@ impl Timers {
     fn push(&mut self, deadline_ns: u64, slot: u32) {
         self.armed = self.armed.wrapping_add(1);
         self.slots[slot as usize].armed = self.armed;
-        self.heap.push(Reverse(Entry::new(deadline_ns, self.armed, slot)));
+        self.heap.push(Entry::new(deadline_ns, self.armed, slot));
     }
 
     fn get(&mut self, slot: u32, generation: u32) -> Option<&mut Timer> {
@@ -151,14 +149,14 @@ impl Timers {
     fn sweep(&mut self) {
         if self.stale >= SWEEP_AT_LEAST && self.stale * 2 > self.heap.len() {
             let slots = &self.slots;
-            self.heap.retain(|Reverse(entry)| entry.is_live(slots));
+            self.heap.retain(|entry| entry.is_live(slots));
             self.stale = 0;
         }
     }
 
     /// The earliest live deadline.
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
-        while let Some(&Reverse(entry)) = self.heap.peek() {
+        while let Some(entry) = self.heap.peek() {
             if entry.is_live(&self.slots) {
                 return Some(entry.deadline_ns());
             }
@@ -174,7 +172,7 @@ impl Timers {
         if deadline > now_ns {
             return None;
         }
-        let Reverse(entry) = self.heap.pop()?;
+        let entry = self.heap.pop()?;
         let armed = entry.armed();
         match std::mem::replace(&mut self.slots[entry.slot() as usize].state, State::Fired) {
             State::Armed { sleeper } => Some((deadline, armed, sleeper)),

@@ -16,6 +16,8 @@ const CHUNK_RECORDS: usize = 2048;
 const CHUNK_BYTES: usize = HEAD_BYTES + CHUNK_RECORDS * RECORD_BYTES;
 /// What a chunk begins with: the digest of all chunks before it.
 const HEAD_BYTES: usize = 16;
+/// Enough for a very short run.
+const FIRST_BYTES: usize = HEAD_BYTES + 80 * RECORD_BYTES;
 
 /// What happened. The meaning of `a` and `b` of a record depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -163,12 +165,9 @@ impl fmt::Debug for Trace {
 
 impl Trace {
     pub(crate) fn new(sink: Option<Box<dyn TraceSink>>) -> Self {
-        Self {
-            chunk: vec![0; HEAD_BYTES],
-            previous: Vec::new(),
-            count: 0,
-            sink,
-        }
+        let mut first = Vec::with_capacity(FIRST_BYTES);
+        first.resize(HEAD_BYTES, 0);
+        Self { chunk: first, previous: Vec::new(), count: 0, sink }
     }
 
     #[inline]
@@ -208,7 +207,11 @@ impl Trace {
     #[must_use]
     pub fn recent(&self) -> Vec<Record> {
         let chunks = [&self.previous, &self.chunk].map(|chunk| chunk.get(HEAD_BYTES..).unwrap_or_default());
-        chunks.into_iter().flat_map(|records| records.as_chunks::<RECORD_BYTES>().0).map(Record::from_bytes).collect()
+        let [older, newer] = chunks.map(|records| records.as_chunks::<RECORD_BYTES>().0);
+        let mut recent = Vec::with_capacity(older.len() + newer.len());
+        recent.extend(older.iter().map(Record::from_bytes));
+        recent.extend(newer.iter().map(Record::from_bytes));
+        recent
     }
 
     /// Hands what is left to the sink.

@@ -12,8 +12,12 @@ use std::task::Wake;
 use crate::ids::TaskRef;
 use crate::kernel::Kernel;
 use crate::node::Down;
+use crate::run::Step;
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
-use crate::{ids::NodeId, kernel::Call};
+use crate::{
+    ids::NodeId,
+    kernel::{Call, Errand},
+};
 
 /// The kernel and the worlds of one simulation.
 #[derive(Debug)]
@@ -113,8 +117,12 @@ impl Universe {
     /// Counters of every world, as `world.counter`.
     #[must_use]
     pub fn counters(&self) -> Vec<(String, u64)> {
-        let worlds = self.worlds.0.iter().flatten();
-        worlds.flat_map(|w| w.counters().into_iter().map(|(name, n)| (format!("{}.{name}", w.name()), n))).collect()
+        crate::run::Counters::of(self.own_counters()).into_iter().collect()
+    }
+
+    /// The same, by world.
+    pub(crate) fn own_counters(&self) -> Vec<(&'static str, Vec<(&'static str, u64)>)> {
+        self.worlds.0.iter().flatten().map(|w| (w.name(), w.counters())).collect()
     }
 
     pub(crate) fn dispatch(&mut self, node: NodeId, event: WorldEvent) {
@@ -129,8 +137,18 @@ impl Universe {
         for effect in effects.drain(..) {
             match effect {
                 Effect::World(event) => self.dispatch(node, event),
-                Effect::Call(call) => self.kernel.chores.calls.push(Call(node, call)),
+                Effect::Call(call) => self.kernel.chores.calls.push(Call(node, Errand::Run(call))),
             }
+        }
+    }
+
+    /// Lets what is in the outbox take place now. What comes into it meanwhile waits for its own turn.
+    #[inline]
+    pub(crate) fn flush_outbox(&mut self, node: NodeId) {
+        let mut outbox = std::mem::take(&mut self.kernel.outbox);
+        self.flush(node, &mut outbox);
+        if self.kernel.outbox.is_empty() {
+            self.kernel.outbox = outbox;
         }
     }
 
@@ -215,6 +233,15 @@ pub fn with<R>(f: impl FnOnce(&mut Universe) -> R) -> R {
 #[inline]
 pub(crate) fn with_loop<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
     CURRENT.with_borrow_mut(|current| current.as_deref_mut().map(f))
+}
+
+/// As [`with_loop`], for a step of the loop: there is nothing more to do without a simulation.
+#[inline]
+pub(crate) fn with_step(f: impl FnOnce(&mut Universe) -> Step) -> Step {
+    CURRENT.with_borrow_mut(|current| match current.as_deref_mut() {
+        Some(universe) => f(universe),
+        None => Step::STOP,
+    })
 }
 
 /// Tasks that were woken while the universe was borrowed.
