@@ -78,7 +78,11 @@ pub(crate) fn build(source: &Source) -> Result<Arm, ArmError> {
         Some(_) => source.package.to_owned(),
     });
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--locked", "--package", source.package, "--manifest-path"]).arg(&manifest);
+    cargo.args(["build", "--release", "--locked", "--manifest-path"]).arg(&manifest);
+    // Arms of the same flags are built together: crates that they share then have one set of features, and are built once.
+    for alike in ARMS.iter().filter(|alike| alike.flags == source.flags) {
+        cargo.args(["--package", alike.package]);
+    }
     cargo.arg("--target-dir").arg(&target).stdout(Stdio::null());
     if let Some(flags) = source.flags {
         cargo.env("RUSTFLAGS", flags);
