@@ -1,15 +1,15 @@
-//! The kernel's state and what worlds and handles may ask of it. The loop that drives it is in `run.rs`.
+//! The kernel's state and what worlds and handles may ask of it. The loop that drives it is in `run.rs`, one
+//! step of it in `step.rs`.
 
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use crate::decide::{Decisions, Domain, Point, Site};
-use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
+use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef};
 use crate::limits::{Failure, Limits};
 use crate::node::{Down, Node, NodeState, Ready};
-use crate::parked::{Parked, Sleeper, WakerIdentity};
+use crate::parked::WakerIdentity;
 use crate::policy::{Policy, Wake};
 use crate::prf::mix;
 use crate::queue::{Key, NODES_MAX, Queue};
@@ -329,77 +329,6 @@ impl Kernel {
         }
     }
 
-    /// Wakes `waker` once nothing is borrowed.
-    pub fn wake(&mut self, waker: Waker) {
-        self.chores.wakes.push(waker);
-    }
-
-    /// Drops `waker` once nothing is borrowed: dropping it may run user code.
-    pub fn discard(&mut self, waker: Waker) {
-        self.chores.discards.push(waker);
-    }
-
-    /// Remembers `waker` in `place`, unless an equal one is there.
-    pub fn park(&mut self, place: &mut Option<Waker>, waker: &Waker) {
-        match place {
-            Some(old) if old.will_wake(waker) => {}
-            _ => {
-                if let Some(old) = place.replace(waker.clone()) {
-                    self.discard(old);
-                }
-            }
-        }
-    }
-
-    /// Who `waker` wakes: the task that is being polled, known by its number, or whatever a combinator made of it.
-    fn sleeper(&self, waker: &Waker) -> Sleeper {
-        match &self.current {
-            Some(current) if current.waker == WakerIdentity::of(waker) => Sleeper::Task(current.task),
-            _ => Sleeper::Foreign(waker.clone()),
-        }
-    }
-
-    /// Puts whom `waker` wakes to sleep in `place`, instead of who was there.
-    #[inline]
-    pub fn put_to_sleep(&mut self, place: &mut Parked, waker: &Waker) {
-        if let Sleeper::Foreign(old) = &place.0
-            && old.will_wake(waker)
-        {
-            return;
-        }
-        let old = std::mem::replace(&mut place.0, self.sleeper(waker));
-        self.forget(Parked(old));
-    }
-
-    /// Whether whom `waker` wakes sleeps in `place`.
-    #[must_use]
-    #[inline]
-    pub fn sleeps_in(&self, place: &Parked, waker: &Waker) -> bool {
-        match (&place.0, &self.current) {
-            (Sleeper::Task(task), Some(current)) => current.task == *task && current.waker == WakerIdentity::of(waker),
-            (Sleeper::Foreign(old), _) => old.will_wake(waker),
-            _ => false,
-        }
-    }
-
-    /// Wakes a sleeper: a task at once, a waker once nothing is borrowed.
-    #[inline]
-    pub fn wake_up(&mut self, sleeper: Parked) {
-        match sleeper.0 {
-            Sleeper::Nobody => {}
-            Sleeper::Task(task) => self.make_ready(task),
-            Sleeper::Foreign(waker) => self.wake(waker),
-        }
-    }
-
-    /// Lets go of a sleeper without waking it.
-    #[inline]
-    pub fn forget(&mut self, sleeper: Parked) {
-        if let Sleeper::Foreign(waker) = sleeper.0 {
-            self.discard(waker);
-        }
-    }
-
     /// Notes what the current task waits for, for the list of a stuck run.
     pub fn note_wait(&mut self, wait: Wait) {
         if let Some(task) = self.current.as_ref().map(|c| c.task)
@@ -499,71 +428,5 @@ impl Kernel {
 
     pub(crate) fn poll_cost_ns(&self, key: TaskKey, ordinal: u64) -> u64 {
         self.decisions.range(POLL_COST, Site::from_key(key.0), ordinal, POLL_COST_MIN_NS, POLL_COST_MAX_NS)
-    }
-
-    // ---- timers -------------------------------------------------------------------------------------------------
-
-    /// A timer that fires when the current node's timer clock shows `deadline_ns`. That clock is the monotonic one, unless
-    /// the program has paused or advanced it.
-    pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
-        let id = self.current_node();
-        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
-        self.arm(id);
-        TimerId { node: id, slot, generation }
-    }
-
-    /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
-    /// fired.
-    pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
-        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
-            return true;
-        };
-        let mut place = std::mem::take(place);
-        self.put_to_sleep(&mut place, waker);
-        let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);
-        if let Some(back) = back {
-            *back = place;
-        }
-        false
-    }
-
-    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
-    pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
-        let timers = &mut self.nodes[timer.node.index()].timers;
-        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
-        self.forget(sleeper);
-        self.arm(timer.node);
-        Some(TimerId { generation, ..timer })
-    }
-
-    /// Forgets a timer.
-    pub fn cancel_timer(&mut self, timer: TimerId) {
-        let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
-        self.forget(sleeper);
-    }
-
-    /// Sees to it that an event stands in the queue for the node's earliest timer.
-    pub(crate) fn arm(&mut self, id: NodeId) {
-        let now = self.now;
-        let node = &mut self.nodes[id.index()];
-        let Some(deadline_ns) = node.timers.next_deadline() else { return };
-        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
-        if node.timer.is_none() || at < node.timer.at() {
-            self.schedule_timer(at, id);
-        }
-    }
-
-    /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.
-    pub(crate) fn schedule_timer(&mut self, at: VirtualTime, id: NodeId) {
-        let key = self.event_key(at, id).of_timer();
-        self.nodes[id.index()].timer = key;
-        self.queue.push(key);
-    }
-
-    /// A time on the current node's timer clock, `delay` from now.
-    #[must_use]
-    pub fn deadline_after(&self, delay: Duration) -> u64 {
-        let now = self.peek_timer_clock_ns();
-        now.saturating_add(crate::time::saturating_nanos(delay))
     }
 }

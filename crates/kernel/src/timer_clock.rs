@@ -5,7 +5,11 @@
 //! the jump takes as long in virtual time as it is far: a packet that is under way for 1 ms still arrives before a timeout
 //! of 10 ms, at which the program then reads exactly 10 ms.
 
+use std::task::Waker;
+use std::time::Duration;
+
 use crate::clock::Clock;
+use crate::ids::{NodeId, TimerId};
 use crate::kernel::Kernel;
 use crate::queue::Key;
 use crate::time::VirtualTime;
@@ -152,5 +156,72 @@ impl Kernel {
         node.timer = Key::NONE;
         self.arm(id);
         Ok(())
+    }
+}
+
+/// Timers of the current node.
+impl Kernel {
+    /// A timer that fires when the current node's timer clock shows `deadline_ns`. That clock is the monotonic one, unless
+    /// the program has paused or advanced it.
+    pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
+        let id = self.current_node();
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
+        self.arm(id);
+        TimerId { node: id, slot, generation }
+    }
+
+    /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
+    /// fired.
+    pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
+        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
+            return true;
+        };
+        let mut place = std::mem::take(place);
+        self.put_to_sleep(&mut place, waker);
+        let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);
+        if let Some(back) = back {
+            *back = place;
+        }
+        false
+    }
+
+    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
+    pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
+        let timers = &mut self.nodes[timer.node.index()].timers;
+        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
+        self.forget(sleeper);
+        self.arm(timer.node);
+        Some(TimerId { generation, ..timer })
+    }
+
+    /// Forgets a timer.
+    pub fn cancel_timer(&mut self, timer: TimerId) {
+        let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
+        self.forget(sleeper);
+    }
+
+    /// Sees to it that an event stands in the queue for the node's earliest timer.
+    pub(crate) fn arm(&mut self, id: NodeId) {
+        let now = self.now;
+        let node = &mut self.nodes[id.index()];
+        let Some(deadline_ns) = node.timers.next_deadline() else { return };
+        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
+        if node.timer.is_none() || at < node.timer.at() {
+            self.schedule_timer(at, id);
+        }
+    }
+
+    /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.
+    pub(crate) fn schedule_timer(&mut self, at: VirtualTime, id: NodeId) {
+        let key = self.event_key(at, id).of_timer();
+        self.nodes[id.index()].timer = key;
+        self.queue.push(key);
+    }
+
+    /// A time on the current node's timer clock, `delay` from now.
+    #[must_use]
+    pub fn deadline_after(&self, delay: Duration) -> u64 {
+        let now = self.peek_timer_clock_ns();
+        now.saturating_add(crate::time::saturating_nanos(delay))
     }
 }

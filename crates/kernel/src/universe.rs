@@ -117,7 +117,7 @@ impl Universe {
     /// Counters of every world, as `world.counter`.
     #[must_use]
     pub fn counters(&self) -> Vec<(String, u64)> {
-        crate::run::Counters::of(self.own_counters()).into_iter().collect()
+        crate::report::Counters::of(self.own_counters()).into_iter().collect()
     }
 
     /// The same, by world.

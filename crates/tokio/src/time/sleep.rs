@@ -34,13 +34,14 @@ pin_project! {
 
 #[derive(Debug)]
 struct Armed {
-    timer: Option<TimerId>,
+    /// The timer, and when it goes off in nanoseconds of its node's timer clock.
+    timer: Option<(TimerId, u64)>,
     elapsed: bool,
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        if let Some(timer) = self.timer.take() {
+        if let Some((timer, _)) = self.timer.take() {
             try_with(|u| u.kernel.cancel_timer(timer));
         }
     }
@@ -112,7 +113,10 @@ impl Sleep {
             TimerProjection::Simulated { armed } => {
                 armed.elapsed = false;
                 let moved = armed.timer.zip(tick_ns(deadline));
-                armed.timer = moved.and_then(|(t, ns)| try_with(|u| u.kernel.reset_timer(t, ns)).flatten());
+                armed.timer = moved.and_then(|((timer, _), ns)| {
+                    let timer = try_with(|u| u.kernel.reset_timer(timer, ns)).flatten()?;
+                    Some((timer, ns))
+                });
             }
         }
     }
@@ -137,23 +141,26 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let coop = ready!(poll_proceed(cx));
-        let Some(deadline_ns) = tick_ns(*this.deadline) else { return Poll::Pending };
+        let known = armed.timer.map(|(_, deadline_ns)| deadline_ns);
+        let Some(deadline_ns) = known.or_else(|| tick_ns(*this.deadline)) else { return Poll::Pending };
         let fired = try_with(|u| {
             let kernel = &mut u.kernel;
-            if kernel.peek_timer_clock_ns() >= deadline_ns {
-                return true;
+            if kernel.peek_timer_clock_ns() < deadline_ns {
+                kernel.note_wait(Wait::Timer { deadline_ns });
+                let (timer, _) = *armed.timer.get_or_insert_with(|| (kernel.create_timer(deadline_ns), deadline_ns));
+                if !kernel.poll_timer(timer, cx.waker()) {
+                    return false;
+                }
             }
-            kernel.note_wait(Wait::Timer { deadline_ns });
-            let timer = *armed.timer.get_or_insert_with(|| kernel.create_timer(deadline_ns));
-            kernel.poll_timer(timer, cx.waker())
+            if let Some((timer, _)) = armed.timer.take() {
+                kernel.cancel_timer(timer);
+            }
+            true
         });
         match fired {
             Some(true) => {
                 coop.made_progress();
                 armed.elapsed = true;
-                if let Some(timer) = armed.timer.take() {
-                    try_with(|u| u.kernel.cancel_timer(timer));
-                }
                 Poll::Ready(())
             }
             // Without a simulation nothing will ever wake this task again.
