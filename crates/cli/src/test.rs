@@ -52,14 +52,14 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
         check_determinism: arguments.check_determinism,
         results: results.path().to_owned(),
     };
-    let mut words = selection(build, arguments);
+    let words = selection(build, arguments);
     // A test that fails must not keep the binaries after its own from being run.
     let mut asked: Vec<OsString> = vec!["--no-fail-fast".into()];
-    asked.append(&mut words.clone());
+    asked.extend(words.iter().cloned());
+    asked.extend(arguments.filter.as_ref().map(OsString::from));
     if arguments.format == Format::Json {
         asked.push("--quiet".into());
     }
-    asked.extend(arguments.offline.then(|| "--offline".into()));
     if !arguments.harness.is_empty() {
         asked.push("--".into());
         asked.extend(arguments.harness.iter().cloned());
@@ -67,6 +67,10 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
     let mut cargo = swap.cargo("test", &asked, Some(&runner()?));
     cargo.env(RUN_VARIABLE, options.to_text());
     cargo.env(QUIET_VARIABLE, if arguments.format == Format::Json { "1" } else { "" });
+    if arguments.format == Format::Json {
+        // Standard output is for the one value; what documentation tests print is not it.
+        cargo.stdout(std::io::stderr());
+    }
     let status =
         cargo.status().map_err(|error| CliError::new(Exit::Setup, format_args!("cannot run cargo: {error}")))?;
     let summary = Summary { binaries: options.reports()? };
@@ -74,7 +78,6 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
         return Err(CliError::new(Exit::Setup, "the project cannot be built against simulated tokio")
             .hint("cargo's messages are above; if `cargo test` builds it, this is a gap in the simulation"));
     }
-    words.extend(arguments.offline.then(|| "--offline".into()));
     let exit = summary.exit();
     match arguments.format {
         Format::Text => test_report::text(&summary, &words)?,
@@ -93,7 +96,8 @@ fn selection(build: &BuildArguments, arguments: &TestArguments) -> Vec<OsString>
     if !build.features.is_empty() {
         words.extend(["--features".into(), build.features.join(",").into()]);
     }
-    words.extend(arguments.cargo.iter().cloned());
+    words.extend(arguments.cargo.words());
+    words.extend(arguments.offline.then(|| "--offline".into()));
     words
 }
 

@@ -48,12 +48,99 @@ pub(crate) struct TestArguments {
     /// Without the network: everything comes from cargo's registry cache.
     #[arg(long)]
     pub(crate) offline: bool,
-    /// Arguments of `cargo test`: a part of the tests' names, `--test NAME`, `--features LIST`, `--release` …
-    #[arg(value_name = "CARGO TEST ARGUMENTS", allow_hyphen_values = true)]
-    pub(crate) cargo: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoTestArguments,
+    /// Only tests whose name contains this.
+    #[arg(value_name = "TEST NAME")]
+    pub(crate) filter: Option<String>,
     /// Arguments of the test harness: `--exact`, `--skip NAME`, `--include-ignored` …
     #[arg(last = true, value_name = "HARNESS ARGUMENTS")]
     pub(crate) harness: Vec<OsString>,
+}
+
+/// What `cargo test` is given as it is; `--package` and `--features` come from the options that all commands have.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Cargo")]
+pub(crate) struct CargoTestArguments {
+    /// All packages of the workspace.
+    #[arg(long, visible_alias = "all")]
+    pub(crate) workspace: bool,
+    /// Not this package; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exclude: Vec<String>,
+    /// The library's tests.
+    #[arg(long)]
+    pub(crate) lib: bool,
+    /// All binaries' tests.
+    #[arg(long)]
+    pub(crate) bins: bool,
+    /// The tests of this binary; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) bin: Vec<String>,
+    /// All test targets.
+    #[arg(long)]
+    pub(crate) tests: bool,
+    /// This test target; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) test: Vec<String>,
+    /// All examples' tests.
+    #[arg(long)]
+    pub(crate) examples: bool,
+    /// The tests of this example; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) example: Vec<String>,
+    /// All targets.
+    #[arg(long)]
+    pub(crate) all_targets: bool,
+    /// Documentation tests alone.
+    #[arg(long)]
+    pub(crate) doc: bool,
+    /// All features.
+    #[arg(long)]
+    pub(crate) all_features: bool,
+    /// Not the default features.
+    #[arg(long)]
+    pub(crate) no_default_features: bool,
+    /// Optimised.
+    #[arg(short, long)]
+    pub(crate) release: bool,
+    /// The cargo profile.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Jobs of the compiler at a time.
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<String>,
+}
+
+impl CargoTestArguments {
+    /// As words for cargo.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let switches = [
+            ("--workspace", self.workspace),
+            ("--lib", self.lib),
+            ("--bins", self.bins),
+            ("--tests", self.tests),
+            ("--examples", self.examples),
+            ("--all-targets", self.all_targets),
+            ("--doc", self.doc),
+            ("--all-features", self.all_features),
+            ("--no-default-features", self.no_default_features),
+            ("--release", self.release),
+        ];
+        let mut words: Vec<OsString> = switches.iter().filter(|(_, on)| *on).map(|(name, _)| name.into()).collect();
+        let lists = [
+            ("--exclude", self.exclude.as_slice()),
+            ("--bin", &self.bin),
+            ("--test", &self.test),
+            ("--example", &self.example),
+            ("--profile", self.profile.as_slice()),
+            ("--jobs", self.jobs.as_slice()),
+        ];
+        for (name, values) in lists {
+            words.extend(values.iter().flat_map(|value| [OsString::from(name), value.into()]));
+        }
+        words
+    }
 }
 
 #[derive(Debug, Args)]

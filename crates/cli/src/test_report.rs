@@ -64,8 +64,7 @@ fn rerun(binary: &BinaryReport, test: &TestReport, end: &SeedEnd, words: &[OsStr
     for word in words {
         let _ = write!(line, " {}", word.to_string_lossy());
     }
-    // A filter that the user gave stands already among the words; a harness takes several.
-    if test.kind == TestKind::Test && !words.iter().any(|word| word.to_string_lossy() == test.name) {
+    if test.kind == TestKind::Test {
         let _ = write!(line, " {}", test.name);
     }
     let seed = end.seed.0;

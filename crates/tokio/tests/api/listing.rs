@@ -163,7 +163,9 @@ impl<'a> Walk<'a> {
                 self.as_real(real, &place, &under(path, name), None);
             }
             // Of another crate: std, or the crate of the attribute macros.
-            _ if source.starts_with("tokio_macros") => self.add(format!("macro {}", under(path, name))),
+            _ if source.starts_with("tokio_macros") || source.starts_with("stormglass_macros") => {
+                self.add(format!("macro {}", under(path, name)));
+            }
             _ => self.add(format!("use {} = {}", under(path, name), source.trim_start_matches("crate::"))),
         }
     }

@@ -15,7 +15,7 @@ pub struct Bug {
 /// Every bug planted in this crate.
 pub const ALL: &[Bug] = &[
     Bug { name: "M01", defect: "a leader commits an entry of an older term by counting its replicas" },
-    Bug { name: "M02", defect: "a vote is answered before it is synced" },
+    Bug { name: "M02", defect: "a vote is answered before it is synced, which waits for the next write to the log" },
     Bug { name: "M03", defect: "the current term is not persisted" },
     Bug { name: "M04", defect: "a vote is granted without comparing the logs" },
     Bug { name: "M07", defect: "a follower truncates its log on any append, not only on a conflict" },

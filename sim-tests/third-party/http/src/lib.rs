@@ -1,1 +1,3 @@
 //! Scenarios with hyper, hyper-util, axum and reqwest as they come from the registry.
+
+#![forbid(unsafe_code)]

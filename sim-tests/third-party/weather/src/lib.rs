@@ -1,5 +1,7 @@
 //! What every program here goes through: latency, loss, partitions and resets, all of them in every seed, and then calm.
 
+#![forbid(unsafe_code)]
+
 mod bytes;
 
 use std::collections::BTreeMap;
