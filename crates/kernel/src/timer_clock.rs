@@ -1,4 +1,4 @@
-//! A node's timers, and the clock that they follow: its monotonic clock, until the program pauses it.
+//! The clock that a node's timers follow: its monotonic clock, until the program pauses it.
 //!
 //! tokio lets a test pause its clock, advance it by hand, and resume it; while it is paused and the program has nothing
 //! to do, it jumps to the earliest timer. A paused clock here does the same. So that timers and packets keep their order,
@@ -76,64 +76,6 @@ impl TimerClock {
 }
 
 impl Kernel {
-    /// A timer that fires when the current node's timer clock shows `deadline_ns`. That clock is the monotonic one, unless
-    /// the program has paused or advanced it.
-    pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
-        let id = self.current_node();
-        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
-        self.arm(id);
-        TimerId { node: id, slot, generation }
-    }
-
-    /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
-    /// fired.
-    pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
-        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
-            return true;
-        };
-        let mut place = std::mem::take(place);
-        self.put_to_sleep(&mut place, waker);
-        let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);
-        if let Some(back) = back {
-            *back = place;
-        }
-        false
-    }
-
-    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
-    pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
-        let timers = &mut self.nodes[timer.node.index()].timers;
-        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
-        self.forget(sleeper);
-        self.arm(timer.node);
-        Some(TimerId { generation, ..timer })
-    }
-
-    /// Forgets a timer.
-    pub fn cancel_timer(&mut self, timer: TimerId) {
-        let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
-        self.forget(sleeper);
-    }
-
-    /// Sees to it that an event stands in the queue for the node's earliest timer.
-    pub(crate) fn arm(&mut self, id: NodeId) {
-        let now = self.now;
-        let node = &mut self.nodes[id.index()];
-        let Some(deadline_ns) = node.timers.next_deadline() else { return };
-        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
-        if node.timer_at.is_none_or(|armed| at < armed) {
-            node.timer_at = Some(at);
-            self.push(at, id, What::Timer);
-        }
-    }
-
-    /// A time on the current node's timer clock, `delay` from now.
-    #[must_use]
-    pub fn deadline_after(&self, delay: Duration) -> u64 {
-        let now = self.peek_timer_clock_ns();
-        now.saturating_add(crate::time::saturating_nanos(delay))
-    }
-
     /// What the current node's timer clock shows, at no cost.
     #[must_use]
     pub fn peek_timer_clock_ns(&self) -> u64 {
