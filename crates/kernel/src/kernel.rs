@@ -405,6 +405,9 @@ impl Kernel {
         let (id, key) = (node.id, task.key);
         if from != id {
             self.trace_on(id, Kind::EDGE, key.0, u64::from(from.0));
+        } else if self.current.as_ref().is_some_and(|c| c.task != TaskRef::NONE) {
+            // The node is in a poll: what comes next is seen to at its end.
+            return;
         }
         self.see_to_run(id);
     }

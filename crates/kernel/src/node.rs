@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::decide::Site;
-use crate::heap::Heap;
+use crate::heap::{Entry, Heap};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::queue::Key;
 use crate::signals::Signals;
@@ -45,20 +45,31 @@ pub const WALL_CLOCK_START_NS: u64 = 1_767_225_600 * 1_000_000_000;
 /// The monotonic clock at the start of a simulation, so that code may subtract some from "now".
 pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 
-/// A task that waits for its node's processor: the smallest runs first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Ready(u128);
+/// A task that waits for its node's processor: the one with the smallest priority runs first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    priority: u64,
+    task: TaskRef,
+}
 
 impl Ready {
     #[inline]
     pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
-        Self(u128::from(priority) << 64 | u128::from(task.slot) << 32 | u128::from(task.generation))
+        Self { priority, task }
     }
 
     #[inline]
     pub(crate) fn task(self) -> TaskRef {
-        let word = self.0 as u64;
-        TaskRef { slot: (word >> 32) as u32, generation: word as u32 }
+        self.task
+    }
+}
+
+impl Entry for Ready {
+    type Rank = u64;
+
+    #[inline]
+    fn rank(self) -> u64 {
+        self.priority
     }
 }
 

@@ -6,7 +6,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::heap::Heap;
+use crate::heap::{Entry, Heap};
 use crate::ids::NodeId;
 use crate::subsystem::WorldEvent;
 use crate::time::VirtualTime;
@@ -68,6 +68,15 @@ impl Key {
     #[inline]
     fn what(self) -> What {
         if self.0 & TIMER == 0 { What::Run } else { What::Timer }
+    }
+}
+
+impl Entry for Key {
+    type Rank = Self;
+
+    #[inline]
+    fn rank(self) -> Self {
+        self
     }
 }
 
@@ -165,9 +174,16 @@ impl Queue {
         self.own.len() + self.worlds.len()
     }
 
+    /// Whether nothing is due at `at` or before.
+    #[inline]
+    pub(crate) fn is_quiet_until(&mut self, at: VirtualTime) -> bool {
+        let own = self.own.peek().unwrap_or(Key::NONE);
+        own.min(self.first_world()).at() > at
+    }
+
     /// When the earliest event is due.
     #[inline]
-    pub(crate) fn next_at(&self) -> Option<VirtualTime> {
+    pub(crate) fn next_at(&mut self) -> Option<VirtualTime> {
         let own = self.own.peek().unwrap_or(Key::NONE);
         let first = own.min(self.first_world());
         (!first.is_none()).then(|| first.at())

@@ -113,12 +113,22 @@ impl Universe {
     #[inline]
     pub(crate) fn go_on(&mut self, node: NodeId) -> Step {
         let record = &self.kernel.nodes[node.index()];
-        let simple = record.state == NodeState::Running && record.run.is_none() && !record.ready.is_empty();
+        let simple = record.state == NodeState::Running
+            && record.run.is_none()
+            && record.outbox.is_empty()
+            && !record.ready.is_empty();
         if !simple || self.kernel.failure.is_some() || self.has_chores() {
             self.kernel.see_to_run(node);
             return self.next_step();
         }
         let at = record.busy_until;
+        // Most nodes have the processor for a while: nothing else is due before the next poll.
+        if self.kernel.queue.is_quiet_until(at) {
+            if let Some(step) = self.begin(node, at) {
+                return step;
+            }
+            return self.run_ready(node).unwrap_or_else(|| self.next_step());
+        }
         let key = self.kernel.event_key(at, node);
         self.kernel.nodes[node.index()].run = key;
         let first = self.kernel.queue.exchange(key);
@@ -149,13 +159,8 @@ impl Universe {
             return Some(Step::STOP);
         };
         let node = key.node();
-        self.kernel.events += 1;
-        self.kernel.now = key.at();
-        self.kernel.actor = node;
-        if self.kernel.is_past_a_limit() {
-            let limit = self.exceeded();
-            self.kernel.failure = self.kernel.failure.take().or(limit);
-            return Some(Step::STOP);
+        if let Some(step) = self.begin(node, key.at()) {
+            return Some(step);
         }
         match what {
             What::Run => {
@@ -174,6 +179,20 @@ impl Universe {
         }
         if !self.kernel.outbox.is_empty() {
             self.flush_outbox(node);
+        }
+        None
+    }
+
+    /// An event of `node` begins at `at`, unless the run has used more than it may.
+    #[inline]
+    fn begin(&mut self, node: NodeId, at: VirtualTime) -> Option<Step> {
+        self.kernel.events += 1;
+        self.kernel.now = at;
+        self.kernel.actor = node;
+        if self.kernel.is_past_a_limit() {
+            let limit = self.exceeded();
+            self.kernel.failure = self.kernel.failure.take().or(limit);
+            return Some(Step::STOP);
         }
         None
     }

@@ -3,7 +3,7 @@
 //! A heap entry whose timer was cancelled or moved is stale; when stale entries outnumber live ones the heap is swept,
 //! so memory follows the number of live timers and each operation costs O(log n) amortised.
 
-use crate::heap::Heap;
+use crate::heap::{self, Heap};
 use crate::parked::Parked;
 
 #[derive(Debug)]
@@ -51,6 +51,15 @@ impl Entry {
     fn is_live(self, slots: &[Timer]) -> bool {
         let timer = &slots[self.slot() as usize];
         timer.armed == self.armed() && matches!(timer.state, State::Armed { .. })
+    }
+}
+
+impl heap::Entry for Entry {
+    type Rank = Self;
+
+    #[inline]
+    fn rank(self) -> Self {
+        self
     }
 }
 
