@@ -106,6 +106,10 @@ pub struct Kernel {
     pub(crate) internal_entropy: u64,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
+    /// The node that is being polled has timers, and perhaps no event for the earliest of them.
+    pub(crate) unarmed: bool,
+    /// At which event the limits are to be looked at next.
+    pub(crate) next_check: u64,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -119,6 +123,7 @@ impl Kernel {
 
     /// The instant at which what is happening happens: within a poll, the poll's start plus what it has used.
     #[must_use]
+    #[inline]
     pub fn now(&self) -> VirtualTime {
         match &self.current {
             Some(current) => self.now.after_nanos(current.elapsed_ns),
@@ -147,6 +152,7 @@ impl Kernel {
     }
 
     /// Makes the current poll use `ns` more nanoseconds of its node, times the node's slowness.
+    #[inline]
     pub fn charge_ns(&mut self, ns: u64) {
         if let Some(current) = &mut self.current {
             let slowness = self.nodes[current.node.index()].slowness;
@@ -158,12 +164,14 @@ impl Kernel {
 
     /// The node on whose behalf code runs: of the current task, or of the event being handled.
     #[must_use]
+    #[inline]
     pub fn current_node(&self) -> NodeId {
         self.current.as_ref().map_or(self.actor, |c| c.node)
     }
 
     /// Whether what the current code does has an effect. False while a crashed node's futures are dropped.
     #[must_use]
+    #[inline]
     pub fn is_effective(&self) -> bool {
         self.current.as_ref().is_none_or(|c| c.effective)
     }
@@ -203,6 +211,7 @@ impl Kernel {
 
     /// How many polls there have been: tells one poll from another.
     #[must_use]
+    #[inline]
     pub fn poll_number(&self) -> u64 {
         self.polls
     }
@@ -225,6 +234,7 @@ impl Kernel {
     /// # Panics
     /// When there is no such node; ids come from [`Kernel::add_node`].
     #[must_use]
+    #[inline]
     pub fn node(&self, node: NodeId) -> &Node {
         &self.nodes[node.index()]
     }
@@ -330,6 +340,7 @@ impl Kernel {
     }
 
     /// Notes what the current task waits for, for the list of a stuck run.
+    #[inline]
     pub fn note_wait(&mut self, wait: Wait) {
         if let Some(task) = self.current.as_ref().map(|c| c.task)
             && let Some(task) = self.tasks.get_mut(task)
@@ -338,15 +349,28 @@ impl Kernel {
         }
     }
 
-    /// Whether the run has used more than it may: looked at once per event.
+    /// Whether the limits must be looked at before this event: each counts at most one poll, so that most events cannot pass
+    /// any of them.
     #[inline]
-    pub(crate) fn is_past_a_limit(&self) -> bool {
+    pub(crate) fn may_be_past_a_limit(&self) -> bool {
+        (self.events >= self.next_check) | (self.now > self.limits.virtual_time)
+    }
+
+    /// Whether the run has used more than it may.
+    #[cold]
+    pub(crate) fn is_past_a_limit(&mut self) -> bool {
         let limits = &self.limits;
-        (self.now > limits.virtual_time)
+        let idle_polls = self.polls - self.polls_at_progress;
+        let past = (self.now > limits.virtual_time)
             | (self.events > limits.events)
             | (self.polls > limits.polls)
-            | (self.polls - self.polls_at_progress > limits.polls_without_progress)
-            | (self.tasks.live() > limits.tasks)
+            | (idle_polls > limits.polls_without_progress)
+            | (self.tasks.live() > limits.tasks);
+        let slack = (limits.events.saturating_sub(self.events))
+            .min(limits.polls.saturating_sub(self.polls))
+            .min(limits.polls_without_progress.saturating_sub(idle_polls));
+        self.next_check = self.events.saturating_add(slack.max(1));
+        past
     }
 
     /// Ends the run with a failure. The first one counts.
@@ -379,6 +403,9 @@ impl Kernel {
         node.born += 1;
         let key = TaskKey(mix(parent_key, ordinal));
         let task = self.tasks.insert(key, node_id, node.incarnation, node.born, location);
+        if self.tasks.live() > self.limits.tasks {
+            self.next_check = 0;
+        }
         self.trace(Kind::SPAWN, key.0, parent_key);
         self.make_ready(task);
         Some(task)

@@ -77,11 +77,18 @@ impl Kernel {
     }
 
     /// Who `waker` wakes: the task that is being polled, known by its number, or whatever a combinator made of it.
+    #[inline]
     fn sleeper(&self, waker: &Waker) -> Sleeper {
         match &self.current {
             Some(current) if current.waker == WakerIdentity::of(waker) => Sleeper::Task(current.task),
             _ => Sleeper::Foreign(waker.clone()),
         }
+    }
+
+    /// Whom `waker` wakes, asleep.
+    #[inline]
+    pub(crate) fn sleeper_of(&self, waker: &Waker) -> Parked {
+        Parked(self.sleeper(waker))
     }
 
     /// Puts whom `waker` wakes to sleep in `place`, instead of who was there.

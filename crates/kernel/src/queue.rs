@@ -35,6 +35,8 @@ const TIMER: u128 = 1;
 impl Key {
     /// Of nothing: later than every event.
     pub(crate) const NONE: Self = Self(u128::MAX);
+    /// Of a node whose timers are being fired: whoever they wake need not schedule it.
+    pub(crate) const FIRING: Self = Self(u128::MAX - 1);
 
     /// Node of the event, node that made it, its number there: equal times never depend on a third node.
     #[inline]
@@ -117,21 +119,32 @@ impl Ord for OfWorld {
 /// The greatest number of nodes, the driver included.
 pub const NODES_MAX: usize = 1 << NODE_BITS;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     /// Runs and timers.
     own: Heap<Key>,
     worlds: BinaryHeap<Reverse<OfWorld>>,
+    /// When the earliest event is due, kept beside the heaps since it is asked for after every poll. The greatest of times
+    /// if there is none.
+    next_at: VirtualTime,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { own: Heap::default(), worlds: BinaryHeap::new(), next_at: VirtualTime::MAX }
+    }
 }
 
 impl Queue {
     #[inline]
     pub(crate) fn push(&mut self, key: Key) {
+        self.next_at = self.next_at.min(key.at());
         self.own.push(key);
     }
 
     #[inline]
     pub(crate) fn push_world(&mut self, key: Key, event: WorldEvent) {
+        self.next_at = self.next_at.min(key.at());
         self.worlds.push(Reverse(OfWorld { at: (key.0 >> 64) as u64, tie: key.0 as u64, event }));
     }
 
@@ -139,11 +152,9 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<(Key, What)> {
         let own = self.own.peek().unwrap_or(Key::NONE);
         let world = self.first_world();
-        if world < own {
-            return self.pop_world();
-        }
-        let key = self.own.pop()?;
-        Some((key, key.what()))
+        let popped = if world < own { self.pop_world() } else { self.own.pop().map(|key| (key, key.what())) };
+        self.look_ahead();
+        popped
     }
 
     /// Puts `key` in and takes the earliest event out, which may be the same: a push and a pop in one.
@@ -151,12 +162,21 @@ impl Queue {
     pub(crate) fn exchange(&mut self, key: Key) -> Option<(Key, What)> {
         let own = self.own.peek().unwrap_or(Key::NONE);
         let world = self.first_world();
-        if world < own.min(key) {
+        let popped = if world < own.min(key) {
             self.own.push(key);
-            return self.pop_world();
-        }
-        let first = if key < own { key } else { self.own.replace_top(key) };
-        Some((first, first.what()))
+            self.pop_world()
+        } else {
+            let first = if key < own { key } else { self.own.replace_top(key) };
+            Some((first, first.what()))
+        };
+        self.look_ahead();
+        popped
+    }
+
+    #[inline]
+    fn look_ahead(&mut self) {
+        let own = self.own.peek().unwrap_or(Key::NONE);
+        self.next_at = own.min(self.first_world()).at();
     }
 
     #[inline]
@@ -176,17 +196,8 @@ impl Queue {
 
     /// Whether nothing is due at `at` or before.
     #[inline]
-    pub(crate) fn is_quiet_until(&mut self, at: VirtualTime) -> bool {
-        let own = self.own.peek().unwrap_or(Key::NONE);
-        own.min(self.first_world()).at() > at
-    }
-
-    /// When the earliest event is due.
-    #[inline]
-    pub(crate) fn next_at(&mut self) -> Option<VirtualTime> {
-        let own = self.own.peek().unwrap_or(Key::NONE);
-        let first = own.min(self.first_world());
-        (!first.is_none()).then(|| first.at())
+    pub(crate) fn is_quiet_until(&self, at: VirtualTime) -> bool {
+        self.next_at > at
     }
 }
 
@@ -217,7 +228,9 @@ mod tests {
                         prop_assert_eq!(queue.exchange(key).map(|(key, _)| key), first);
                     }
                 }
-                prop_assert_eq!(queue.next_at(), sorted.first().map(|key| key.at()));
+                let next = sorted.first().map_or(VirtualTime::MAX, |key| key.at());
+                prop_assert_eq!(queue.next_at, next);
+                prop_assert_eq!(queue.is_quiet_until(VirtualTime::from_nanos(25)), next > VirtualTime::from_nanos(25));
             }
             while let Some(first) = sorted.pop_first() {
                 prop_assert_eq!(queue.pop().map(|(key, _)| key), Some(first));

@@ -73,6 +73,8 @@ impl Simulation {
                 polls: 0,
                 internal_entropy: 0,
                 polls_at_progress: 0,
+                unarmed: false,
+                next_check: 0,
             };
             let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
             kernel.nodes[driver.index()].state = NodeState::Running;

@@ -96,7 +96,7 @@ impl Universe {
 
     /// What a poll did takes place at its end: at once when nothing else comes before, otherwise in its turn.
     fn release(&mut self, node: NodeId, end: VirtualTime, still_up: bool) {
-        if self.kernel.queue.next_at().is_none_or(|next| next > end) || !still_up {
+        if self.kernel.queue.is_quiet_until(end) || !still_up {
             self.kernel.now = end;
             self.flush_outbox(node);
         } else {
@@ -112,6 +112,18 @@ impl Universe {
     /// After a poll of `node`: puts its next run among the events and goes on with the earliest of them.
     #[inline]
     pub(crate) fn go_on(&mut self, node: NodeId) -> Step {
+        let unarmed = std::mem::take(&mut self.kernel.unarmed);
+        let record = &self.kernel.nodes[node.index()];
+        let idle = record.ready.is_empty() && record.outbox.is_empty();
+        if unarmed {
+            if idle && let Some(step) = self.sleep(node) {
+                return step;
+            }
+            self.kernel.arm(node);
+        }
+        if idle {
+            return self.next_step();
+        }
         let record = &self.kernel.nodes[node.index()];
         let simple = record.state == NodeState::Running
             && record.run.is_none()
@@ -133,6 +145,26 @@ impl Universe {
         self.kernel.nodes[node.index()].run = key;
         let first = self.kernel.queue.exchange(key);
         self.handle(first).unwrap_or_else(|| self.next_step())
+    }
+
+    /// A node that has nothing to do sleeps until its next timer. When nothing else is due before that, no queue is asked.
+    #[inline]
+    fn sleep(&mut self, node: NodeId) -> Option<Step> {
+        let record = &self.kernel.nodes[node.index()];
+        let simple = record.state == NodeState::Running && !record.timer_clock.is_paused() && record.run.is_none();
+        if !simple || self.kernel.failure.is_some() || self.has_chores() {
+            return None;
+        }
+        let busy_until = record.busy_until;
+        let at = self.kernel.next_timer(node)?;
+        if at < busy_until || !self.kernel.queue.is_quiet_until(at) {
+            return None;
+        }
+        if let Some(step) = self.begin(node, at) {
+            return Some(step);
+        }
+        self.kernel.polls_at_progress = self.kernel.polls;
+        self.fire_due(node, at)
     }
 
     /// Takes events until one needs the loop.
@@ -170,7 +202,9 @@ impl Universe {
             }
             What::Timer => {
                 self.kernel.polls_at_progress = self.kernel.polls;
-                self.fire_timers(node, key);
+                if let Some(step) = self.fire_timers(node, key) {
+                    return Some(step);
+                }
             }
             What::World(event) => {
                 self.kernel.polls_at_progress = self.kernel.polls;
@@ -189,7 +223,7 @@ impl Universe {
         self.kernel.events += 1;
         self.kernel.now = at;
         self.kernel.actor = node;
-        if self.kernel.is_past_a_limit() {
+        if self.kernel.may_be_past_a_limit() && self.kernel.is_past_a_limit() {
             let limit = self.exceeded();
             self.kernel.failure = self.kernel.failure.take().or(limit);
             return Some(Step::STOP);
@@ -270,11 +304,11 @@ impl Universe {
         None
     }
 
-    fn fire_timers(&mut self, id: NodeId, key: Key) {
+    fn fire_timers(&mut self, id: NodeId, key: Key) -> Option<Step> {
         let kernel = &mut self.kernel;
         let node = &mut kernel.nodes[id.index()];
         if node.timer != key {
-            return;
+            return None;
         }
         node.timer = Key::NONE;
         let at = key.at();
@@ -282,17 +316,49 @@ impl Universe {
             // A paused clock moves on only when the program has nothing to do.
             let later = node.busy_until.max(at.after_nanos(1));
             kernel.schedule_timer(later, id);
-            return;
+            return None;
         }
-        if let Some(deadline_ns) = node.timers.next_deadline() {
+        if node.timer_clock.is_paused()
+            && let Some(deadline_ns) = node.timers.next_deadline()
+        {
             node.timer_clock.jump_to(at, deadline_ns);
         }
+        self.fire_due(id, at)
+    }
+
+    /// Fires what is due on a node's timer clock, and lets the node go on.
+    #[inline]
+    fn fire_due(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
+        let kernel = &mut self.kernel;
+        let node = &mut kernel.nodes[id.index()];
         let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
+        // Whoever is woken finds a run of the node scheduled, until all of them are.
+        let run = std::mem::replace(&mut node.run, Key::FIRING);
         while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
             kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
             kernel.wake_up(sleeper);
         }
-        kernel.arm(id);
+        let node = &mut kernel.nodes[id.index()];
+        node.run = run;
+        // A node that did nothing, and beside which nothing else is due, goes on at once; its next timer is seen to after
+        // that poll, which nearly always arms one.
+        let goes_on = run.is_none() && node.state == NodeState::Running && node.busy_until <= at;
+        if goes_on && node.outbox.is_empty() && !node.ready.is_empty() && kernel.queue.is_quiet_until(at) {
+            if self.has_chores() {
+                self.kernel.arm(id);
+                self.kernel.see_to_run(id);
+                return Some(Step::CHORES);
+            }
+            self.kernel.unarmed = true;
+            self.kernel.events += 1;
+            if let Some(step) = self.run_ready(id) {
+                return Some(step);
+            }
+            self.kernel.unarmed = false;
+        }
+        self.kernel.arm(id);
+        self.kernel.see_to_run(id);
+        None
     }
 
     pub(crate) fn waiting_of(&self, node: NodeId) -> Vec<Waiting> {

@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ids::{NodeId, TimerId};
+use crate::ids::{NodeId, TaskRef, TimerId};
 use crate::kernel::Kernel;
 use crate::queue::Key;
 use crate::time::VirtualTime;
@@ -78,9 +78,14 @@ impl TimerClock {
 impl Kernel {
     /// What the current node's timer clock shows, at no cost.
     #[must_use]
+    #[inline]
     pub fn peek_timer_clock_ns(&self) -> u64 {
-        let node = self.node(self.current_node());
-        node.timer_clock.read_ns(&node.monotonic, self.now())
+        let (id, at) = match &self.current {
+            Some(current) => (current.node, self.now.after_nanos(current.elapsed_ns)),
+            None => (self.actor, self.now),
+        };
+        let node = &self.nodes[id.index()];
+        node.timer_clock.read_ns(&node.monotonic, at)
     }
 
     /// What the current node's timer clock shows. Costs as [`Kernel::read_monotonic_ns`] does.
@@ -92,6 +97,7 @@ impl Kernel {
     /// The instant at which a timer for `deadline_ns` goes off: while the clock is paused the next whole millisecond, as
     /// tokio's tests expect; otherwise the deadline itself.
     #[must_use]
+    #[inline]
     pub fn timer_tick_ns(&self, deadline_ns: u64) -> u64 {
         match self.node(self.current_node()).timer_clock {
             TimerClock::Runs { .. } => deadline_ns,
@@ -166,12 +172,23 @@ impl Kernel {
     pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
         let id = self.current_node();
         let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
-        self.arm(id);
+        self.arm_later(id);
+        TimerId { node: id, slot, generation }
+    }
+
+    /// As [`Kernel::create_timer`], with `waker` to be woken when it fires.
+    #[inline]
+    pub fn create_timer_for(&mut self, deadline_ns: u64, waker: &Waker) -> TimerId {
+        let id = self.current_node();
+        let sleeper = self.sleeper_of(waker);
+        let (slot, generation) = self.nodes[id.index()].timers.create_for(deadline_ns, sleeper);
+        self.arm_later(id);
         TimerId { node: id, slot, generation }
     }
 
     /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
     /// fired.
+    #[inline]
     pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
         let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
             return true;
@@ -190,25 +207,45 @@ impl Kernel {
         let timers = &mut self.nodes[timer.node.index()].timers;
         let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
         self.forget(sleeper);
-        self.arm(timer.node);
+        self.arm_later(timer.node);
         Some(TimerId { generation, ..timer })
     }
 
     /// Forgets a timer.
+    #[inline]
     pub fn cancel_timer(&mut self, timer: TimerId) {
         let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
         self.forget(sleeper);
     }
 
+    /// Sees to it that an event will stand in the queue for the node's earliest timer: at the end of the poll, if the node is
+    /// in one.
+    #[inline]
+    fn arm_later(&mut self, id: NodeId) {
+        if self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE) {
+            self.unarmed = true;
+        } else {
+            self.arm(id);
+        }
+    }
+
     /// Sees to it that an event stands in the queue for the node's earliest timer.
     pub(crate) fn arm(&mut self, id: NodeId) {
+        if let Some(at) = self.next_timer(id) {
+            let armed = self.nodes[id.index()].timer;
+            if armed.is_none() || at < armed.at() {
+                self.schedule_timer(at, id);
+            }
+        }
+    }
+
+    /// When the node's earliest timer is due.
+    #[inline]
+    pub(crate) fn next_timer(&mut self, id: NodeId) -> Option<VirtualTime> {
         let now = self.now;
         let node = &mut self.nodes[id.index()];
-        let Some(deadline_ns) = node.timers.next_deadline() else { return };
-        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
-        if node.timer.is_none() || at < node.timer.at() {
-            self.schedule_timer(at, id);
-        }
+        let deadline_ns = node.timers.next_deadline()?;
+        Some(node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now))
     }
 
     /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.

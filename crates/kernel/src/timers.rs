@@ -84,7 +84,13 @@ impl Default for Timers {
 impl Timers {
     /// A new timer at `deadline_ns`. Gives its slot and generation.
     pub(crate) fn create(&mut self, deadline_ns: u64) -> (u32, u32) {
-        let armed = State::Armed { sleeper: Parked::nobody() };
+        self.create_for(deadline_ns, Parked::nobody())
+    }
+
+    /// The same, with somebody who waits for it.
+    #[inline]
+    pub(crate) fn create_for(&mut self, deadline_ns: u64, sleeper: Parked) -> (u32, u32) {
+        let armed = State::Armed { sleeper };
         let slot = if self.free == NO_SLOT {
             self.slots.push(Timer { generation: 0, armed: 0, state: armed });
             (self.slots.len() - 1) as u32
@@ -102,6 +108,7 @@ impl Timers {
         (slot, generation)
     }
 
+    #[inline]
     fn push(&mut self, deadline_ns: u64, slot: u32) {
         self.armed = self.armed.wrapping_add(1);
         self.slots[slot as usize].armed = self.armed;
@@ -139,6 +146,7 @@ impl Timers {
     }
 
     /// Forgets a timer. The sleeper is handed back so that it is dropped where user code may run.
+    #[inline]
     pub(crate) fn cancel(&mut self, slot: u32, generation: u32) -> Parked {
         let free = self.free;
         let Some(timer) = self.get(slot, generation) else { return Parked::nobody() };
@@ -164,10 +172,23 @@ impl Timers {
     }
 
     /// The earliest live deadline.
+    #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        self.first().map(Entry::deadline_ns)
+    }
+
+    /// The earliest live entry. Stale ones before it are dropped.
+    #[inline]
+    fn first(&mut self) -> Option<Entry> {
+        let first = self.heap.peek()?;
+        if first.is_live(&self.slots) { Some(first) } else { self.first_live() }
+    }
+
+    #[cold]
+    fn first_live(&mut self) -> Option<Entry> {
         while let Some(entry) = self.heap.peek() {
             if entry.is_live(&self.slots) {
-                return Some(entry.deadline_ns());
+                return Some(entry);
             }
             self.heap.pop();
             self.stale = self.stale.saturating_sub(1);
@@ -176,16 +197,17 @@ impl Timers {
     }
 
     /// Fires the earliest timer if it is due at `now_ns`; gives its deadline, number and sleeper.
+    #[inline]
     pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Parked)> {
-        let deadline = self.next_deadline()?;
+        let first = self.first()?;
+        let deadline = first.deadline_ns();
         if deadline > now_ns {
             return None;
         }
-        let entry = self.heap.pop()?;
-        let armed = entry.armed();
-        match std::mem::replace(&mut self.slots[entry.slot() as usize].state, State::Fired) {
-            State::Armed { sleeper } => Some((deadline, armed, sleeper)),
-            State::Fired | State::Free { .. } => Some((deadline, armed, Parked::nobody())),
+        self.heap.pop();
+        match std::mem::replace(&mut self.slots[first.slot() as usize].state, State::Fired) {
+            State::Armed { sleeper } => Some((deadline, first.armed(), sleeper)),
+            State::Fired | State::Free { .. } => Some((deadline, first.armed(), Parked::nobody())),
         }
     }
 

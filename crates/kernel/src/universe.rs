@@ -199,21 +199,29 @@ pub fn is_held() -> bool {
 /// thread holds no simulation.
 #[inline]
 pub fn try_with<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
-    let (result, wakes, discards) = CURRENT
+    let (result, left_behind) = CURRENT
         .try_with(|current| {
             let mut current = current.try_borrow_mut().ok()?;
             let universe = current.as_deref_mut()?;
             let result = f(universe);
-            let chores = &mut universe.kernel.chores;
-            if chores.wakes.is_empty() && chores.discards.is_empty() {
-                return Some((result, Vec::new(), Vec::new()));
-            }
-            Some((result, std::mem::take(&mut chores.wakes), std::mem::take(&mut chores.discards)))
+            let chores = &universe.kernel.chores;
+            Some((result, chores.wakes.len() | chores.discards.len() != 0))
         })
         .ok()??;
-    wakes.into_iter().for_each(std::task::Waker::wake);
-    drop(discards);
+    if left_behind {
+        wake_and_discard();
+    }
     Some(result)
+}
+
+#[cold]
+fn wake_and_discard() {
+    let taken =
+        with_loop(|u| (std::mem::take(&mut u.kernel.chores.wakes), std::mem::take(&mut u.kernel.chores.discards)));
+    if let Some((wakes, discards)) = taken {
+        wakes.into_iter().for_each(std::task::Waker::wake);
+        drop(discards);
+    }
 }
 
 /// Runs `f` on the simulation of this thread.

@@ -2,15 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use stormglass_kernel::{TimerId, Wait, try_with};
 
 use super::Instant;
+use super::instant::find_zero;
 use crate::runtime::context;
-use crate::task::coop::poll_proceed;
+use crate::task::coop::{count, may_proceed};
 
 pin_project! {
     /// As `tokio::time::Sleep`.
@@ -140,31 +141,63 @@ impl Future for Sleep {
         if armed.elapsed {
             return Poll::Ready(());
         }
-        let coop = ready!(poll_proceed(cx));
-        let known = armed.timer.map(|(_, deadline_ns)| deadline_ns);
-        let Some(deadline_ns) = known.or_else(|| tick_ns(*this.deadline)) else { return Poll::Pending };
-        let fired = try_with(|u| {
-            let kernel = &mut u.kernel;
-            if kernel.peek_timer_clock_ns() < deadline_ns {
-                kernel.note_wait(Wait::Timer { deadline_ns });
-                let (timer, _) = *armed.timer.get_or_insert_with(|| (kernel.create_timer(deadline_ns), deadline_ns));
-                if !kernel.poll_timer(timer, cx.waker()) {
-                    return false;
+        loop {
+            return match outcome_of(armed, *this.deadline, cx.waker()) {
+                Some(Outcome::Elapsed) => {
+                    armed.elapsed = true;
+                    Poll::Ready(())
                 }
-            }
-            if let Some((timer, _)) = armed.timer.take() {
-                kernel.cancel_timer(timer);
-            }
-            true
-        });
-        match fired {
-            Some(true) => {
-                coop.made_progress();
-                armed.elapsed = true;
-                Poll::Ready(())
-            }
-            // Without a simulation nothing will ever wake this task again.
-            Some(false) | None => Poll::Pending,
+                Some(Outcome::Unbudgeted) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(Outcome::WithoutZero) if find_zero().is_some() => continue,
+                // Without a simulation nothing will ever wake this task again.
+                Some(Outcome::Waits | Outcome::WithoutZero) | None => Poll::Pending,
+            };
         }
     }
+}
+
+fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Outcome> {
+    try_with(|u| {
+        let zero = u.std_zero();
+        let kernel = &mut u.kernel;
+        let poll = kernel.poll_number();
+        if !may_proceed(poll) {
+            return Outcome::Unbudgeted;
+        }
+        let deadline_ns = match (armed.timer, zero) {
+            (Some((_, deadline_ns)), _) => deadline_ns,
+            (None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
+            (None, None) => return Outcome::WithoutZero,
+        };
+        let waits = kernel.peek_timer_clock_ns() < deadline_ns
+            && match armed.timer {
+                Some((timer, _)) => !kernel.poll_timer(timer, waker),
+                None => {
+                    armed.timer = Some((kernel.create_timer_for(deadline_ns, waker), deadline_ns));
+                    true
+                }
+            };
+        if waits {
+            kernel.note_wait(Wait::Timer { deadline_ns });
+            return Outcome::Waits;
+        }
+        if let Some((timer, _)) = armed.timer.take() {
+            kernel.cancel_timer(timer);
+        }
+        count(poll);
+        Outcome::Elapsed
+    })
+}
+
+/// What a poll of a simulated timer came to.
+enum Outcome {
+    Elapsed,
+    Waits,
+    /// The task has done as much in this poll as it may.
+    Unbudgeted,
+    /// Nobody has found out yet at which instant of std the clocks show zero.
+    WithoutZero,
 }
