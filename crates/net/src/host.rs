@@ -11,6 +11,7 @@ use crate::address::{Form, ip_of, node_of};
 use crate::error::Cause;
 use crate::flow::{Flow, PORT, SEQUENCE};
 use crate::packet::SocketRef;
+use crate::ports::PortUses;
 use crate::residue::Residue;
 use crate::sockets::{Socket, Sockets};
 use crate::tcp::Reuse;
@@ -37,13 +38,6 @@ pub(crate) struct TimeWait {
     reuse: bool,
 }
 
-/// How many connections use a port, and how many of those let nobody else bind it.
-#[derive(Clone, Copy, Default, Debug)]
-struct PortUses {
-    all: u32,
-    strict: u32,
-}
-
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) node: NodeId,
@@ -56,7 +50,7 @@ pub(crate) struct Host {
     pub(crate) listeners: Bound,
     pub(crate) datagrams: Bound,
     /// How many TCP connections, TIME_WAIT included, use a local port.
-    ports: BTreeMap<u16, PortUses>,
+    pub(crate) ports: BTreeMap<u16, PortUses>,
     time_wait: BTreeMap<Key, TimeWait>,
     time_wait_order: VecDeque<(VirtualTime, Key)>,
     /// Connections opened from here so far, over all boots: their numbers are never used again.
@@ -172,31 +166,6 @@ impl Host {
             here.retain(|&(_, other)| other != at);
             if here.is_empty() {
                 bound.remove(&address.port());
-            }
-        }
-    }
-
-    fn use_port(&mut self, port: u16) {
-        let uses = self.ports.entry(port).or_default();
-        uses.all += 1;
-        uses.strict += 1;
-    }
-
-    /// Says whether the port of a connection may be bound by others that reuse addresses.
-    pub(crate) fn set_reuse(&mut self, at: SocketRef, reuse: bool) {
-        let Some(connection) = self.sockets.connection(at) else { return };
-        let (was, port) = (std::mem::replace(&mut connection.reuse, reuse), connection.key.local.port());
-        if let Some(uses) = self.ports.get_mut(&port) {
-            uses.strict = uses.strict + u32::from(was) - u32::from(reuse);
-        }
-    }
-
-    fn free_port(&mut self, port: u16, reuse: bool) {
-        if let Some(uses) = self.ports.get_mut(&port) {
-            uses.all -= 1;
-            uses.strict -= u32::from(!reuse);
-            if uses.all == 0 {
-                self.ports.remove(&port);
             }
         }
     }

@@ -23,6 +23,7 @@ mod host;
 mod link;
 mod net;
 mod packet;
+mod ports;
 mod residue;
 mod rule;
 mod sockets;

@@ -19,9 +19,9 @@ use stormglass_tokio::time::sleep;
 const SOON: Duration = Duration::from_millis(10);
 
 /// A sealed simulation, as a scenario has one, on a thread of its own.
-fn simulate<F: Future<Output = ()>>(seed: u64, set_up: impl FnOnce(&mut Simulation) -> F + Send + 'static) -> Report<()>
+fn simulate<F>(seed: u64, set_up: impl FnOnce(&mut Simulation) -> F + Send + 'static) -> Report<()>
 where
-    F: 'static,
+    F: Future<Output = ()> + 'static,
 {
     let thread = thread::spawn(move || {
         let mut simulation = Simulation::new(Options {
@@ -171,7 +171,8 @@ fn threads_of_a_node_see_its_clocks_and_draw_on_its_entropy() {
                 let keys = std::hash::RandomState::new().hash_one(1);
                 (start.elapsed().as_secs(), wall, keys, thread::available_parallelism().ok())
             });
-            note.lock().expect("nobody panics").push(drawn.await.expect("no panic"));
+            let drawn = drawn.await.expect("no panic");
+            note.lock().expect("nobody panics").push(drawn);
         });
         assert_eq!(report.outcome, Ok(()), "{:?}", report.waiting);
         (report.digest, std::mem::take(&mut *seen.lock().expect("nobody panics")))

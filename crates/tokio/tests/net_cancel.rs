@@ -376,6 +376,7 @@ fn halves_lose_nothing_when_their_readiness_is_given_up() {
                         Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
                     }
                 }
+                tokio::time::sleep(Duration::from_micros(u64::from(i % 5) * 400)).await;
             }
         });
         let mut seen = Vec::new();

@@ -6,6 +6,7 @@
 
 mod blocking;
 mod channels;
+mod channels_corners;
 mod corners;
 mod local;
 mod macros;
@@ -40,6 +41,7 @@ const ALL: &[&[Behaviour]] = &[
     streams::BEHAVIOURS,
     channels::BEHAVIOURS,
     blocking::BEHAVIOURS,
+    channels_corners::BEHAVIOURS,
     corners::BEHAVIOURS,
     macros::BEHAVIOURS,
 ];
