@@ -100,6 +100,9 @@ impl UdpSocket {
                 Ok(None) => return Some(Err(Cause::DestinationRequired)),
                 Err(cause) => return Some(Err(cause)),
             };
+            if to.port() == 0 {
+                return Some(Err(Cause::Invalid));
+            }
             if bytes.len() > DATAGRAM_MAX {
                 return Some(Err(Cause::MessageTooLong));
             }
@@ -136,17 +139,41 @@ impl UdpSocket {
     /// As [`UdpSocket::poll_recv`], without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there.
+    /// `WouldBlock` when no datagram is there, even if an error is: as with tokio, whose readiness to read is not that of
+    /// an error.
     pub fn try_recv(&self, peek: bool) -> io::Result<Received> {
-        self.with(|socket, _| receive(socket, peek))?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        self.with(|socket, _| if socket.queue.is_empty() { None } else { receive(socket, peek) })?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
     }
 
-    /// Whether receiving and sending would not wait.
+    /// Whether an error is waiting to be told.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn has_error(&self) -> io::Result<bool> {
+        self.with(|socket, _| socket.error.is_some())
+    }
+
+    /// Whether a datagram is there, and whether sending would not wait.
     ///
     /// # Errors
     /// When the handle is stale.
     pub fn readiness(&self) -> io::Result<(bool, bool)> {
         self.with(|socket, _| ready(socket))
+    }
+
+    /// Forgets that reading (or writing) would not wait, until there is news of it: who tried has said that it would.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn clear_readiness(&self, read: bool, write: bool) -> io::Result<()> {
+        self.with(|socket, _| {
+            if read {
+                socket.readers.clear();
+            }
+            if write {
+                socket.writers.clear();
+            }
+        })
     }
 
     /// Waits until receiving (if `read`) or sending (if `write`) would not wait.
@@ -238,7 +265,9 @@ impl UdpSocket {
 
 fn ready(socket: &Datagrams) -> (bool, bool) {
     let error = socket.error.is_some();
-    (!socket.queue.is_empty() || error, socket.has_room() || error)
+    let readable = !socket.queue.is_empty();
+    let writable = socket.has_room() || error;
+    (readable && !socket.readers.is_cleared(), writable && !socket.writers.is_cleared())
 }
 
 fn receive(socket: &mut Datagrams, peek: bool) -> Option<io::Result<Received>> {

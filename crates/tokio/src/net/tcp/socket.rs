@@ -244,6 +244,7 @@ impl TcpSocket {
         // The connection takes the port over.
         drop(options.bound);
         let stream = stream::connect(local, addr, buffers).await?;
+        stream.set_reuse_address(options.reuse_address)?;
         stream.set_keepalive(given.keepalive)?;
         stream.set_nodelay(given.nodelay)?;
         stream.set_linger(given.linger)?;
