@@ -18,15 +18,15 @@ use crate::exec::is_home;
 use crate::universe::{self, Universe};
 
 /// What the simulation's thread hands to a thread of a node.
-struct Turn {
+pub(crate) struct Turn {
     universe: Box<Universe>,
     waker: Waker,
     /// The node is down: unwind, dropping what there is, and do nothing else.
-    stop: bool,
+    pub(crate) stop: bool,
 }
 
 /// What comes back.
-enum Back<R> {
+pub(crate) enum Back<R> {
     Blocked(Box<Universe>),
     Ended(Box<Universe>, thread::Result<R>),
 }
@@ -56,16 +56,37 @@ struct Start<R> {
     program: Box<dyn FnOnce() -> R + Send>,
 }
 
-struct Running<R> {
+pub(crate) struct Running<R> {
     turns: Sender<Turn>,
     back: Receiver<Back<R>>,
-    thread: thread::JoinHandle<()>,
+    /// `None`: it was there before the simulation, and will be there after it.
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl<R> Running<R> {
+    pub(crate) fn new(turns: Sender<Turn>, back: Receiver<Back<R>>, thread: Option<thread::JoinHandle<()>>) -> Self {
+        Self { turns, back, thread }
+    }
+
+    /// Waits for the end of a thread that has given back the baton for good: what is left of it is its own return.
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Starts an OS thread that runs a closure; the seal has its own way to do so.
 pub type SpawnThread = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<thread::JoinHandle<()>>;
 
 impl<R> Unpin for NodeThread<R> {}
+
+impl<R> NodeThread<R> {
+    /// Of a thread that runs already, and waits for its first turn.
+    pub(crate) fn of_guest(running: Running<R>) -> Self {
+        Self { start: None, running: Some(running) }
+    }
+}
 
 /// Runs `program` on a thread of the current node, started by `spawn`. The future is polled on the simulation's thread.
 ///
@@ -103,9 +124,8 @@ impl<R: Send + 'static> Future for NodeThread<R> {
         match hand_over(running, cx.waker().clone(), false) {
             None => Poll::Pending,
             Some(result) => {
-                if let Some(running) = self.running.take() {
-                    // It has given back the baton for good; what is left of it is its own return.
-                    let _ = running.thread.join();
+                if let Some(mut running) = self.running.take() {
+                    running.join();
                 }
                 match result {
                     Ok(value) => Poll::Ready(value),
@@ -118,13 +138,14 @@ impl<R: Send + 'static> Future for NodeThread<R> {
 
 impl<R> Drop for NodeThread<R> {
     fn drop(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(mut running) = self.running.take() else { return };
         if universe::is_current() {
             // The program unwinds, and runs nothing but what unwinding drops.
             while hand_over(&running, Waker::noop().clone(), true).is_none() {}
         }
-        drop(running.turns);
-        let _ = running.thread.join();
+        // Nobody will hand it another turn.
+        running.turns = channel().0;
+        running.join();
     }
 }
 
@@ -154,27 +175,37 @@ fn start<R: Send + 'static>(spawn: SpawnThread, program: Box<dyn FnOnce() -> R +
     let (give_back, back) = channel();
     let thread = spawn(Box::new(move || on_thread(next_turn, give_back, program)));
     match thread {
-        Ok(thread) => Running { turns, back, thread },
+        Ok(thread) => Running::new(turns, back, Some(thread)),
         Err(error) => panic!("no thread for a node's program: {error}"),
     }
 }
 
 fn on_thread<R: Send + 'static>(turns: Receiver<Turn>, back: Sender<Back<R>>, program: Box<dyn FnOnce() -> R + Send>) {
-    let Ok(Turn { universe, waker, stop }) = turns.recv() else { return };
-    universe::install(universe);
-    let blocked = back.clone();
-    let give_back = Box::new(move |universe| blocked.send(Back::Blocked(universe)).is_ok());
-    POST.set(Some(Post { turns, give_back, waker }));
+    let Ok(turn) = turns.recv() else { return };
+    let stop = turn.stop;
+    take_up(turn, turns, back.clone());
     let result = if stop {
         drop(program);
         Err(Box::new(Stopped) as Box<dyn std::any::Any + Send>)
     } else {
         catch_unwind(AssertUnwindSafe(program))
     };
-    POST.set(None);
-    if let Some(universe) = universe::uninstall() {
+    if let Some(universe) = lay_down() {
         let _ = back.send(Back::Ended(universe, result));
     }
+}
+
+/// Makes this thread a node's, with its first turn.
+pub(crate) fn take_up<R: 'static>(turn: Turn, turns: Receiver<Turn>, back: Sender<Back<R>>) {
+    universe::install(turn.universe);
+    let give_back = Box::new(move |universe| back.send(Back::Blocked(universe)).is_ok());
+    POST.set(Some(Post { turns, give_back, waker: turn.waker }));
+}
+
+/// Makes this thread nobody's again.
+pub(crate) fn lay_down() -> Option<Box<Universe>> {
+    POST.set(None);
+    universe::uninstall()
 }
 
 /// Gives the baton back and waits for the next turn. Unwinds when the node has gone down.

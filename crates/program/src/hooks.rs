@@ -32,6 +32,20 @@ pub fn seal_thread(seed: u64) -> seal::Entered {
     sealed
 }
 
+/// Seals a thread that was there before its simulation, as [`seal_thread`] does the simulation's own. What libraries keep
+/// in its thread-locals becomes that of the node whose thread it is now.
+pub(crate) fn seal_guest(seed: u64) -> seal::Entered {
+    let sealed = seal_thread(seed);
+    let boot = kernel::try_with(|u| {
+        let node = u.kernel.current_node();
+        (node, u.kernel.node(node).incarnation())
+    });
+    if let Some((node, incarnation)) = boot {
+        node_locals::switch(node, incarnation);
+    }
+    sealed
+}
+
 impl Hooks for Sealed {
     fn monotonic_ns(&self) -> Option<u64> {
         kernel::try_with(|u| u.kernel.read_monotonic_ns())
@@ -81,6 +95,11 @@ impl Hooks for Sealed {
 #[must_use]
 pub fn leaked() -> Option<kernel::Failure> {
     process::watchdog::poll_ends();
+    leaked_by_thread()
+}
+
+/// What this thread reached outside, as a failure of the run.
+pub(crate) fn leaked_by_thread() -> Option<kernel::Failure> {
     if seal::leak_count() == 0 {
         return None;
     }
