@@ -6,19 +6,20 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
 
-use crate::baton::{self, Back, NodeThread, Running, Turn};
+use crate::baton::{self, Back, NodeThread, Turn};
+use crate::mailbox::{Inlet, Outlet, mailbox};
 
 /// What a thread needs to become a node's.
 pub struct Invitation {
-    turns: Receiver<Turn>,
-    back: Sender<Back<()>>,
+    turns: Outlet<Turn>,
+    back: Inlet<Back<()>>,
 }
 
 /// While it lives, this thread is a node's.
 pub struct Guest {
-    back: Sender<Back<()>>,
+    back: Arc<Inlet<Back<()>>>,
     /// It belongs to the thread that it was made on.
     stays: PhantomData<*const ()>,
 }
@@ -26,10 +27,9 @@ pub struct Guest {
 /// A place at a node for a thread that is there already: what the thread takes up, and a future, to be polled on the
 /// simulation's thread by the node's task that the thread will be, which is ready when the thread has left.
 pub fn invite() -> (Invitation, impl Future<Output = ()> + Send) {
-    let (turns, next_turn) = channel();
-    let (give_back, back) = channel();
-    let seat = NodeThread::of_guest(Running::new(turns, back, None));
-    (Invitation { turns: next_turn, back: give_back }, seat)
+    let (turns, next_turn) = mailbox();
+    let (give_back, back) = mailbox();
+    (Invitation { turns: next_turn, back: give_back }, NodeThread::of_guest(turns, back))
 }
 
 impl Invitation {
@@ -37,9 +37,9 @@ impl Invitation {
     #[must_use]
     pub fn accept(self) -> Option<Guest> {
         let Self { turns, back } = self;
-        let turn = turns.recv().ok()?;
-        let stop = turn.stop;
-        baton::take_up(turn, turns, back.clone());
+        let turn = turns.take()?;
+        let (stop, back) = (turn.stop, Arc::new(back));
+        baton::take_up(turn, turns, Arc::clone(&back));
         let guest = Guest { back, stays: PhantomData };
         (!stop).then_some(guest)
     }
@@ -47,9 +47,7 @@ impl Invitation {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        if let Some(universe) = baton::lay_down() {
-            let _ = self.back.send(Back::Ended(universe, Ok(())));
-        }
+        baton::lay_down(&self.back, Ok(()));
     }
 }
 

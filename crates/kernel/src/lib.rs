@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod baton;
+mod blocked;
 mod clock;
 mod decide;
 mod exec;
@@ -19,6 +20,7 @@ mod join;
 mod kernel;
 mod lifecycle;
 mod limits;
+mod mailbox;
 mod node;
 mod panics;
 mod parked;
@@ -36,6 +38,7 @@ mod trace;
 mod universe;
 
 pub use baton::{SpawnThread, block_on, may_block, run_blocking, run_on_thread};
+pub use blocked::{Waited, nap, wait as wait_on, wake as wake_waiters};
 pub use clock::{Clock, DRIFT_PPB_MAX};
 pub use decide::{Decisions, Domain, Override, OverrideError, Point, Site};
 pub use exec::TaskError;

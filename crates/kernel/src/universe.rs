@@ -11,6 +11,7 @@ use std::task::Wake;
 
 use crate::ids::TaskRef;
 use crate::kernel::Kernel;
+use crate::limits::Failure;
 use crate::node::Down;
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 use crate::{ids::NodeId, kernel::Call};
@@ -24,6 +25,10 @@ pub struct Universe {
     pub(crate) shared: Arc<Shared>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
+    /// Asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
+    pub(crate) on_hand_back: Option<fn() -> Option<Failure>>,
+    /// Threads of nodes that wait in blocking calls.
+    pub(crate) waiters: crate::blocked::Waiters,
     /// What std's clock shows, or would show, where the node clocks show zero.
     pub(crate) std_zero: Option<std::time::Instant>,
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
@@ -68,6 +73,8 @@ impl Universe {
             worlds: Worlds::default(),
             shared: Arc::new(shared),
             spawn_thread: crate::baton::plain_thread,
+            on_hand_back: None,
+            waiters: crate::blocked::Waiters::default(),
             std_zero: None,
             incoming: Vec::new(),
             wanted: Vec::new(),
@@ -91,6 +98,18 @@ impl Universe {
     /// Sets how threads of nodes are started; a plain thread of std unless set. A sealed simulation has sealed threads.
     pub fn set_thread_spawner(&mut self, spawn: crate::baton::SpawnThread) {
         self.spawn_thread = spawn;
+    }
+
+    /// Sets what is asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
+    pub fn set_on_hand_back(&mut self, ask: fn() -> Option<Failure>) {
+        self.on_hand_back = Some(ask);
+    }
+
+    /// What this thread of a node reached outside the simulation fails the run.
+    pub(crate) fn look_behind(&mut self) {
+        if let Some(failure) = self.on_hand_back.and_then(|ask| ask()) {
+            self.kernel.fail(failure);
+        }
     }
 
     /// The instant of std at which a node's clock shows zero, once somebody has found it out: one for all threads.

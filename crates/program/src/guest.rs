@@ -15,9 +15,10 @@ use stormglass_sys::seal;
 
 use crate::asked::Asked;
 use crate::ended::{Begun, Ended, How};
-use crate::hooks::{leaked_by_thread, seal_guest};
+use crate::hooks::seal_guest;
 use crate::printing::{last_panic, print_panics};
 use crate::simulate::{account, is_to_be_simulated, run, tell};
+use crate::surroundings::Surroundings;
 
 /// The simulation's own stack, on which its tasks run.
 const STACK_BYTES: usize = 16 << 20;
@@ -63,7 +64,7 @@ struct Left {
 /// # Panics
 /// When another thread of this process is in a simulation already, or the system has no thread to give.
 #[must_use]
-pub fn stay() -> Option<Stay> {
+pub fn stay(surroundings: Surroundings) -> Option<Stay> {
     let known = INSIDE.with_borrow(|inside| inside.as_ref().map(|inside| Arc::clone(&inside.stays)));
     if let Some(stays) = known {
         stays.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +78,7 @@ pub fn stay() -> Option<Stay> {
         !ON.swap(true, Ordering::Relaxed),
         "two threads of this process build runtimes of their own at a time; a simulation has one program"
     );
-    let inside = enter(asked);
+    let inside = enter(asked, surroundings);
     let stays = Arc::clone(&inside.stays);
     INSIDE.set(Some(inside));
     Some(Stay(stays))
@@ -117,9 +118,6 @@ impl Drop for Inside {
 impl Inside {
     fn leave(&mut self, for_good: bool) {
         let Some(guest) = self.guest.take() else { return };
-        if let Some(failure) = leaked_by_thread() {
-            kernel::try_with(|u| u.kernel.fail(failure));
-        }
         drop(self.sealed.take());
         let panicked = (thread::panicking() || for_good).then(last_panic).flatten();
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Left { gone: true, for_good, panicked };
@@ -132,7 +130,7 @@ impl Inside {
     }
 }
 
-fn enter(asked: Asked) -> Inside {
+fn enter(asked: Asked, surroundings: Surroundings) -> Inside {
     tell(&asked, |file| Begun { seed: asked.seed }.tell(file));
     if asked.listing {
         exit(0);
@@ -144,7 +142,7 @@ fn enter(asked: Asked) -> Inside {
     let simulation = thread::Builder::new()
         .name("simulation".to_owned())
         .stack_size(STACK_BYTES)
-        .spawn(move || conduct(&asked, seat, &told));
+        .spawn(move || conduct(&asked, surroundings, seat, &told));
     let simulation = match simulation {
         Ok(simulation) => simulation,
         Err(error) => panic!("no thread for the simulation of this program: {error}"),
@@ -164,8 +162,8 @@ fn enter(asked: Asked) -> Inside {
 }
 
 /// The simulation's thread.
-fn conduct(asked: &Asked, seat: impl Future<Output = ()> + 'static, left: &Mutex<Left>) {
-    let (report, output) = run(asked, move || seat);
+fn conduct(asked: &Asked, surroundings: Surroundings, seat: impl Future<Output = ()> + 'static, left: &Mutex<Left>) {
+    let (report, output) = run(asked, surroundings, move || seat);
     let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     let mut ended = account(&report, output.as_ref());
     if let (How::Returned, Some(message)) = (ended.how, &left.panicked) {

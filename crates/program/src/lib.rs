@@ -19,11 +19,13 @@ mod hooks;
 mod node_locals;
 mod printing;
 mod simulate;
+mod surroundings;
 mod whole;
 
 pub use asked::{Asked, ENDED_VARIABLE, LISTING_VARIABLE, SEED_VARIABLE, TIME_VARIABLE};
 pub use ended::{Begun, Ended, How, UnreadableEnd};
 pub use guest::{Stay, stay};
-pub use hooks::{leaked, seal_thread};
+pub use hooks::{leaked, leaked_by_thread, seal_thread, spawn_node_thread};
 pub use node_locals::{shared_and_used, switch};
 pub use simulate::{is_to_be_simulated, simulate};
+pub use surroundings::Surroundings;

@@ -1,6 +1,6 @@
 //! Runs one program's body as the main task of the only node of a fresh world.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::process::exit;
@@ -16,9 +16,10 @@ use stormglass_sys::process::watchdog;
 
 use crate::asked::Asked;
 use crate::ended::{Begun, Ended, How};
-use crate::hooks::{leaked, seal_thread};
+use crate::hooks::{leaked, leaked_by_thread, seal_thread, spawn_node_thread};
 use crate::node_locals::switch;
 use crate::printing::print_panics;
+use crate::surroundings::Surroundings;
 use crate::whole::Whole;
 
 /// The host name of the program's machine.
@@ -37,12 +38,24 @@ struct Exit<T> {
     driver: Option<Waker>,
 }
 
+thread_local! {
+    static BEFORE_POLL: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Before each poll of this thread's simulation.
+fn poll_begins() {
+    if let Some(before) = BEFORE_POLL.get() {
+        before();
+    }
+    watchdog::poll_begins();
+}
+
 /// Runs the future that `body` makes in a simulation of its own, on this thread, as the environment asks.
 ///
 /// # Panics
 /// With the body's own panic; and where the body cannot return because the simulation ended before it: a deadlock, a
 /// limit, something refused. What happened is told on standard error and in the account of the run.
-pub fn simulate<F>(body: impl FnOnce() -> F + 'static) -> F::Output
+pub fn simulate<F>(body: impl FnOnce() -> F + 'static, surroundings: Surroundings) -> F::Output
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -53,7 +66,7 @@ where
         exit(0);
     }
     print_panics();
-    let (report, output) = run(&asked, body);
+    let (report, output) = run(&asked, surroundings, body);
     let ended = account(&report, output.as_ref());
     tell(&asked, |file| ended.tell(file));
     match (report.outcome, output) {
@@ -70,18 +83,30 @@ where
 /// Runs a program's body in a world of its own, and gives its output if it has one.
 pub(crate) fn run<F>(
     asked: &Asked,
+    surroundings: Surroundings,
     body: impl FnOnce() -> F + 'static,
 ) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
+    BEFORE_POLL.set(Some(surroundings.before_poll));
+    surroundings.run(|| run_within(asked, body))
+}
+
+fn run_within<F>(asked: &Asked, body: impl FnOnce() -> F + 'static) -> (Report<()>, Option<thread::Result<F::Output>>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
     let mut options = Options::new(asked.seed);
     options.limits = Limits { virtual_time: VirtualTime::ZERO + asked.time, ..Limits::default() };
-    options.on_poll = Some(watchdog::poll_begins);
+    options.on_poll = Some(poll_begins);
     options.on_polled = Some(leaked);
     options.on_switch = Some(switch);
     let mut simulation = Simulation::new(options);
+    simulation.universe().set_thread_spawner(spawn_node_thread);
+    simulation.universe().set_on_hand_back(leaked_by_thread);
     simulation.universe().insert(Net::default());
     simulation.universe().insert(Disk::new(DiskOptions::default()));
     // Without a watchdog a poll that never ends is left to whoever waits for the process.

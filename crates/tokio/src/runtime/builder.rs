@@ -10,6 +10,7 @@ use stormglass_program::Stay;
 
 use super::built::{Built, Settings};
 use super::{LocalOptions, LocalRuntime, Runtime};
+use crate::support::SURROUNDINGS;
 
 /// Builds a runtime, as `tokio::runtime::Builder`.
 pub struct Builder {
@@ -31,7 +32,7 @@ const WORKERS: usize = 1;
 
 impl Builder {
     fn of(several: bool, real: impl FnOnce() -> real_tokio::runtime::Builder) -> Self {
-        let stay = stormglass_program::stay();
+        let stay = stormglass_program::stay(SURROUNDINGS);
         if !stormglass_kernel::is_current() {
             return Self { kind: Kind::Real(real()), stay };
         }
