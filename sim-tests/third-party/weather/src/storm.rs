@@ -11,11 +11,15 @@ pub const STORM: Duration = Duration::from_secs(16);
 /// The storm comes in gusts. Each brings everything.
 const GUST: Duration = Duration::from_secs(4);
 
+/// How often a gust kills. A connection that is idle when its process dies is closed, and one that waits for an answer hears
+/// of the end: only what is on its way to the dead is answered with a reset.
+const BLOWS: u64 = 3;
+
 /// How long a supervisor takes to restart a process.
 const DOWN: Duration = Duration::from_millis(50);
 
-/// Lets the storm loose between `services` and `clients`. In each gust one of `mortal` is killed and restarted while packets
-/// are slow: its connections are then in the middle of something, and are reset.
+/// Lets the storm loose between `services` and `clients`. In each gust some of `mortal` are killed and restarted while packets
+/// are slow: their connections are then in the middle of something, and are reset.
 pub(crate) fn storm(sim: &Sim, services: &[NodeName], clients: &[NodeName], mortal: &[NodeName]) {
     let all: Vec<NodeName> = services.iter().chain(clients).cloned().collect();
     for gust in 0..(STORM.as_millis() / GUST.as_millis()) as u64 {
@@ -25,9 +29,12 @@ pub(crate) fn storm(sim: &Sim, services: &[NodeName], clients: &[NodeName], mort
 
         let slow = begins + ms("slow at", 0, 400);
         let extra = ms("slow by", 30, 200);
-        sim.inject(latency(Links::among(&all), extra).at(slow).lasting(ms("slow for", 1_200, 2_000)));
-        let victim = &mortal[draw("victim", 0, mortal.len() as u64 - 1) as usize];
-        sim.inject(restart(victim).at(slow + ms("killed after", 500, 1_100)).lasting(DOWN));
+        sim.inject(latency(Links::among(&all), extra).at(slow).lasting(ms("slow for", 1_600, 2_000)));
+        for blow in gust * BLOWS..(gust + 1) * BLOWS {
+            let victim = &mortal[sim.choose("victim", "blow", blow, 0, mortal.len() as u64 - 1) as usize];
+            let after = Duration::from_millis(sim.choose("killed after", "blow", blow, 300, 1_500));
+            sim.inject(restart(victim).at(slow + after).lasting(DOWN));
+        }
         let lost = loss(Links::among(&all), percent(draw("loss", 2, 20)));
         sim.inject(lost.at(begins + ms("loss at", 0, 2_000)).lasting(ms("loss for", 800, 1_500)));
         // Either everyone is cut off from the services, or one client is cut off from everyone.
