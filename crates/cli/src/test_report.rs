@@ -103,6 +103,13 @@ fn block(binary: &BinaryReport, test: &TestReport, words: &[OsString]) -> String
     out
 }
 
+/// What rustdoc shows of an example that did not do as it was to.
+pub(crate) fn example(binary: &BinaryReport) {
+    for test in &binary.tests {
+        anstream::print!("{}", block(binary, test, &["--doc".into()]));
+    }
+}
+
 /// What a process printed, without its backtraces and what its harness says around it.
 fn telling(output: &str) -> String {
     let mut lines = Vec::new();
@@ -146,7 +153,11 @@ pub(crate) fn text(summary: &Summary, words: &[OsString]) -> Result<(), CliError
     let plain = summary.tests().filter(|(_, test)| test.kind == TestKind::Plain).count();
     let simulated = summary.tests().filter(|(_, test)| matches!(test.kind, TestKind::Test | TestKind::Main)).count();
     let counts = if counts.is_empty() { "no tests".to_owned() } else { counts.join(", ") };
-    anstream::println!("\n{LABEL}Tests{LABEL:#} {counts} {DIM}({simulated} simulated, {plain} plain){DIM:#}");
+    let examples = match summary.examples() {
+        0 => String::new(),
+        count => format!("; {count} examples in documentation simulated"),
+    };
+    anstream::println!("\n{LABEL}Tests{LABEL:#} {counts} {DIM}({simulated} simulated, {plain} plain{examples}){DIM:#}");
     Ok(())
 }
 

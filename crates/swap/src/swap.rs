@@ -72,7 +72,8 @@ impl Swap {
     pub fn prepare(project: &Project, offline: bool) -> Result<Self, SwapError> {
         // One build for all projects that share a target folder, and a shadow for each.
         let output = project.target.join("stormglass");
-        let own = output.join("shadows").join(name_of(&project.root));
+        let name = project.root.file_name().unwrap_or_default().to_string_lossy();
+        let own = output.join("shadows").join(files::folder_name(&name, &project.root));
         fs::create_dir_all(&own).map_err(SwapError::file("make", &own))?;
         let lock = Lock::take(project, &own)?;
         let shadow = Shadow::make(&project.root, &project.target, &own)?;
@@ -81,7 +82,7 @@ impl Swap {
         let version = version::locked_tokio(&swap.own.join(Lock::SEED))?;
         let archive = swap.archive(&version, offline)?;
         let crates = swap.shadow.name(&crates::folder(&swap.output)?);
-        let tokio = package::write(&swap.output, &swap.own, &crates, &archive, &version)?;
+        let tokio = package::write(&swap.output, &crates, &archive, &version)?;
         files::write(&swap.own.join(CONFIG), configuration(&tokio).to_string())?;
         Ok(Self { version, ..swap })
     }
@@ -143,13 +144,6 @@ impl Swap {
 
 /// The configuration that cargo is given, in the project's own folder.
 const CONFIG: &str = "config.toml";
-
-/// A folder's name for a project: readable, and no other project's.
-fn name_of(root: &Path) -> String {
-    let hash = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
-    let name = root.file_name().unwrap_or_default().to_string_lossy();
-    format!("{name}-{}", &hash[..12])
-}
 
 fn configuration(tokio: &Path) -> Table {
     let text = |text: String| Value::String(text);

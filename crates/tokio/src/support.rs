@@ -8,8 +8,8 @@ pub use crate::io::console::{Console, Stream, captured, give_input};
 pub use crate::macros::branch;
 pub use real_tokio::select;
 pub use real_tokio::{main as real_main, test as real_test};
-pub use stormglass_program::is_to_be_simulated;
 use stormglass_program::Surroundings;
+pub use stormglass_program::is_to_be_simulated;
 
 /// Runs one program in a simulation of its own: [`stormglass_program::simulate`].
 pub fn simulate<F>(body: impl FnOnce() -> F + 'static) -> F::Output

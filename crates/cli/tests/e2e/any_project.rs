@@ -15,15 +15,55 @@ const MANIFEST: &str = r#"
 [package]
 name = "anybody"
 version = "0.1.0"
-edition = "2021"
+edition = "2024"
 
 [workspace]
+
+[[test]]
+name = "program"
+harness = false
 
 [dependencies]
 tokio = { version = "1", features = ["full"] }
 "#;
 
+/// A test target that is a program.
+const PROGRAM: &str = r#"
+#[tokio::main]
+async fn main() {
+    tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+    println!("{:?}", std::env::args().nth(1));
+}
+"#;
+
+/// Three examples that rustdoc merges into one program, and one that is a program of its own.
 const SOURCE: &str = r#"
+//! ```
+//! # #[tokio::main]
+//! # async fn main() {
+//! tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+//! # }
+//! ```
+//! ```should_panic
+//! # #[tokio::main]
+//! # async fn main() {
+//! tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+//! panic!("as it should");
+//! # }
+//! ```
+//! ```
+//! # #[tokio::main]
+//! # async fn main() {
+//! let (one, two) = (tokio::spawn(async {}), tokio::spawn(async {}));
+//! tokio::select! { biased; _ = two => panic!("the second was first"), _ = one => {} }
+//! # }
+//! ```
+//! ```standalone_crate
+//! # #[tokio::main]
+//! # async fn main() {
+//! tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+//! # }
+//! ```
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -97,6 +137,8 @@ fn project(name: &str) -> PathBuf {
     fs::create_dir_all(folder.join("src")).unwrap();
     fs::write(folder.join("Cargo.toml"), MANIFEST).unwrap();
     fs::write(folder.join("src/lib.rs"), SOURCE).unwrap();
+    fs::create_dir_all(folder.join("tests")).unwrap();
+    fs::write(folder.join("tests/program.rs"), PROGRAM).unwrap();
     let locked = Command::new("cargo").args(["generate-lockfile", "--offline"]).current_dir(&folder).output().unwrap();
     assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
     folder
@@ -161,6 +203,21 @@ fn a_project_that_knows_nothing_is_fuzzed_and_left_as_it_was() {
     assert!(tests["tests::waits_for_ever"].2.contains("deadlock"), "{tests:?}");
     let refused = &tests["tests::reaches_out"].2;
     assert!(refused.contains("socket") && refused.contains("reaches_out"), "{refused}");
+
+    assert_eq!(outcome_of(&tests, "program"), "passed");
+    let simulated = ["program", "tests::talks_over_tcp"].map(|name| tests[name].1.is_empty());
+    assert_eq!(simulated, [true, true]);
+
+    // Of four examples one disagrees with itself. rustdoc, which judges, shows it and what to run.
+    assert_eq!(outcome_of(&tests, "an example"), "flaky");
+    assert!(
+        tests["an example"].3.starts_with("cargo stormglass test -p anybody --offline --doc --seeds "),
+        "{tests:?}"
+    );
+    assert!(
+        first.stderr.contains("3 passed; 1 failed") || first.stderr.contains("test result: FAILED. 2 passed; 1 failed")
+    );
+    assert!(first.stderr.contains("flaky: fails on"), "{first:?}");
 
     let (outcome, seeds, why, again) = &tests["tests::first_spawned_is_first_served"];
     assert_eq!(outcome, "flaky");
