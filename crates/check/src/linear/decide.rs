@@ -43,6 +43,10 @@ pub fn linearizability_by<M: Model>(
             Some(evidence) => (Verdict::Fail(evidence), None),
             None => (Verdict::Unknown(unfounded(&parts[part].describe(model))), None),
         },
+        Decided::Broken(part, ids, reason) => {
+            let place = parts[part].describe(model);
+            (Verdict::Fail(explain::broken(run.source, history.clock(), &place, &ids, &reason)), None)
+        }
         Decided::Unknown(part, exhausted) => (Verdict::Unknown(run.undecided(&parts[part], exhausted)), None),
     };
     Linearizability { verdict, certificate, parts: parts.len(), steps: run.steps }
@@ -94,6 +98,7 @@ fn certify<M: Model>(
 enum Decided {
     Pass,
     Fail(usize, Refusal),
+    Broken(usize, Vec<u32>, String),
     Unknown(usize, Exhausted),
 }
 
@@ -119,7 +124,7 @@ impl<M: Model> Run<'_, M> {
                     return Decided::Unknown(part, Exhausted::Steps);
                 }
                 let mut quota = Quota { steps, bytes: self.budget.bytes };
-                let left = round(self.source, &parts[part].ops, number, self.engine, &mut quota);
+                let left = round(self.source, &parts[part].ops, parts[part].keys.len() == 1, number, self.engine, &mut quota);
                 self.steps += steps - quota.steps;
                 match left {
                     Round::Decided(Found::Order(order)) => {
@@ -128,12 +133,12 @@ impl<M: Model> Run<'_, M> {
                     Round::Decided(Found::Impossible { at, witness, .. }) => {
                         return Decided::Fail(part, Refusal { at, witness });
                     }
+                    Round::Decided(Found::Broken { witness, reason }) => {
+                        return Decided::Broken(part, witness, reason);
+                    }
                     // This part is left, the others may still fail.
                     Round::Decided(Found::Exhausted(exhausted)) | Round::Out(exhausted) => {
                         out_of.get_or_insert((part, exhausted));
-                    }
-                    Round::Open if self.engine == Engine::Monitor => {
-                        out_of.get_or_insert((part, Exhausted::NoMonitor));
                     }
                     Round::Open => still_open.push(part),
                 }
@@ -167,13 +172,14 @@ pub(crate) fn part_is_linearizable<M: Model>(
     budget: Budget,
 ) -> Option<bool> {
     let part = components(model, history.operations()).into_iter().find(|part| part.ops.contains(&id))?;
+    let one_key = part.keys.len() == 1;
     let ids: Vec<u32> = part.ops.into_iter().filter(|id| !without(*id)).collect();
     let mut quota = Quota { steps: budget.steps, bytes: budget.bytes };
     let source = Source { model, ops: history.operations() };
     for number in 0.. {
-        match round(source, &ids, number, Engine::Portfolio, &mut quota) {
+        match round(source, &ids, one_key, number, Engine::Portfolio, &mut quota) {
             Round::Decided(Found::Order(_)) => return Some(true),
-            Round::Decided(Found::Impossible { .. }) => return Some(false),
+            Round::Decided(Found::Impossible { .. } | Found::Broken { .. }) => return Some(false),
             Round::Open if quota.steps > 0 => {}
             _ => return None,
         }

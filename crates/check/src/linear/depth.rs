@@ -43,6 +43,13 @@ pub(super) enum Found {
         /// A few of the operations that have no order by themselves, if the engine knows.
         witness: Vec<u32>,
     },
+    /// There is none, for a reason that only the whole history shows.
+    Broken {
+        /// The operations concerned.
+        witness: Vec<u32>,
+        /// The reason.
+        reason: String,
+    },
     Exhausted(Exhausted),
 }
 
@@ -57,6 +64,9 @@ struct Frame {
     first_move: usize,
     next_move: usize,
 }
+
+/// Of problems up to this size the longest beginning of an order is kept.
+const FOLLOWED_MAX: usize = 256;
 
 /// A move: the index of a required operation, or of an optional one with the top bit set.
 type Move = u32;
@@ -186,6 +196,12 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     fn undo_to(&mut self, length: usize) {
+        // How far it got is worth remembering only where a person can follow it.
+        if self.done_count > self.deepest_count && self.problem.required.len() <= FOLLOWED_MAX {
+            self.deepest_count = self.done_count;
+            self.deepest.clear();
+            self.deepest.extend_from_slice(&self.order);
+        }
         while self.order.len() > length
             && let Some(made) = self.order.pop()
         {
@@ -238,11 +254,6 @@ impl<M: Model> Search<'_, '_, M> {
                 }
             }
             index += 1;
-        }
-        if self.done_count > self.deepest_count || self.deepest.is_empty() {
-            self.deepest_count = self.done_count;
-            self.deepest.clear();
-            self.deepest.extend_from_slice(&self.order);
         }
         if self.done_count == required.len() {
             return Arrival::Finished;

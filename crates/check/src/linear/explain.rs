@@ -47,6 +47,18 @@ pub(super) fn explain<M: Model>(
     evidence
 }
 
+/// The evidence for what a monitor found broken.
+pub(super) fn broken<M: Model>(source: Source<'_, M>, clock: Clock, place: &str, ids: &[u32], reason: &str) -> Evidence {
+    let Source { model, ops } = source;
+    let mut ids = ids.to_vec();
+    ids.sort_unstable_by_key(|id| (ops[*id as usize].call, *id));
+    ids.dedup();
+    let view = View { model, ops, clock, cut: None };
+    let mut evidence = Evidence::new(LINEARIZABILITY, format!("{place}: {reason}"));
+    evidence.operations = ids.iter().map(|id| view.operation(*id)).collect();
+    evidence
+}
+
 /// The operations as seen at the instant at which the history broke.
 struct View<'a, M: Model> {
     model: &'a M,

@@ -1,7 +1,7 @@
 //! A model as a machine over small numbers: what was asked and answered is a class, what the object holds is a state,
 //! and a step from one state to another is put to the model once and looked up from then on.
 
-use super::memo::{FixedState, States};
+use super::memo::{FixedState, Numbers};
 use super::prepare::NO_CELL;
 use crate::history::Operation;
 use crate::model::{Model, Step};
@@ -59,8 +59,8 @@ pub(super) struct Machine<M: Model> {
     pub(super) classes: Vec<Class>,
     by_hash: HashMap<u64, u32, FixedState>,
     /// Keys by number: the cells.
-    pub(super) keys: HashMap<M::Key, u32, FixedState>,
-    pub(super) states: States<M::State>,
+    pub(super) keys: Numbers<M::Key>,
+    pub(super) states: Numbers<M::State>,
     rows: Vec<Vec<u32>>,
     cache: Vec<(u64, u32)>,
 }
@@ -68,12 +68,12 @@ pub(super) struct Machine<M: Model> {
 impl<M: Model> Machine<M> {
     /// No class yet, and the model's first state as number 0.
     pub(super) fn new(model: &M) -> Self {
-        let mut states = States::new();
-        states.intern(model.initial());
+        let mut states = Numbers::new();
+        states.of(model.initial());
         Machine {
             classes: Vec::new(),
             by_hash: HashMap::default(),
-            keys: HashMap::default(),
+            keys: Numbers::new(),
             states,
             rows: Vec::new(),
             cache: Vec::new(),
@@ -143,7 +143,7 @@ impl<M: Model> Machine<M> {
         match source.model.step(self.states.get(state), op, ret) {
             Step::Refused => REFUSED,
             Step::Same => state,
-            Step::Next(next) => self.states.intern(next),
+            Step::Next(next) => self.states.of(next),
         }
     }
 

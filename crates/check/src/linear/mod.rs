@@ -26,6 +26,7 @@ mod sweep;
 mod zones;
 
 pub(crate) use decide::part_is_linearizable;
+pub(crate) use memo::FixedState;
 pub use decide::{linearizability, linearizability_by, linearizable, linearizable_within};
 pub use monitor::{Monitored, Part};
 pub use online::{Online, OnlineError};

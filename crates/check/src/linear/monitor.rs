@@ -2,7 +2,7 @@
 //! refusal names a few operations, which the search must refuse as well: a monitor is trusted for its speed alone.
 
 use super::depth::Found;
-use super::prepare::Problem;
+use super::machine::Source;
 use super::zones::zones;
 use crate::history::Operation;
 use crate::model::Model;
@@ -21,12 +21,21 @@ pub enum Monitored {
     /// These few operations have no order by themselves, and leaving operations out of a history of this object, as was
     /// done here, never breaks it. The search will look at them again.
     Impossible(Vec<u32>),
+    /// The history is impossible for this reason, which no few operations show by themselves: leaving some out would
+    /// break it in another way. The operations concerned, and the reason in words.
+    Broken(Vec<u32>, String),
 }
 
 impl<'a, M: Model> Part<'a, M> {
     /// The part's operations with their ids, in ascending order of id.
     pub fn operations(&self) -> impl Iterator<Item = (u32, &'a Operation<M::Op, M::Ret>)> {
         self.ids.iter().map(|id| (*id, &self.source[*id as usize]))
+    }
+
+    /// The operation with this id, which must be one of the history's.
+    #[must_use]
+    pub fn operation(&self, id: u32) -> &'a Operation<M::Op, M::Ret> {
+        &self.source[id as usize]
     }
 
     /// How many operations the part has.
@@ -47,11 +56,13 @@ impl From<Monitored> for Found {
         match monitored {
             Monitored::Order(order) => Found::Order(order),
             Monitored::Impossible(witness) => Found::Impossible { deepest: Vec::new(), at: None, witness },
+            Monitored::Broken(witness, reason) => Found::Broken { witness, reason },
         }
     }
 }
 
-/// The monitor for the problem, if there is one.
-pub(super) fn monitor<M: Model>(problem: &Problem<'_, M>) -> Option<Found> {
-    zones(problem)
+/// The monitor for the operations `ids`, if there is one. `one_key` says that all of them are on one key.
+pub(super) fn monitor<M: Model>(source: Source<'_, M>, ids: &[u32], one_key: bool) -> Option<Found> {
+    let own = source.model.monitor(&Part { source: source.ops, ids });
+    own.map(Found::from).or_else(|| if one_key { zones(source, ids) } else { None })
 }

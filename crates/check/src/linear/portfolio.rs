@@ -26,25 +26,28 @@ pub(super) enum Round {
     Out(Exhausted),
 }
 
-/// Round `round` on the part `ids`, spending from `quota`.
+/// Round `round` on the part `ids`, spending from `quota`. `one_key` says that all of them are on one key.
 pub(super) fn round<M: Model>(
     source: Source<'_, M>,
     ids: &[u32],
+    one_key: bool,
     round: u32,
     engine: Engine,
     quota: &mut Quota,
 ) -> Round {
-    let mut machine = Machine::new(source.model);
     if matches!(engine, Engine::Portfolio | Engine::Monitor)
         && round == 0
-        && let Some(found) = source.model.monitor(&super::Part { source: source.ops, ids })
+        && let Some(found) = monitor(source, ids, one_key)
     {
-        return Round::Decided(found.into());
+        return Round::Decided(found);
     }
+    if engine == Engine::Monitor {
+        return Round::Out(Exhausted::NoMonitor);
+    }
+    let mut machine = Machine::new(source.model);
     let problem = prepare(source, &mut machine, ids, None);
     match engine {
-        Engine::Portfolio => take_turns(&problem, &mut machine, round, quota),
-        Engine::Monitor => monitor(&problem).map_or(Round::Open, Round::Decided),
+        Engine::Portfolio | Engine::Monitor => take_turns(&problem, &mut machine, round, quota),
         Engine::DepthFirst => alone(search(&problem, &mut machine, quota)),
         Engine::Frontier => match sweep(&problem, &mut machine, usize::MAX, quota) {
             Some(found) => alone(found),
@@ -65,11 +68,6 @@ fn alone(found: Found) -> Round {
 }
 
 fn take_turns<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, round: u32, quota: &mut Quota) -> Round {
-    if round == 0
-        && let Some(found) = monitor(problem)
-    {
-        return Round::Decided(found);
-    }
     let count = (problem.required.len() + problem.optional.len()) as u64;
     let growth = GROWTH.saturating_pow(round);
     // Where nothing is hard the search needs a step or two per operation.

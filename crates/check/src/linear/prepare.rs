@@ -3,11 +3,9 @@
 //! no verdict.
 
 use super::machine::{Machine, Source, blind};
-use super::memo::FixedState;
+use super::memo::Numbers;
 use crate::history::{Operation, Outcome};
 use crate::model::{Flow, Model};
-use std::collections::HashMap;
-use std::hash::Hash;
 
 /// One operation as the search sees it.
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +55,6 @@ pub(super) struct Problem<'a, M: Model> {
     pub(super) optional: Vec<Entry>,
     /// Whether all operations are on one and the same cell.
     pub(super) one_cell: bool,
-    /// If every operation is a plain move of values on that cell, what it holds at first.
-    pub(super) plain: Option<u32>,
-    /// How many values have a number.
-    pub(super) values: u32,
 }
 
 /// An operation as seen at the instant `cut`: later returns have not happened yet. `None` if it plays no part.
@@ -82,8 +76,8 @@ pub(super) fn prepare<'a, M: Model>(
     cut: Option<u64>,
 ) -> Problem<'a, M> {
     let model = source.model;
-    let keys = std::mem::take(&mut machine.keys);
-    let mut cells: Cells<'_, M> = Cells { model, keys, values: HashMap::default(), plain: true };
+    let keys = std::mem::replace(&mut machine.keys, Numbers::new());
+    let mut cells: Cells<'_, M> = Cells { model, keys, values: Numbers::new(), plain: true };
     let (mut required, mut optional) = (Vec::with_capacity(ids.len()), Vec::new());
     let (mut several, mut first) = (false, NO_CELL);
     for &id in ids {
@@ -107,7 +101,7 @@ pub(super) fn prepare<'a, M: Model>(
         if entry.answered { required.push(entry) } else { optional.push(entry) }
     }
     let one_cell = !several;
-    let initial = model.initial_value().map(|value| number(&mut cells.values, &value));
+    let initial = model.initial_value().map(|value| cells.values.of(value));
     machine.keys = cells.keys;
     let plain = initial.filter(|_| cells.plain && one_cell);
     let values = u32::try_from(cells.values.len()).unwrap_or(u32::MAX);
@@ -117,14 +111,14 @@ pub(super) fn prepare<'a, M: Model>(
     // Histories are recorded in order of call, so that this is nearly always done already.
     required.sort_by_key(|entry| (entry.call, entry.id));
     optional.sort_by_key(|entry| (entry.call, entry.id));
-    Problem { source, required, optional, one_cell, plain, values }
+    Problem { source, required, optional, one_cell }
 }
 
 /// Keys and values by number.
 struct Cells<'a, M: Model> {
     model: &'a M,
-    keys: HashMap<M::Key, u32, FixedState>,
-    values: HashMap<M::Value, u32, FixedState>,
+    keys: Numbers<M::Key>,
+    values: Numbers<M::Value>,
     /// No flow was more than a plain move of values.
     plain: bool,
 }
@@ -134,7 +128,7 @@ impl<M: Model> Cells<'_, M> {
         let (mut only, mut count) = (NO_CELL, 0);
         self.model.each_key(op, &mut |key| {
             count += 1;
-            only = number(&mut self.keys, key);
+            only = self.keys.of(key.clone());
         });
         if count == 1 { only } else { NO_CELL }
     }
@@ -142,22 +136,13 @@ impl<M: Model> Cells<'_, M> {
     fn flow(&mut self, flow: Flow<M::Value>) -> (Sees, u32) {
         self.plain &= !matches!(flow, Flow::Append(_) | Flow::Opaque);
         match flow {
-            Flow::Read(value) => (Sees::Value(number(&mut self.values, &value)), NO_VALUE),
-            Flow::Write(value) => (Sees::Nothing, number(&mut self.values, &value)),
-            Flow::Swap { from, to } => (Sees::Value(number(&mut self.values, &from)), number(&mut self.values, &to)),
-            Flow::NotEqual(value) => (Sees::AnyBut(number(&mut self.values, &value)), NO_VALUE),
+            Flow::Read(value) => (Sees::Value(self.values.of(value)), NO_VALUE),
+            Flow::Write(value) => (Sees::Nothing, self.values.of(value)),
+            Flow::Swap { from, to } => (Sees::Value(self.values.of(from)), self.values.of(to)),
+            Flow::NotEqual(value) => (Sees::AnyBut(self.values.of(value)), NO_VALUE),
             Flow::Append(_) | Flow::Nothing | Flow::Opaque => (Sees::Anything, NO_VALUE),
         }
     }
-}
-
-fn number<K: Eq + Hash + Clone>(numbers: &mut HashMap<K, u32, FixedState>, of: &K) -> u32 {
-    if let Some(number) = numbers.get(of) {
-        return *number;
-    }
-    let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX - 1);
-    numbers.insert(of.clone(), fresh);
-    fresh
 }
 
 /// What is known of one value.

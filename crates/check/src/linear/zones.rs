@@ -7,8 +7,21 @@
 //! operations at the edges of two zones, which have no order by themselves.
 
 use super::depth::Found;
-use super::prepare::{Entry, NO_VALUE, Problem, Sees};
-use crate::model::Model;
+use super::machine::Source;
+use super::memo::Numbers;
+use super::prepare::seen_at;
+use crate::model::{Flow, Model};
+
+/// One operation, no larger than it must be: there may be many.
+#[derive(Clone, Copy)]
+struct Seen {
+    call: u64,
+    /// `u64::MAX` for a write of unknown outcome.
+    returned: u64,
+    id: u32,
+    value: u32,
+    write: bool,
+}
 
 /// A value's operations: its write (none for the initial value) and its reads.
 #[derive(Clone, Copy)]
@@ -27,40 +40,64 @@ struct Cluster {
 
 const NOBODY: u32 = u32::MAX;
 
-/// The order of a register's operations, or why there is none; `None` if it is not such a register.
-pub(super) fn zones<M: Model>(problem: &Problem<'_, M>) -> Option<Found> {
-    let initial = problem.plain?;
-    if !problem.optional.is_empty() {
-        return None;
+/// The order of a register's operations, or why there is none; `None` if it is not such a register. All of `ids` must be
+/// on one key.
+pub(super) fn zones<M: Model>(source: Source<'_, M>, ids: &[u32]) -> Option<Found> {
+    let model = source.model;
+    let initial = model.initial_value()?;
+    let mut values: Numbers<M::Value> = Numbers::with_room(ids.len() / 2);
+    let initial = values.of(initial);
+    let mut list: Vec<Seen> = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let operation = &source.ops[id as usize];
+        let Some((ret, returned)) = seen_at(operation, None) else { continue };
+        let (value, write) = match model.flow(&operation.op, ret) {
+            Flow::Write(value) => (values.of(value), true),
+            Flow::Read(value) => (values.of(value), false),
+            Flow::Nothing if ret.is_none() && model.observes_only(&operation.op, ret) => continue,
+            _ => return None,
+        };
+        list.push(Seen { call: operation.call, returned, id, value, write });
+    }
+    if !list.is_sorted_by_key(|seen| seen.call) {
+        list.sort_by_key(|seen| seen.call);
     }
     let empty =
         Cluster { write: NOBODY, first: u64::MAX, first_of: NOBODY, last: 0, last_of: NOBODY, place: 0, reads: 0 };
-    let mut clusters = vec![empty; problem.values as usize];
-    clusters[initial as usize] = Cluster { first: 0, ..empty };
-    for (index, entry) in (0u32..).zip(&problem.required) {
-        let (value, write) = match (entry.sees, entry.makes) {
-            (Sees::Nothing, value) if value != NO_VALUE => (value, true),
-            (Sees::Value(value), NO_VALUE) => (value, false),
-            _ => return None,
-        };
-        let cluster = &mut clusters[value as usize];
-        if write && (value == initial || std::mem::replace(&mut cluster.write, index) != NOBODY) {
+    let mut clusters = vec![empty; values.len()];
+    clusters[initial as usize].first = 0;
+    let mut open = false;
+    for (index, seen) in (0u32..).zip(&list) {
+        let cluster = &mut clusters[seen.value as usize];
+        if seen.write && (seen.value == initial || std::mem::replace(&mut cluster.write, index) != NOBODY) {
             return None;
         }
-        let (call, returned) = (entry.call.saturating_add(1), entry.deadline.saturating_add(1));
-        if returned < cluster.first || (cluster.first_of == NOBODY && value != initial) {
+        open |= seen.returned == u64::MAX;
+        cluster.reads += u32::from(!seen.write);
+    }
+    // What nobody read and nobody acknowledged need not have happened.
+    if open {
+        list.retain(|seen| seen.returned != u64::MAX || clusters[seen.value as usize].reads > 0);
+        clusters.iter_mut().for_each(|cluster| cluster.write = NOBODY);
+        for (index, seen) in (0u32..).zip(&list).filter(|(_, seen)| seen.write) {
+            clusters[seen.value as usize].write = index;
+        }
+    }
+    for (index, seen) in (0u32..).zip(&list) {
+        let cluster = &mut clusters[seen.value as usize];
+        let (call, returned) = (seen.call.saturating_add(1), seen.returned.saturating_add(1));
+        if returned < cluster.first || (cluster.first_of == NOBODY && seen.value != initial) {
             (cluster.first, cluster.first_of) = (returned, index);
         }
         if call > cluster.last || cluster.last_of == NOBODY {
             (cluster.last, cluster.last_of) = (call, index);
         }
-        cluster.reads += u32::from(!write);
     }
-    Some(Zones { required: &problem.required, clusters, initial }.decide())
+    Some(Zones { list: &list, clusters, initial }.decide())
 }
 
 struct Zones<'a> {
-    required: &'a [Entry],
+    list: &'a [Seen],
     clusters: Vec<Cluster>,
     initial: u32,
 }
@@ -75,7 +112,7 @@ impl Zones<'_> {
             if cluster.write == NOBODY {
                 return self.refused(&[cluster.first_of]);
             }
-            if cluster.first < self.required[cluster.write as usize].call.saturating_add(1) {
+            if cluster.first < self.list[cluster.write as usize].call.saturating_add(1) {
                 return self.refused(&[cluster.first_of, cluster.write]);
             }
         }
@@ -92,7 +129,9 @@ impl Zones<'_> {
                 return self.conflict(pair[0].2, pair[1].2);
             }
         }
-        let mut order: Vec<(u64, u8, u32)> = forward.iter().map(|(first, _, value)| (*first, 1, *value)).collect();
+        // An instant, whether the cluster spans a zone from there on, and the cluster, packed so that sorting is cheap.
+        let pack = |at: u64, zone: bool, value: u32| u128::from(at) << 64 | u128::from(zone) << 32 | u128::from(value);
+        let mut order: Vec<u128> = forward.iter().map(|(first, _, value)| pack(*first, true, *value)).collect();
         for (value, cluster) in (0u32..).zip(&self.clusters) {
             if !present(cluster, value) || cluster.first < cluster.last {
                 continue;
@@ -108,33 +147,32 @@ impl Zones<'_> {
                 }
                 at = end;
             }
-            order.push((at, 0, value));
+            order.push(pack(at, false, value));
         }
         order.sort_unstable();
         self.order(&order)
     }
 
     /// Operations cluster by cluster: the write, then the reads in order of call.
-    fn order(&mut self, order: &[(u64, u8, u32)]) -> Found {
+    fn order(&mut self, order: &[u128]) -> Found {
         let mut at = 0u32;
-        for (.., value) in order {
-            let cluster = &mut self.clusters[*value as usize];
+        for packed in order {
+            let cluster = &mut self.clusters[*packed as u32 as usize];
             cluster.place = at;
             at += cluster.reads + u32::from(cluster.write != NOBODY);
         }
-        let mut ids = vec![0; self.required.len()];
+        let mut ids = vec![0; self.list.len()];
         let mut filled: Vec<u32> =
             self.clusters.iter().map(|cluster| cluster.place + u32::from(cluster.write != NOBODY)).collect();
-        for entry in self.required {
-            let place = match entry.sees {
-                Sees::Value(value) => {
-                    let place = filled[value as usize];
-                    filled[value as usize] += 1;
-                    place
-                }
-                _ => self.clusters[entry.makes as usize].place,
+        for seen in self.list {
+            let place = if seen.write {
+                self.clusters[seen.value as usize].place
+            } else {
+                let next = &mut filled[seen.value as usize];
+                *next += 1;
+                *next - 1
             };
-            ids[place as usize] = entry.id;
+            ids[place as usize] = seen.id;
         }
         Found::Order(ids)
     }
@@ -147,7 +185,7 @@ impl Zones<'_> {
 
     fn refused(&self, indices: &[u32]) -> Found {
         let mut witness: Vec<u32> =
-            indices.iter().filter(|index| **index != NOBODY).map(|index| self.required[*index as usize].id).collect();
+            indices.iter().filter(|index| **index != NOBODY).map(|index| self.list[*index as usize].id).collect();
         witness.sort_unstable();
         witness.dedup();
         Found::Impossible { deepest: Vec::new(), at: None, witness }

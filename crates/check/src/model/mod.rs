@@ -5,12 +5,30 @@ mod bytes;
 mod kv;
 mod kv_flow;
 mod kv_step;
+mod log;
+mod log_monitor;
+mod object;
+mod queue;
+mod queue_monitor;
 mod register;
+mod set;
+mod set_monitor;
+mod small;
+mod stack;
+mod two_orders;
 
 pub use bytes::Bytes;
 pub use kv::{Compare, Expect, Kv, KvOp, KvRet};
 pub use kv_step::KvState;
+pub use log::{AppendLog, Entries, LogOp, LogRet};
+pub use object::{AnyOf, Choices, Object};
+pub use queue::{FifoQueue, Line, QueueOp, QueueRet};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
+pub use set::{Set, SetOp, SetRet};
+pub use small::{
+    Bank, BankOp, BankRet, Counter, CounterOp, CounterRet, Held, Lock, LockOp, LockRet, Semaphore, SemaphoreOp,
+};
+pub use stack::Stack;
 
 use std::fmt::Debug;
 use std::hash::Hash;
