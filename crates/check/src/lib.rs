@@ -38,7 +38,7 @@ pub use history::{Clock, History, HistoryError, OpId, Operation, Outcome, Proces
 pub use invariant::{Invariant, MONOTONIC, Monotonic};
 pub use invariant::{NodeId, Probe, RaftOracle, raft_oracles};
 pub use linear::{
-    Budget, Certificate, CertificateError, LINEARIZABILITY, Linearizability, linearizability, linearizable,
-    linearizable_within, replay,
+    Budget, Certificate, CertificateError, Engine, LINEARIZABILITY, Linearizability, Monitored, Online, OnlineError, Part,
+    linearizability, linearizability_by, linearizable, linearizable_within, replay,
 };
 pub use verdict::{Evidence, EvidenceOperation, Limit, Undecided, Verdict};
