@@ -79,9 +79,10 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
             .hint("cargo's messages are above; if `cargo test` builds it, this is a gap in the simulation"));
     }
     let exit = summary.exit();
+    let asked = test_report::Asked { words: &words, targets: &project.targets };
     match arguments.format {
-        Format::Text => test_report::text(&summary, &words)?,
-        Format::Json => test_report::json(&summary, &words)?,
+        Format::Text => test_report::text(&summary, &asked),
+        Format::Json => test_report::json(&summary, &asked)?,
     }
     // What cargo could not run beside the binaries (a documentation test, say) is a failure that it has told itself.
     Ok(if status.success() { exit } else { exit.worst(Exit::SeedFailed) })

@@ -28,5 +28,5 @@ mod version;
 pub use binary::{BinaryEnd, RUN_VARIABLE, RunOptions, run_binary};
 pub use error::SwapError;
 pub use report::{BinaryReport, Outcome, SeedEnd, Summary, TestKind, TestReport, Verdict};
-pub use swap::{Project, Swap};
+pub use swap::{Project, Swap, Target};
 pub use version::SUPPORTED;
