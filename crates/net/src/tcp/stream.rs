@@ -277,6 +277,22 @@ impl Stream {
         self.with(|c, _| c.options.nodelay = nodelay)
     }
 
+    /// Whether acknowledgements leave at once (`TCP_QUICKACK`). Kept and told, without effect.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.with(|c, _| c.options.quickack)
+    }
+
+    /// Sets what [`Stream::quickack`] tells.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.with(|c, _| c.options.quickack = quickack)
+    }
+
     /// How long closing waits for the peer (`SO_LINGER`).
     ///
     /// # Errors

@@ -1,20 +1,21 @@
 //! What a program holds of UDP.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll};
 
 use super::socket::{DATAGRAM_MAX, Datagrams};
-use crate::address::{Form, to_v4};
+use crate::address::{Form, ip_of, to_v4};
 use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 use crate::tcp::connection::Io;
+use crate::traffic::Traffic;
 
-const WHAT: &str = "udp socket";
+pub(super) const WHAT: &str = "udp socket";
 
 /// A UDP socket. Dropping it closes it; what was sent still leaves.
 #[derive(PartialEq, Eq, Debug)]
-pub struct UdpSocket(Handle);
+pub struct UdpSocket(pub(super) Handle);
 
 /// A datagram and who sent it.
 pub type Received = (Vec<u8>, SocketAddr);
@@ -29,7 +30,7 @@ impl UdpSocket {
         Ok(Self(handle))
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut Datagrams, &mut Io<'_>) -> R) -> io::Result<R> {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Datagrams, &mut Io<'_>) -> R) -> io::Result<R> {
         self.0.with(WHAT, |host, io| Some(f(host.sockets.datagrams(self.0.at)?, io)))
     }
 
@@ -40,12 +41,15 @@ impl UdpSocket {
     pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
         let handle = self.0;
         let connected = handle.with(WHAT, |host, io| {
-            let route = to_v4(peer).and_then(|v4| Ok((v4, host.route(io.kernel, *v4.ip())?)));
+            let route = to_v4(peer).and_then(|v4| match *v4.ip() {
+                group if group.is_multicast() => Ok((v4, (host.node, group, ip_of(host.node)))),
+                ip => Ok((v4, host.route(io.kernel, ip)?)),
+            });
             let (own_node, socket) = (host.node, host.sockets.datagrams(handle.at)?);
             Some(route.map(|(v4, (node, ip, own_ip))| {
                 socket.connected = Some(std::net::SocketAddrV4::new(ip, v4.port()));
                 // As Linux does, the socket takes the address from which it speaks to the peer.
-                if socket.local.ip().is_unspecified() && node != own_node {
+                if socket.local.ip().is_unspecified() && (node != own_node || ip.is_multicast()) {
                     socket.shown.set_ip(own_ip.into());
                 } else if socket.local.ip().is_unspecified() {
                     socket.shown.set_ip(ip.into());
@@ -89,7 +93,7 @@ impl UdpSocket {
         let handle = self.0;
         let outcome = handle.with(WHAT, |host, io| {
             let node = host.node.index() as u64;
-            let route = |ip| host.route(io.kernel, ip).map(|_| ());
+            let route = |ip: Ipv4Addr| if ip.is_multicast() { Ok(()) } else { host.route(io.kernel, ip).map(|_| ()) };
             let to = to.map(|to| to_v4(to).and_then(|to| route(*to.ip()).map(|()| to))).transpose();
             let socket = host.sockets.datagrams(handle.at)?;
             if let Some(cause) = socket.error.take() {
@@ -243,6 +247,14 @@ impl UdpSocket {
     /// When the handle is stale.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
         self.with(|socket, _| socket.broadcast = on)
+    }
+
+    /// Looks at or changes how its packets are to be treated.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn traffic<R>(&self, f: impl FnOnce(&mut Traffic) -> R) -> io::Result<R> {
+        self.with(|socket, _| f(&mut socket.traffic))
     }
 
     /// Time to live of packets. Kept and told, without effect.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
@@ -11,7 +11,7 @@ use stormglass_kernel::{TimerId, Wait, try_with};
 use super::Instant;
 use super::instant::find_zero;
 use crate::runtime::context;
-use crate::task::coop::poll_proceed;
+use crate::task::coop::{count, may_proceed};
 
 pin_project! {
     /// As `tokio::time::Sleep`.
@@ -141,13 +141,15 @@ impl Future for Sleep {
         if armed.elapsed {
             return Poll::Ready(());
         }
-        let coop = ready!(poll_proceed(cx));
         loop {
             return match outcome_of(armed, *this.deadline, cx.waker()) {
                 Some(Outcome::Elapsed) => {
-                    coop.made_progress();
                     armed.elapsed = true;
                     Poll::Ready(())
+                }
+                Some(Outcome::Unbudgeted) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
                 }
                 Some(Outcome::WithoutZero) if find_zero().is_some() => continue,
                 // Without a simulation nothing will ever wake this task again.
@@ -161,6 +163,9 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
     try_with(|u| {
         let zero = u.std_zero();
         let kernel = &mut u.kernel;
+        if !may_proceed() {
+            return Outcome::Unbudgeted;
+        }
         let deadline_ns = match (armed.timer, zero) {
             (Some((_, deadline_ns)), _) => deadline_ns,
             (None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
@@ -181,6 +186,7 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
         if let Some((timer, _)) = armed.timer.take() {
             kernel.cancel_timer(timer);
         }
+        count();
         Outcome::Elapsed
     })
 }
@@ -189,6 +195,8 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
 enum Outcome {
     Elapsed,
     Waits,
+    /// The task has done as much in this poll as it may.
+    Unbudgeted,
     /// Nobody has found out yet at which instant of std the clocks show zero.
     WithoutZero,
 }

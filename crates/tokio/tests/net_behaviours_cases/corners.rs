@@ -140,6 +140,52 @@ behaviours! {
         let (_a, at) = bound().await;
         text(tokio::net::TcpListener::bind(at).await.map(drop))
     }
+    udp_multicast_defaults: |_f| {
+        let (a, _) = bound().await;
+        text(a.multicast_loop_v4()) + &text(a.multicast_ttl_v4()) + &text(a.set_multicast_ttl_v4(0)) + &text(a.multicast_ttl_v4())
+    }
+    udp_multicast_is_set: |_f| {
+        let (a, _) = bound().await;
+        let set = text(a.set_multicast_loop_v4(false)) + &text(a.set_multicast_ttl_v4(7)) + &text(a.set_multicast_ttl_v4(256));
+        set + &text(a.multicast_loop_v4()) + &text(a.multicast_ttl_v4())
+    }
+    udp_multicast_groups: |_f| {
+        let (a, _) = bound().await;
+        let (group, here) = ([239, 1, 2, 3].into(), [127, 0, 0, 1].into());
+        let first = text(a.join_multicast_v4(group, here)) + &text(a.join_multicast_v4(group, here));
+        let second = text(a.leave_multicast_v4(group, here)) + &text(a.leave_multicast_v4(group, here));
+        first + &second + &text(a.join_multicast_v4([10, 9, 9, 9].into(), here)) + &text(a.join_multicast_v4(group, [192, 0, 2, 1].into()))
+    }
+    udp_bind_to_a_group: |_f| { text(UdpSocket::bind("239.1.2.3:0").await.map(|a| a.local_addr().map(|at| at.ip()).ok())) }
+    udp_traffic: |_f| {
+        let (a, _) = bound().await;
+        let tos = text(a.tos_v4()) + &text(a.set_tos_v4(0x2b)) + &text(a.tos_v4()) + &text(a.set_tos_v4(0x1ff)) + &text(a.tos_v4());
+        tos + &text(a.tclass_v6()) + &text(a.set_tclass_v6(1))
+    }
+    udp_traffic_v6: |_f| {
+        let a = UdpSocket::bind("[::1]:0").await.expect("free");
+        let class = text(a.tclass_v6()) + &text(a.set_tclass_v6(0x2b)) + &text(a.tclass_v6()) + &text(a.set_tclass_v6(256));
+        class + &text(a.tos_v4()) + &text(a.set_tos_v4(4)) + &text(a.tos_v4())
+    }
+    tcp_traffic: |_f| {
+        let a = tokio::net::TcpSocket::new_v4().expect("a socket");
+        let tos = text(a.tos_v4()) + &text(a.set_tos_v4(0x2b)) + &text(a.tos_v4()) + &text(a.set_tos_v4(0x1ff)) + &text(a.tos_v4());
+        tos + &text(a.tclass_v6()) + &text(a.set_tclass_v6(1))
+    }
+    tcp_traffic_v6: |_f| {
+        let a = tokio::net::TcpSocket::new_v6().expect("a socket");
+        text(a.tclass_v6()) + &text(a.set_tclass_v6(0x2b)) + &text(a.tclass_v6()) + &text(a.set_tclass_v6(256)) + &text(a.tos_v4())
+    }
+    devices: |_f| {
+        let (a, b) = (bound().await.0, tokio::net::TcpSocket::new_v4().expect("a socket"));
+        let udp = text(a.device()) + &text(a.bind_device(Some(b"nothing0"))) + &text(a.bind_device(None)) + &text(a.bind_device(Some(b"lo")));
+        udp + &text(a.device()) + &text(b.device()) + &text(b.bind_device(Some(b"nothing0"))) + &text(b.bind_device(Some(b"lo"))) + &text(b.device())
+    }
+    tcp_quickack: |_f| {
+        let (c, s) = super::pair().await;
+        let set = text(c.quickack()) + &text(c.set_quickack(false)) + &text(c.quickack()) + &text(c.set_quickack(true));
+        set + &text(c.quickack()) + &text(s.quickack())
+    }
     unix_abstract_name_is_taken: |f| {
         let name = format!("\0{}", f.display());
         let first = UnixListener::bind(&name).expect("free");

@@ -371,6 +371,7 @@ impl TryFrom<std::net::UdpSocket> for UdpSocket {
 }
 
 descriptor!(UdpSocket);
+traffic!(UdpSocket);
 
 impl fmt::Debug for UdpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
