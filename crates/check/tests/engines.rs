@@ -55,14 +55,8 @@ impl Tally {
     }
 }
 
-const ENGINES: [Engine; 6] = [
-    Engine::Portfolio,
-    Engine::DepthFirst,
-    Engine::Frontier,
-    Engine::Narrow(1),
-    Engine::Narrow(3),
-    Engine::Monitor,
-];
+const ENGINES: [Engine; 6] =
+    [Engine::Portfolio, Engine::DepthFirst, Engine::Frontier, Engine::Narrow(1), Engine::Narrow(3), Engine::Monitor];
 
 fn shape(rng: &mut ChaCha8Rng) -> Shape {
     Shape {

@@ -216,7 +216,11 @@ fn logs_are_judged_as_by_brute_force() {
 #[test]
 fn counters_are_judged_as_by_brute_force() {
     fn draw(rng: &mut ChaCha8Rng, _: u32) -> CounterOp {
-        if rng.random_ratio(2, 5) { CounterOp::Read } else { CounterOp::Add([1, 1, 2, -1][rng.random_range(0..4usize)]) }
+        if rng.random_ratio(2, 5) {
+            CounterOp::Read
+        } else {
+            CounterOp::Add([1, 1, 2, -1][rng.random_range(0..4usize)])
+        }
     }
     fn run(sum: &mut i64, op: &CounterOp) -> CounterRet {
         match op {

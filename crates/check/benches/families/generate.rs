@@ -3,33 +3,62 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use stormglass_check::model::{Bytes, CasRegister, Kv, KvOp, KvRet, Model, RegisterOp, RegisterRet};
-use stormglass_check::{Budget, History, Operation, Outcome, Verdict, linearizability};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use stormglass_check::model::{
+    AppendLog, Bytes, CasRegister, FifoQueue, Kv, KvOp, KvRet, LogOp, LogRet, Model, QueueOp, QueueRet, RegisterOp,
+    RegisterRet, Set, SetOp, SetRet,
+};
+use stormglass_check::{
+    Access, Budget, History, Isolation, Online, Operation, Outcome, Verdict, isolated, linearizability,
+};
 
 /// A check that can be repeated, and says its verdict.
-pub type Check = Box<dyn Fn() -> String>;
+pub(crate) type Check = Box<dyn Fn() -> String>;
 
 /// A kind of history.
-pub struct Family {
-    pub name: &'static str,
-    pub generate: fn(clients: u32, operations: usize, unknown: u32) -> Check,
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) generate: fn(clients: u32, operations: usize, unknown: u32) -> Check,
 }
 
 /// All of them.
-pub const FAMILIES: &[Family] = &[
+pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "register-unique", generate: |c, n, u| check(CasRegister, unique_register(c, n, u, false)) },
     Family { name: "register-unique-broken", generate: |c, n, u| check(CasRegister, unique_register(c, n, u, true)) },
     Family { name: "register-few-values", generate: |c, n, u| check(CasRegister, register(c, n, u, false)) },
     Family { name: "cas-register", generate: |c, n, u| check(CasRegister, cas_register(c, n, u, false)) },
     Family { name: "cas-register-broken", generate: |c, n, u| check(CasRegister, cas_register(c, n, u, true)) },
     Family { name: "map", generate: |c, n, u| check(Kv::default(), map(c, n, u)) },
+    Family { name: "map-online", generate: |c, n, u| follow(map(c, n, u)) },
+    Family { name: "log", generate: |c, n, u| check(AppendLog, log(c, n, u)) },
+    Family { name: "queue", generate: |c, n, u| check(FifoQueue, queue(c, n, u)) },
+    Family { name: "set-elements", generate: |c, n, u| check(Set, set(c, n, u)) },
+    Family { name: "transactions", generate: transactions },
 ];
 
 fn check<M: Model + 'static>(model: M, history: History<M::Op, M::Ret>) -> Check {
-    Box::new(move || match linearizability(&model, &history, Budget::PATIENT).verdict {
+    Box::new(move || word(linearizability(&model, &history, Budget::PATIENT).verdict))
+}
+
+fn word(verdict: Verdict) -> String {
+    match verdict {
         Verdict::Pass => "pass".to_owned(),
         Verdict::Fail(_) => "fail".to_owned(),
         Verdict::Unknown(undecided) => undecided.to_string(),
+    }
+}
+
+/// The same history judged while it grows: after every fifth call.
+fn follow(history: History<KvOp, KvRet>) -> Check {
+    Box::new(move || {
+        let (mut grown, mut online) = (History::new(), Online::within(Kv::default(), Budget::PATIENT));
+        for (at, operation) in history.operations().iter().enumerate() {
+            grown.push(operation.clone()).expect("it was well-formed");
+            if at % 5 == 0 {
+                online.advance(&grown).expect("calls are in order");
+            }
+        }
+        word(online.finish(&grown).expect("calls are in order"))
     })
 }
 
@@ -42,7 +71,7 @@ enum Client<O, R> {
 
 /// Runs `operations` operations of `clients` clients against `apply`. Of 100, `unknown` end without an answer, half of
 /// them without effect.
-pub fn run<O: Clone, R: Clone>(
+pub(crate) fn run<O: Clone, R: Clone>(
     (clients, operations, unknown): (u32, usize, u32),
     mut draw: impl FnMut(&mut ChaCha8Rng, u64) -> O,
     mut apply: impl FnMut(&O) -> R,
@@ -67,7 +96,13 @@ pub fn run<O: Clone, R: Clone>(
                 if rng.random_ratio(1, 2) {
                     apply(&op);
                 }
-                found.push(Operation { process: process(), call, returned: Some(at), op, outcome: Outcome::Indeterminate });
+                found.push(Operation {
+                    process: process(),
+                    call,
+                    returned: Some(at),
+                    op,
+                    outcome: Outcome::Indeterminate,
+                });
                 Client::Idle
             }
             Client::Called { call, op } => {
@@ -124,14 +159,11 @@ fn of_register(
 /// Nine tenths in, a read answers with what was read a tenth in.
 fn with_stale_read(history: &Register) -> Register {
     let mut operations = history.operations().to_vec();
-    let is_read = |op: &Operation<RegisterOp, RegisterRet>| {
-        matches!(&op.outcome, Outcome::Ok(RegisterRet::Value(Some(_))))
-    };
+    let is_read =
+        |op: &Operation<RegisterOp, RegisterRet>| matches!(&op.outcome, Outcome::Ok(RegisterRet::Value(Some(_))));
     let old = operations.iter().skip(operations.len() / 10).find(|op| is_read(op)).map(|op| op.outcome.clone());
     let late = operations.len() * 9 / 10;
-    if let (Some(old), Some(read)) =
-        (old, operations.iter_mut().skip(late).find(|op| is_read(op)))
-    {
+    if let (Some(old), Some(read)) = (old, operations.iter_mut().skip(late).find(|op| is_read(op))) {
         read.outcome = old;
     }
     let mut history = History::new();
@@ -162,7 +194,7 @@ fn cas_register(clients: u32, operations: usize, unknown: u32, broken: bool) -> 
 }
 
 fn map(clients: u32, operations: usize, unknown: u32) -> History<KvOp, KvRet> {
-    let mut held: std::collections::BTreeMap<Bytes, Bytes> = std::collections::BTreeMap::new();
+    let mut held: BTreeMap<Bytes, Bytes> = BTreeMap::new();
     let draw = |rng: &mut ChaCha8Rng, number: u64| {
         let key = format!("k{}", rng.random_range(0..10));
         if rng.random_ratio(1, 2) { KvOp::get(key) } else { KvOp::put(key, number.to_string()) }
@@ -175,4 +207,112 @@ fn map(clients: u32, operations: usize, unknown: u32) -> History<KvOp, KvRet> {
         KvOp::Get { key } => KvRet::Value { value: held.get(key).cloned(), revision: None },
         _ => KvRet::done(),
     })
+}
+
+fn text(number: u64) -> Bytes {
+    Bytes::from(number.to_string())
+}
+
+fn log(clients: u32, operations: usize, unknown: u32) -> History<LogOp, LogRet> {
+    let mut held: Vec<Bytes> = Vec::new();
+    let draw = |rng: &mut ChaCha8Rng, number: u64| match rng.random_range(0..3u32) {
+        0 => LogOp::Append { log: "log".into(), value: text(number) },
+        1 => LogOp::Read { log: "log".into(), offset: rng.random_range(0..=number / 3) },
+        _ => LogOp::Length { log: "log".into() },
+    };
+    run((clients, operations, unknown), draw, |op| match op {
+        LogOp::Append { value, .. } => {
+            held.push(value.clone());
+            LogRet::Appended(Some(held.len() as u64 - 1))
+        }
+        LogOp::Read { offset, .. } => LogRet::Value(usize::try_from(*offset).ok().and_then(|at| held.get(at).cloned())),
+        _ => LogRet::Length(held.len() as u64),
+    })
+}
+
+/// Takes always have an answer: one that does not leaves it open which value is gone, and then there is no monitor.
+fn queue(clients: u32, operations: usize, unknown: u32) -> History<QueueOp, QueueRet> {
+    let mut held: VecDeque<Bytes> = VecDeque::new();
+    let draw = |rng: &mut ChaCha8Rng, number: u64| {
+        if rng.random_ratio(11, 20) { QueueOp::Put(text(number)) } else { QueueOp::Take }
+    };
+    let history = run((clients, operations, unknown), draw, |op| match op {
+        QueueOp::Put(value) => {
+            held.push_back(value.clone());
+            QueueRet::Done
+        }
+        QueueOp::Take => QueueRet::Taken(held.pop_front()),
+    });
+    let sure = |op: &&Operation<QueueOp, QueueRet>| op.op != QueueOp::Take || op.outcome != Outcome::Indeterminate;
+    let mut kept = History::new();
+    if unknown == 0 {
+        return history;
+    }
+    // A take of unknown outcome that took something would leave a hole: its value was never put.
+    let told: BTreeSet<&Bytes> = history
+        .operations()
+        .iter()
+        .filter_map(|op| match op.outcome.answer() {
+            Some(QueueRet::Taken(Some(value))) => Some(value),
+            _ => None,
+        })
+        .collect();
+    let last =
+        history.operations().iter().filter(|op| matches!(op.outcome, Outcome::Ok(QueueRet::Taken(Some(_))))).count();
+    let mut rest = last;
+    for operation in history.operations().iter().filter(sure) {
+        let gone = matches!(&operation.op, QueueOp::Put(value) if !told.contains(value));
+        if matches!(operation.outcome, Outcome::Ok(QueueRet::Taken(Some(_)))) {
+            rest -= 1;
+        }
+        if !(gone && rest > 0) {
+            kept.push(operation.clone()).expect("a part of a well-formed history is well-formed");
+        }
+    }
+    kept
+}
+
+fn set(clients: u32, operations: usize, unknown: u32) -> History<SetOp, SetRet> {
+    let mut held: BTreeSet<Bytes> = BTreeSet::new();
+    let draw = |rng: &mut ChaCha8Rng, number: u64| match rng.random_range(0..4u32) {
+        0 => SetOp::Add(text(rng.random_range(0..number.max(2) / 2 + 1))),
+        1 => SetOp::Remove(text(rng.random_range(0..number.max(2) / 2 + 1))),
+        _ => SetOp::Contains(text(rng.random_range(0..number.max(2) / 2 + 1))),
+    };
+    run((clients, operations, unknown), draw, |op| match op {
+        SetOp::Add(value) => SetRet::Truth(held.insert(value.clone())),
+        SetOp::Remove(value) => SetRet::Truth(held.remove(value)),
+        SetOp::Contains(value) => SetRet::Truth(held.contains(value)),
+        SetOp::All => SetRet::Values(held.clone()),
+    })
+}
+
+/// Serial transactions on lists of up to ten values and on registers.
+fn transactions(clients: u32, operations: usize, unknown: u32) -> Check {
+    let mut lists: BTreeMap<Bytes, Vec<Bytes>> = BTreeMap::new();
+    let draw = |rng: &mut ChaCha8Rng, number: u64| {
+        (0..rng.random_range(1..5u64))
+            .map(|at| {
+                let key = text(number / 10 + rng.random_range(0..4));
+                let value = text(number * 8 + at);
+                if rng.random_ratio(1, 2) { Access::Append { key, value } } else { Access::List { key, values: None } }
+            })
+            .collect::<Vec<Access>>()
+    };
+    let history = run((clients, operations, unknown), draw, |asked: &Vec<Access>| {
+        asked
+            .iter()
+            .map(|access| match access {
+                Access::Append { key, value } => {
+                    lists.entry(key.clone()).or_default().push(value.clone());
+                    access.clone()
+                }
+                Access::List { key, .. } => {
+                    Access::List { key: key.clone(), values: Some(lists.get(key).cloned().unwrap_or_default()) }
+                }
+                other => other.clone(),
+            })
+            .collect()
+    });
+    Box::new(move || word(isolated(&history, Isolation::StrictSerializable)))
 }

@@ -39,10 +39,12 @@ pub fn linearizability_by<M: Model>(
     let decided = run.decide(&parts, &mut orders);
     let (verdict, certificate) = match decided {
         Decided::Pass => certify(model, history, orders.into_iter().flatten().collect()),
-        Decided::Fail(part, refusal) => match evidence_of(run.source, history.clock(), &parts[part], &refusal, budget) {
-            Some(evidence) => (Verdict::Fail(evidence), None),
-            None => (Verdict::Unknown(unfounded(&parts[part].describe(model))), None),
-        },
+        Decided::Fail(part, refusal) => {
+            match evidence_of(run.source, history.clock(), &parts[part], &refusal, budget) {
+                Some(evidence) => (Verdict::Fail(evidence), None),
+                None => (Verdict::Unknown(unfounded(&parts[part].describe(model))), None),
+            }
+        }
         Decided::Broken(part, ids, reason) => {
             let place = parts[part].describe(model);
             (Verdict::Fail(explain::broken(run.source, history.clock(), &place, &ids, &reason)), None)
@@ -124,7 +126,8 @@ impl<M: Model> Run<'_, M> {
                     return Decided::Unknown(part, Exhausted::Steps);
                 }
                 let mut quota = Quota { steps, bytes: self.budget.bytes };
-                let left = round(self.source, &parts[part].ops, parts[part].keys.len() == 1, number, self.engine, &mut quota);
+                let left =
+                    round(self.source, &parts[part].ops, parts[part].keys.len() == 1, number, self.engine, &mut quota);
                 self.steps += steps - quota.steps;
                 match left {
                     Round::Decided(Found::Order(order)) => {

@@ -1,10 +1,10 @@
 //! A refusal in words: which operations, how far an order of them gets, and why none of the rest can come next.
 
+use super::depth::{Found, Quota, search};
+use super::machine::{Machine, Source};
 use super::minimise::Minimal;
 use super::partition::Component;
 use super::prepare::{prepare, seen_at};
-use super::depth::{Found, Quota, search};
-use super::machine::{Machine, Source};
 use super::{Budget, LINEARIZABILITY};
 use crate::history::{Clock, OpId, Operation, Outcome};
 use crate::model::{Model, Step};
@@ -34,12 +34,14 @@ pub(super) fn explain<M: Model>(
         None => format!("{place}: these {count} operations have no order"),
     };
     let mut evidence = Evidence::new(LINEARIZABILITY, cause);
+    evidence.misfit = last;
     evidence.operations = minimal.ids.iter().map(|id| view.operation(*id)).collect();
     let mut machine = Machine::new(model);
     let problem = prepare(Source { model, ops }, &mut machine, &minimal.ids, minimal.cut);
     let Budget { steps, bytes } = Budget::default();
     if let Found::Impossible { deepest, .. } = search(&problem, &mut machine, &mut Quota { steps, bytes }) {
         view.dead_end(&minimal.ids, &deepest, &mut evidence.details);
+        evidence.order = deepest;
     }
     if !minimal.smallest {
         evidence.details.push("The budget ended before the evidence was as small as it can be.".to_owned());
@@ -48,7 +50,13 @@ pub(super) fn explain<M: Model>(
 }
 
 /// The evidence for what a monitor found broken.
-pub(super) fn broken<M: Model>(source: Source<'_, M>, clock: Clock, place: &str, ids: &[u32], reason: &str) -> Evidence {
+pub(super) fn broken<M: Model>(
+    source: Source<'_, M>,
+    clock: Clock,
+    place: &str,
+    ids: &[u32],
+    reason: &str,
+) -> Evidence {
     let Source { model, ops } = source;
     let mut ids = ids.to_vec();
     ids.sort_unstable_by_key(|id| (ops[*id as usize].call, *id));

@@ -2,12 +2,12 @@
 //!
 //! What is left must be a refusal *for the same reason*; `sight` says what may be left out together.
 
-use super::prepare::{prepare, seen_at};
+use super::Budget;
 use super::depth::{Exhausted, Found, Quota, search};
 use super::machine::{Machine, Source};
-use super::sweep::sweep;
+use super::prepare::{prepare, seen_at};
 use super::sight::Sights;
-use super::Budget;
+use super::sweep::sweep;
 use crate::history::Operation;
 use crate::model::Model;
 
@@ -41,7 +41,12 @@ const GUESS_MAX: usize = 48;
 const GUESSES_MAX: usize = 4_000;
 
 /// The least of `ids`, which are known to have no order.
-pub(super) fn minimise<M: Model>(source: Source<'_, M>, ids: &[u32], known: &Refusal, budget: Budget) -> Option<Minimal> {
+pub(super) fn minimise<M: Model>(
+    source: Source<'_, M>,
+    ids: &[u32],
+    known: &Refusal,
+    budget: Budget,
+) -> Option<Minimal> {
     let Source { model, ops } = source;
     let machine = Machine::new(model);
     let steps = budget.steps.min(STEPS_MAX);
@@ -116,10 +121,8 @@ impl<M: Model> Probe<'_, M> {
     /// The earliest return by which there is no order, by bisection.
     fn earliest(&mut self, ids: &[u32]) -> Option<u64> {
         let ops = self.source.ops;
-        let mut returns: Vec<u64> = ids
-            .iter()
-            .filter_map(|id| seen_at(&ops[*id as usize], None)?.0.and(ops[*id as usize].returned))
-            .collect();
+        let mut returns: Vec<u64> =
+            ids.iter().filter_map(|id| seen_at(&ops[*id as usize], None)?.0.and(ops[*id as usize].returned)).collect();
         returns.sort_unstable();
         returns.dedup();
         let (mut low, mut high) = (0, returns.len().checked_sub(1)?);

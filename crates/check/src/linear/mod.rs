@@ -26,8 +26,8 @@ mod sweep;
 mod zones;
 
 pub(crate) use decide::part_is_linearizable;
-pub(crate) use memo::FixedState;
 pub use decide::{linearizability, linearizability_by, linearizable, linearizable_within};
+pub(crate) use memo::FixedState;
 pub use monitor::{Monitored, Part};
 pub use online::{Online, OnlineError};
 pub use replay::{CertificateError, replay};
@@ -83,7 +83,6 @@ pub struct Linearizability {
     /// Questions put to the model by the search, without those spent on making the evidence small.
     pub steps: u64,
 }
-
 
 /// Who looks for an order. All of them give the same verdicts, unless their budget runs out; they differ in cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -72,7 +72,8 @@ fn take_turns<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, roun
     let growth = GROWTH.saturating_pow(round);
     // Where nothing is hard the search needs a step or two per operation.
     let mut out = None;
-    let (found, whole) = within(quota, (4 * count + 1_024).saturating_mul(growth), |quota| search(problem, machine, quota));
+    let (found, whole) =
+        within(quota, (4 * count + 1_024).saturating_mul(growth), |quota| search(problem, machine, quota));
     match found {
         Found::Exhausted(Exhausted::Steps) if !whole => {}
         Found::Exhausted(exhausted) => out = Some(exhausted),

@@ -91,11 +91,8 @@ pub(super) fn prepare<'a, M: Model>(
         let cell = cells.cell(&operation.op);
         first = if first == NO_CELL { cell } else { first };
         several |= cell == NO_CELL || cell != first;
-        let (sees, makes) = if cell == NO_CELL {
-            (Sees::Anything, NO_VALUE)
-        } else {
-            cells.flow(model.flow(&operation.op, ret))
-        };
+        let (sees, makes) =
+            if cell == NO_CELL { (Sees::Anything, NO_VALUE) } else { cells.flow(model.flow(&operation.op, ret)) };
         let class = machine.class(source, id, answered, || (pure, blind(source, id, answered, cell)));
         let entry = Entry { id, call: operation.call, deadline, answered, pure, class, cell, sees, makes };
         if entry.answered { required.push(entry) } else { optional.push(entry) }

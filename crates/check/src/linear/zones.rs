@@ -179,7 +179,8 @@ impl Zones<'_> {
 
     fn conflict(&self, one: u32, other: u32) -> Found {
         let edges = [one, other].map(|value| self.clusters[value as usize]);
-        let all: Vec<u32> = edges.iter().flat_map(|cluster| [cluster.write, cluster.first_of, cluster.last_of]).collect();
+        let all: Vec<u32> =
+            edges.iter().flat_map(|cluster| [cluster.write, cluster.first_of, cluster.last_of]).collect();
         self.refused(&all)
     }
 

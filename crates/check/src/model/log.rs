@@ -59,7 +59,9 @@ pub enum LogRet {
 impl LogOp {
     pub(super) fn log(&self) -> &Bytes {
         match self {
-            LogOp::Append { log, .. } | LogOp::Read { log, .. } | LogOp::Poll { log, .. } | LogOp::Length { log } => log,
+            LogOp::Append { log, .. } | LogOp::Read { log, .. } | LogOp::Poll { log, .. } | LogOp::Length { log } => {
+                log
+            }
         }
     }
 }
@@ -105,7 +107,9 @@ impl Model for AppendLog {
             }
             (LogOp::Append { .. }, Some(_)) => Step::Refused,
             (_, None) => Step::Same,
-            (LogOp::Read { offset, .. }, Some(LogRet::Value(told))) => same(state.from(*offset).first() == told.as_ref()),
+            (LogOp::Read { offset, .. }, Some(LogRet::Value(told))) => {
+                same(state.from(*offset).first() == told.as_ref())
+            }
             (LogOp::Poll { offset, .. }, Some(LogRet::Values(told))) => same(state.from(*offset).starts_with(told)),
             (LogOp::Length { .. }, Some(LogRet::Length(told))) => same(*told == length),
             _ => Step::Refused,

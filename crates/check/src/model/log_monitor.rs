@@ -5,9 +5,9 @@
 //! An offset whose value nobody saw was filled by some append of unknown outcome; which one matters only for when it
 //! was called, and whatever may fill an early gap may fill a later one, so they are given out in the order of call.
 
+use super::Bytes;
 use super::log::{AppendLog, LogOp, LogRet};
 use super::two_orders::{Span, order};
-use super::Bytes;
 use crate::history::Outcome;
 use crate::linear::{Monitored, Part};
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //! concurrency. One file per object.
 
 mod bytes;
+mod device;
 mod kv;
 mod kv_flow;
 mod kv_step;
@@ -18,6 +19,7 @@ mod stack;
 mod two_orders;
 
 pub use bytes::Bytes;
+pub use device::{BlockDevice, BlockOp, BlockRet, Sector, StaleOp, StaleRegister};
 pub use kv::{Compare, Expect, Kv, KvOp, KvRet};
 pub use kv_step::KvState;
 pub use log::{AppendLog, Entries, LogOp, LogRet};

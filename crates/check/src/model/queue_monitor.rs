@@ -9,8 +9,8 @@ use super::FifoQueue;
 use super::queue::{QueueOp, QueueRet};
 use super::two_orders::{Span, order};
 use crate::history::Outcome;
-use crate::linear::{Monitored, Part};
 use crate::linear::FixedState;
+use crate::linear::{Monitored, Part};
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Clone, Copy)]

@@ -65,7 +65,11 @@ impl Model for Set {
                 _ => {}
             }
             let mut next = state.clone();
-            if there { next.insert(value.clone()) } else { next.remove(value) };
+            if there {
+                next.insert(value.clone())
+            } else {
+                next.remove(value)
+            };
             Step::Next(next)
         };
         let same = |fits: bool| if fits { Step::Same } else { Step::Refused };

@@ -1,9 +1,9 @@
 //! Sets that only grow, read as a whole. What was read must form a chain, each set within the next; that puts every read
 //! and every add between two others, and those places together with the times decide (see `two_orders`).
 
+use super::Bytes;
 use super::set::{Set, SetOp, SetRet};
 use super::two_orders::{Span, order};
-use super::Bytes;
 use crate::history::Outcome;
 use crate::linear::{Monitored, Part};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,10 @@ pub(super) fn judge(part: &Part<'_, Set>) -> Option<Monitored> {
             place += 2;
             for value in values.difference(last) {
                 let Some((add, time)) = adds.remove(value) else {
-                    return Some(Monitored::Broken(vec![id], format!("{value} was read, but nobody can have added it")));
+                    return Some(Monitored::Broken(
+                        vec![id],
+                        format!("{value} was read, but nobody can have added it"),
+                    ));
                 };
                 placed.push((add, time, at(place - 1)));
             }

@@ -55,7 +55,8 @@ impl Frontier {
         quota: &mut Quota,
     ) -> Result<(), Exhausted> {
         let mut closure = std::mem::take(&mut self.closure);
-        let result = Closing { frontier: self, closure: &mut closure, source, machine, target: slot, base: 0 }.run(quota);
+        let result =
+            Closing { frontier: self, closure: &mut closure, source, machine, target: slot, base: 0 }.run(quota);
         self.closure = closure;
         result
     }

@@ -183,7 +183,8 @@ impl Frontier {
         if self.configs.len() < 2 {
             return;
         }
-        self.configs.sort_by_key(|config| (config.state, config.cost, Slots::MAX.count_ones() - config.lapsed.count_ones()));
+        self.configs
+            .sort_by_key(|config| (config.state, config.cost, Slots::MAX.count_ones() - config.lapsed.count_ones()));
         let mut kept: Vec<Config> = Vec::with_capacity(self.configs.len());
         let mut of_state = 0;
         for config in std::mem::take(&mut self.configs) {
