@@ -15,6 +15,7 @@ const EPERM: i32 = 1;
 const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;
 const ENOPROTOOPT: i32 = 92;
+const EOPNOTSUPP: i32 = 95;
 
 /// What a socket says of its packets.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,9 +48,9 @@ impl Traffic {
     /// The traffic class: `IPV6_TCLASS`.
     ///
     /// # Errors
-    /// `ENOPROTOOPT` for a socket of IPv4.
+    /// `EOPNOTSUPP` for a socket of IPv4.
     pub fn class(&self) -> io::Result<u32> {
-        if self.v6 { Ok(self.class.into()) } else { Err(io::Error::from_raw_os_error(ENOPROTOOPT)) }
+        if self.v6 { Ok(self.class.into()) } else { Err(io::Error::from_raw_os_error(EOPNOTSUPP)) }
     }
 
     /// Sets `IPV6_TCLASS`.
@@ -57,7 +58,9 @@ impl Traffic {
     /// # Errors
     /// `ENOPROTOOPT` for a socket of IPv4, `EINVAL` beyond 255.
     pub fn set_class(&mut self, class: u32) -> io::Result<()> {
-        self.class()?;
+        if !self.v6 {
+            return Err(io::Error::from_raw_os_error(ENOPROTOOPT));
+        }
         let class = u8::try_from(class).map_err(|_| io::Error::from_raw_os_error(EINVAL))?;
         self.class = self.without_congestion_bits(class, self.class);
         Ok(())

@@ -37,7 +37,11 @@ async fn listen(name: &'static str, joins: bool, heard: Heard) {
 }
 
 /// Runs listeners on three nodes, the third of which has not joined, and `send` on a fourth.
-fn run<F>(seed: u64, links: impl Fn(&mut Net, [NodeId; 4]), send: fn() -> F) -> BTreeMap<&'static str, Vec<(Vec<u8>, SocketAddr)>>
+fn run<F>(
+    seed: u64,
+    links: impl Fn(&mut Net, [NodeId; 4]),
+    send: fn() -> F,
+) -> BTreeMap<&'static str, Vec<(Vec<u8>, SocketAddr)>>
 where
     F: Future<Output = ()> + 'static,
 {
@@ -75,12 +79,16 @@ fn words(heard: &[(Vec<u8>, SocketAddr)]) -> Vec<String> {
 
 #[test]
 fn members_hear_a_group_and_nobody_else_does() {
-    let heard = run(1, |_, _| {}, || async {
-        let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
-        socket.send_to(b"hello", (GROUP, PORT)).await.expect("room");
-        socket.send_to(b"another port", (GROUP, PORT + 1)).await.expect("room");
-        socket.send_to(b"another group", (Ipv4Addr::new(239, 7, 7, 8), PORT)).await.expect("room");
-    });
+    let heard = run(
+        1,
+        |_, _| {},
+        || async {
+            let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
+            socket.send_to(b"hello", (GROUP, PORT)).await.expect("room");
+            socket.send_to(b"another port", (GROUP, PORT + 1)).await.expect("room");
+            socket.send_to(b"another group", (Ipv4Addr::new(239, 7, 7, 8), PORT)).await.expect("room");
+        },
+    );
     assert_eq!(heard.keys().copied().collect::<Vec<_>>(), ["one", "two"]);
     for member in heard.values() {
         assert_eq!(words(member), ["hello"]);
@@ -90,13 +98,17 @@ fn members_hear_a_group_and_nobody_else_does() {
 
 #[test]
 fn who_leaves_hears_no_more() {
-    let heard = run(2, |_, _| {}, || async {
-        let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
-        for word in [&b"before"[..], b"leave", b"after"] {
-            socket.send_to(word, (GROUP, PORT)).await.expect("room");
-            sleep(Duration::from_millis(100)).await;
-        }
-    });
+    let heard = run(
+        2,
+        |_, _| {},
+        || async {
+            let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
+            for word in [&b"before"[..], b"leave", b"after"] {
+                socket.send_to(word, (GROUP, PORT)).await.expect("room");
+                sleep(Duration::from_millis(100)).await;
+            }
+        },
+    );
     assert_eq!(words(&heard["one"]), ["before", "leave"]);
 }
 
@@ -104,7 +116,9 @@ fn who_leaves_hears_no_more() {
 fn each_link_has_its_own_weather() {
     let heard = run(
         3,
-        |net, [one, _, _, sender]| net.set_link((sender, one), Some(LinkOptions { loss_ppm: 1_000_000, ..LinkOptions::default() })),
+        |net, [one, _, _, sender]| {
+            net.set_link((sender, one), Some(LinkOptions { loss_ppm: 1_000_000, ..LinkOptions::default() }))
+        },
         || async {
             let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
             socket.connect((GROUP, PORT)).await.expect("a group");
@@ -135,10 +149,14 @@ fn the_senders_own_host_hears_it_unless_it_says_otherwise() {
 
 #[test]
 fn nothing_leaves_the_host_at_a_time_to_live_of_zero() {
-    let heard = run(5, |_, _| {}, || async {
-        let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
-        socket.set_multicast_ttl_v4(0).expect("open");
-        socket.send_to(b"hello", (GROUP, PORT)).await.expect("room");
-    });
+    let heard = run(
+        5,
+        |_, _| {},
+        || async {
+            let socket = UdpSocket::bind((ANY, 0)).await.expect("free");
+            socket.set_multicast_ttl_v4(0).expect("open");
+            socket.send_to(b"hello", (GROUP, PORT)).await.expect("room");
+        },
+    );
     assert!(heard.is_empty(), "{heard:?}");
 }

@@ -146,7 +146,8 @@ impl UdpSocket {
     /// `WouldBlock` when no datagram is there, even if an error is: as with tokio, whose readiness to read is not that of
     /// an error.
     pub fn try_recv(&self, peek: bool) -> io::Result<Received> {
-        self.with(|socket, _| if socket.queue.is_empty() { None } else { receive(socket, peek) })?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        self.with(|socket, _| if socket.queue.is_empty() { None } else { receive(socket, peek) })?
+            .unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
     }
 
     /// Whether an error is waiting to be told.

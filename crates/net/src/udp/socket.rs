@@ -130,7 +130,13 @@ impl Host {
                 self.send_to_group(io, local, to, multicast, &payload);
             } else if let Ok((node, ip, own_ip)) = self.route(io.kernel, *to.ip()) {
                 let own_ip = if local.ip().is_unspecified() { own_ip } else { *local.ip() };
-                self.send_datagram(io, SocketAddrV4::new(own_ip, local.port()), SocketAddrV4::new(ip, to.port()), node, payload);
+                self.send_datagram(
+                    io,
+                    SocketAddrV4::new(own_ip, local.port()),
+                    SocketAddrV4::new(ip, to.port()),
+                    node,
+                    payload,
+                );
             }
         }
         if self.sockets.datagrams(at).is_some_and(|s| s.closed) {
