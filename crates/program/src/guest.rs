@@ -4,7 +4,7 @@
 //! here: with the first runtime that it builds its thread becomes one of a simulated machine's, while the simulation has a
 //! thread of its own; with the last runtime dropped it is nobody's again. What the test does before and after is done outside.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,21 @@ static ON: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static INSIDE: RefCell<Option<Inside>> = const { RefCell::new(None) };
+    /// Made after everything that leaving needs, and so gone before it.
+    static AT_END: Cell<Option<AtEnd>> = const { Cell::new(None) };
+}
+
+/// Leaves for good when its thread ends.
+#[derive(Debug)]
+struct AtEnd;
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        let inside = INSIDE.try_with(RefCell::take);
+        if let Ok(Some(mut inside)) = inside {
+            inside.leave(true);
+        }
+    }
 }
 
 /// While one of them lives, the thread that the first was made on is part of a simulation. Runtimes hold them.
@@ -81,6 +96,8 @@ pub fn stay(surroundings: Surroundings) -> Option<Stay> {
     let inside = enter(asked, surroundings);
     let stays = Arc::clone(&inside.stays);
     INSIDE.set(Some(inside));
+    let _ = last_panic();
+    AT_END.set(Some(AtEnd));
     Some(Stay(stays))
 }
 
@@ -105,13 +122,9 @@ impl Drop for Stay {
         });
         if let Ok(Some(mut inside)) = inside {
             inside.leave(false);
+            // While the thread ends there is nothing left to take back.
+            let _ = AT_END.try_with(Cell::take);
         }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        self.leave(true);
     }
 }
 
