@@ -204,9 +204,8 @@ impl Book {
         let verdicts = self.history.with(|history| {
             let model = Kv::default();
             let online = std::mem::replace(&mut *self.online.lock(), Online::new(Kv::default()));
-            let linear = online.finish(history).unwrap_or_else(|error| {
-                Evidence::new(LINEARIZABILITY, error.to_string()).into()
-            });
+            let linear =
+                online.finish(history).unwrap_or_else(|error| Evidence::new(LINEARIZABILITY, error.to_string()).into());
             [linear, durable(&model, history, &ended)]
         });
         Ok(cluster.sim.all([survived, once].into_iter().chain(verdicts)))
