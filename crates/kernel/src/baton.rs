@@ -19,22 +19,22 @@ use crate::mailbox::{Inlet, Outlet, mailbox, never};
 use crate::universe::{self, Universe};
 
 /// What the simulation's thread hands to a thread of a node.
-struct Turn {
+pub(crate) struct Turn {
     universe: Box<Universe>,
     waker: Waker,
     /// The node is down: unwind, dropping what there is, and do nothing else.
-    stop: bool,
+    pub(crate) stop: bool,
 }
 
 /// What comes back.
-enum Back<R> {
+pub(crate) enum Back<R> {
     Blocked(Box<Universe>, Below),
     Ended(Box<Universe>, thread::Result<R>),
 }
 
 /// Where a thread waits for its turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Below {
+pub(crate) enum Below {
     /// Among frames that unwind.
     Rust,
     /// Beneath a call of libc: it can be resumed or left, not unwound.
@@ -69,14 +69,31 @@ struct Start<R> {
 struct Running<R> {
     turns: Inlet<Turn>,
     back: Outlet<Back<R>>,
-    thread: thread::JoinHandle<()>,
+    /// `None`: it was there before the simulation, and will be there after it.
+    thread: Option<thread::JoinHandle<()>>,
     waits: Below,
+}
+
+impl<R> Running<R> {
+    /// Waits for the end of a thread that has given back the baton for good: what is left of it is its own return.
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Starts an OS thread that runs a closure; the seal has its own way to do so.
 pub type SpawnThread = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<thread::JoinHandle<()>>;
 
 impl<R> Unpin for NodeThread<R> {}
+
+impl<R> NodeThread<R> {
+    /// Of a thread that runs already, and waits for its first turn.
+    pub(crate) fn of_guest(turns: Inlet<Turn>, back: Outlet<Back<R>>) -> Self {
+        Self { start: None, running: Some(Running { turns, back, thread: None, waits: Below::Rust }) }
+    }
+}
 
 /// Runs `program` on a thread of the current node, started by `spawn`. The future is polled on the simulation's thread.
 ///
@@ -114,9 +131,8 @@ impl<R: Send + 'static> Future for NodeThread<R> {
         match hand_over(running, cx.waker().clone(), false) {
             None => Poll::Pending,
             Some(result) => {
-                if let Some(running) = self.running.take() {
-                    // It has given back the baton for good; what is left of it is its own return.
-                    let _ = running.thread.join();
+                if let Some(mut running) = self.running.take() {
+                    running.join();
                 }
                 match result {
                     Ok(value) => Poll::Ready(value),
@@ -134,9 +150,10 @@ impl<R> Drop for NodeThread<R> {
             // The program unwinds, and runs nothing but what unwinding drops.
             while running.waits == Below::Rust && hand_over(&mut running, Waker::noop().clone(), true).is_none() {}
         }
-        drop(running.turns);
+        // There is no other turn to wait for.
+        running.turns.close();
         if running.waits == Below::Rust {
-            let _ = running.thread.join();
+            running.join();
         }
     }
 }
@@ -169,24 +186,33 @@ fn start<R: Send + 'static>(spawn: SpawnThread, program: Box<dyn FnOnce() -> R +
     let (give_back, back) = mailbox();
     let thread = spawn(Box::new(move || on_thread(next_turn, give_back, program)));
     match thread {
-        Ok(thread) => Running { turns, back, thread, waits: Below::Rust },
+        Ok(thread) => Running { turns, back, thread: Some(thread), waits: Below::Rust },
         Err(error) => panic!("no thread for a node's program: {error}"),
     }
 }
 
 fn on_thread<R: Send + 'static>(turns: Outlet<Turn>, back: Inlet<Back<R>>, program: Box<dyn FnOnce() -> R + Send>) {
-    let Some(Turn { universe, waker, stop }) = turns.take() else { return };
-    universe::install(universe);
-    let back = Arc::new(back);
-    let blocked = Arc::clone(&back);
-    let give_back = Box::new(move |universe, below| blocked.put(Back::Blocked(universe, below)).is_ok());
-    POST.set(Some(Post { turns, give_back, waker }));
+    let Some(turn) = turns.take() else { return };
+    let (stop, back) = (turn.stop, Arc::new(back));
+    take_up(turn, turns, Arc::clone(&back));
     let result = if stop {
         drop(program);
         Err(Box::new(Stopped) as Box<dyn std::any::Any + Send>)
     } else {
         catch_unwind(AssertUnwindSafe(program))
     };
+    lay_down(&back, result);
+}
+
+/// Makes this thread a node's, with its first turn.
+pub(crate) fn take_up<R: 'static>(turn: Turn, turns: Outlet<Turn>, back: Arc<Inlet<Back<R>>>) {
+    universe::install(turn.universe);
+    let give_back = Box::new(move |universe, below| back.put(Back::Blocked(universe, below)).is_ok());
+    POST.set(Some(Post { turns, give_back, waker: turn.waker }));
+}
+
+/// Makes this thread nobody's again, and gives the baton back for good.
+pub(crate) fn lay_down<R>(back: &Inlet<Back<R>>, result: thread::Result<R>) {
     POST.set(None);
     if let Some(mut universe) = universe::uninstall() {
         universe.look_behind();

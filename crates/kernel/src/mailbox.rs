@@ -55,6 +55,11 @@ impl<T> Inlet<T> {
         self.0.changed.notify_all();
         Ok(())
     }
+
+    /// Says that nothing more will come.
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
 }
 
 impl<T> Outlet<T> {

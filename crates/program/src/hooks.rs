@@ -38,6 +38,20 @@ pub fn seal_thread(seed: u64) -> seal::Entered {
     sealed
 }
 
+/// Seals a thread that was there before its simulation, as [`seal_thread`] does the simulation's own. What libraries keep
+/// in its thread-locals becomes that of the node whose thread it is now.
+pub(crate) fn seal_guest(seed: u64) -> seal::Entered {
+    let sealed = seal_thread(seed);
+    let boot = kernel::try_with(|u| {
+        let node = u.kernel.current_node();
+        (node, u.kernel.node(node).incarnation())
+    });
+    if let Some((node, incarnation)) = boot {
+        node_locals::switch(node, incarnation);
+    }
+    sealed
+}
+
 impl Hooks for Sealed {
     fn monotonic_ns(&self) -> Option<u64> {
         kernel::try_with(|u| u.kernel.read_monotonic_ns())
@@ -107,9 +121,10 @@ pub fn spawn_node_thread(program: Box<dyn FnOnce() + Send>) -> io::Result<JoinHa
     kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
     seal::spawn_simulation_thread(NODE_STACK_BYTES, move || {
         THREAD.set((seed, 0));
-        let _sealed = seal::enter(&Sealed);
-        // It would seed itself from the clock and the number of the thread.
+        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
+        // that is still outside.
         fastrand::seed(u64::from_le_bytes(word));
+        let _sealed = seal::enter(&Sealed);
         program();
     })
 }

@@ -66,10 +66,7 @@ where
         exit(0);
     }
     print_panics();
-    let shared = Rc::new(RefCell::new(Exit { output: None, driver: None }));
-    BEFORE_POLL.set(Some(surroundings.before_poll));
-    let report = surroundings.run(|| run(&asked, body, Rc::clone(&shared)));
-    let output = shared.borrow_mut().output.take();
+    let (report, output) = run(&asked, surroundings, body);
     let ended = account(&report, output.as_ref());
     tell(&asked, |file| ended.tell(file));
     match (report.outcome, output) {
@@ -83,7 +80,21 @@ where
     }
 }
 
-fn run<F>(asked: &Asked, body: impl FnOnce() -> F + 'static, shared: Rc<RefCell<Exit<F::Output>>>) -> Report<()>
+/// Runs a program's body in a world of its own, and gives its output if it has one.
+pub(crate) fn run<F>(
+    asked: &Asked,
+    surroundings: Surroundings,
+    body: impl FnOnce() -> F + 'static,
+) -> (Report<()>, Option<thread::Result<F::Output>>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    BEFORE_POLL.set(Some(surroundings.before_poll));
+    surroundings.run(|| run_within(asked, body))
+}
+
+fn run_within<F>(asked: &Asked, body: impl FnOnce() -> F + 'static) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -101,10 +112,12 @@ where
     // Without a watchdog a poll that never ends is left to whoever waits for the process.
     let _watching = watchdog::start(watchdog::Watch::default()).ok();
     let _sealed = seal_thread(asked.seed);
-    simulation.run(async move {
-        start(body, Rc::clone(&shared));
+    let shared = Rc::new(RefCell::new(Exit { output: None, driver: None }));
+    let inside = Rc::clone(&shared);
+    let report = simulation.run(async move {
+        start(body, Rc::clone(&inside));
         poll_fn(|cx| {
-            let mut exit = shared.borrow_mut();
+            let mut exit = inside.borrow_mut();
             if exit.output.is_some() {
                 return Poll::Ready(());
             }
@@ -112,7 +125,9 @@ where
             Poll::Pending
         })
         .await;
-    })
+    });
+    let output = shared.borrow_mut().output.take();
+    (report, output)
 }
 
 /// Boots the program's node. As outside, a panic of a task ends that task; the body's own panic ends the program.
@@ -142,7 +157,7 @@ where
     });
 }
 
-fn account<T>(report: &Report<()>, output: Option<&thread::Result<T>>) -> Ended {
+pub(crate) fn account<T>(report: &Report<()>, output: Option<&thread::Result<T>>) -> Ended {
     let (how, why) = match (&report.outcome, output) {
         (Ok(()), Some(Ok(_))) => (How::Returned, String::new()),
         (Ok(()), Some(Err(payload))) => (How::Panicked, message(&**payload)),
@@ -170,7 +185,7 @@ fn message(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "a panic whose payload is not text".to_owned())
 }
 
-fn tell(asked: &Asked, write: impl FnOnce(&std::path::Path) -> std::io::Result<()>) {
+pub(crate) fn tell(asked: &Asked, write: impl FnOnce(&std::path::Path) -> std::io::Result<()>) {
     if let Some(file) = &asked.ended
         && let Err(error) = write(file)
     {
