@@ -5,6 +5,8 @@
 
 #[macro_use]
 mod descriptor;
+#[macro_use]
+mod traffic;
 
 mod addr;
 mod lookup;

@@ -66,6 +66,21 @@ fn has_one_left() -> bool {
     !LAST_USED.get() && stormglass_kernel::is_current()
 }
 
+/// Whether an operation of a simulated poll that makes progress may be done; it counts once it [did](count).
+#[inline]
+pub(crate) fn may_proceed() -> bool {
+    real::has_budget_remaining() || !LAST_USED.get()
+}
+
+/// Counts an operation of a simulated poll that made progress.
+#[inline]
+pub(crate) fn count() {
+    match real::poll_proceed(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(taken) => taken.made_progress(),
+        Poll::Pending => LAST_USED.set(true),
+    }
+}
+
 /// Whether the current task may do more in this poll.
 #[must_use]
 pub fn has_budget_remaining() -> bool {

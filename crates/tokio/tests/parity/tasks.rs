@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use stormglass_tokio::task::{self, JoinSet};
@@ -16,7 +16,7 @@ fn without_id(text: &str) -> String {
     text.split(' ').filter(|word| word.chars().any(|c| !c.is_ascii_hexdigit())).collect::<Vec<_>>().join(" ")
 }
 
-struct Noisy(std::sync::Arc<std::sync::atomic::AtomicBool>);
+struct Noisy(Arc<AtomicBool>);
 
 impl Drop for Noisy {
     fn drop(&mut self) {
@@ -73,7 +73,7 @@ behaviours! {
     }
     abort_drops_what_the_task_held => ["true", "true"], |saw| {
         one(async {
-            let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let flag = Arc::new(AtomicBool::new(false));
             let noisy = Noisy(flag.clone());
             let task = spawn(async move {
                 let _noisy = noisy;
