@@ -54,6 +54,12 @@ pub struct Evidence {
     /// The smallest set of operations found that shows the failure, in order of call. Empty for oracles that look at
     /// probes instead of client operations.
     pub operations: Vec<EvidenceOperation>,
+    /// How far an order of them gets, as indices in the history.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<u32>,
+    /// The operation that then fits nowhere, where one can be named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misfit: Option<u32>,
 }
 
 /// A client operation as it appears in evidence: already in words, so that evidence needs no model to be read.
@@ -151,7 +157,14 @@ impl Evidence {
     /// Evidence with a cause and nothing else yet.
     #[must_use]
     pub fn new(oracle: impl Into<String>, cause: impl Into<String>) -> Self {
-        Evidence { oracle: oracle.into(), cause: cause.into(), details: Vec::new(), operations: Vec::new() }
+        Evidence {
+            oracle: oracle.into(),
+            cause: cause.into(),
+            details: Vec::new(),
+            operations: Vec::new(),
+            order: Vec::new(),
+            misfit: None,
+        }
     }
 
     /// Adds one line of support.

@@ -121,9 +121,10 @@ pub fn spawn_node_thread(program: Box<dyn FnOnce() + Send>) -> io::Result<JoinHa
     kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
     seal::spawn_simulation_thread(NODE_STACK_BYTES, move || {
         THREAD.set((seed, 0));
-        let _sealed = seal::enter(&Sealed);
-        // It would seed itself from the clock and the number of the thread.
+        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
+        // that is still outside.
         fastrand::seed(u64::from_le_bytes(word));
+        let _sealed = seal::enter(&Sealed);
         program();
     })
 }
