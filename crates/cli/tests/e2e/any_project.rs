@@ -145,6 +145,15 @@ mod tests {
         runtime.block_on(async { tokio::select! { biased; _ = two => panic!("the second was first"), _ = one => {} } });
     }
 
+    /// Nobody drops it: it ends with its thread.
+    static SHARED: std::sync::LazyLock<tokio::runtime::Runtime> =
+        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+
+    #[test]
+    fn blocks_on_one_that_stays() {
+        SHARED.block_on(async { tokio::time::sleep(Duration::from_secs(3_000)).await });
+    }
+
     /// What ends the simulation is no panic that a test may ask for.
     #[test]
     #[should_panic]
@@ -236,6 +245,7 @@ fn a_project_that_knows_nothing_is_fuzzed_and_left_as_it_was() {
     // Programs that nobody marked with an attribute, and one that is a program of its own.
     assert_eq!(tests["program"].0, "passed");
     assert_eq!(outcome("blocks_at_its_top"), "passed");
+    assert_eq!(outcome("blocks_on_one_that_stays"), "passed");
     assert_eq!(outcome("the_order_of_spawning_on_a_runtime"), "flaky");
     assert_eq!(outcome("blocks_for_ever"), "failed");
     assert!(tests["tests::blocks_for_ever"].2.contains("deadlock"), "{tests:?}");
