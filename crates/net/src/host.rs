@@ -34,6 +34,14 @@ pub(crate) struct TimeWait {
     pub(crate) seq: u64,
     pub(crate) ack: u64,
     pub(crate) number: u32,
+    reuse: bool,
+}
+
+/// How many connections use a port, and how many of those let nobody else bind it.
+#[derive(Clone, Copy, Default, Debug)]
+struct PortUses {
+    all: u32,
+    strict: u32,
 }
 
 #[derive(Debug)]
@@ -48,7 +56,7 @@ pub(crate) struct Host {
     pub(crate) listeners: Bound,
     pub(crate) datagrams: Bound,
     /// How many TCP connections, TIME_WAIT included, use a local port.
-    ports: BTreeMap<u16, u32>,
+    ports: BTreeMap<u16, PortUses>,
     time_wait: BTreeMap<Key, TimeWait>,
     time_wait_order: VecDeque<(VirtualTime, Key)>,
     /// Connections opened from here so far, over all boots: their numbers are never used again.
@@ -106,6 +114,9 @@ impl Host {
         }
         if ip.is_loopback() {
             return Ok((self.node, ip, Ipv4Addr::LOCALHOST));
+        }
+        if ip.is_broadcast() {
+            return Err(Cause::AccessDenied);
         }
         let node = node_of(ip).ok_or(Cause::NetworkUnreachable)?;
         if node.index() >= kernel.nodes().len() {
@@ -166,13 +177,25 @@ impl Host {
     }
 
     fn use_port(&mut self, port: u16) {
-        *self.ports.entry(port).or_default() += 1;
+        let uses = self.ports.entry(port).or_default();
+        uses.all += 1;
+        uses.strict += 1;
     }
 
-    fn free_port(&mut self, port: u16) {
+    /// Says whether the port of a connection may be bound by others that reuse addresses.
+    pub(crate) fn set_reuse(&mut self, at: SocketRef, reuse: bool) {
+        let Some(connection) = self.sockets.connection(at) else { return };
+        let (was, port) = (std::mem::replace(&mut connection.reuse, reuse), connection.key.local.port());
         if let Some(uses) = self.ports.get_mut(&port) {
-            *uses -= 1;
-            if *uses == 0 {
+            uses.strict = uses.strict + u32::from(was) - u32::from(reuse);
+        }
+    }
+
+    fn free_port(&mut self, port: u16, reuse: bool) {
+        if let Some(uses) = self.ports.get_mut(&port) {
+            uses.all -= 1;
+            uses.strict -= u32::from(!reuse);
+            if uses.all == 0 {
                 self.ports.remove(&port);
             }
         }
@@ -195,7 +218,8 @@ impl Host {
         };
         let local = SocketAddrV4::new(*local.ip(), port);
         self.forget_time_wait(kernel.now());
-        let old = self.ports.contains_key(&port) && !(reuse.address || reuse.port);
+        let uses = self.ports.get(&port).copied().unwrap_or_default();
+        let old = uses.all > 0 && !(reuse.address && uses.strict == 0 || reuse.port);
         if old || self.shares_badly(local, reuse) {
             return Err(Cause::AddressInUse);
         }
@@ -345,13 +369,13 @@ impl Host {
         if connection.closed_first && connection.is_finished() {
             let until = kernel.now().after_nanos(TIME_WAIT_NS);
             let (seq, ack) = (connection.tx.next, connection.rx.next);
-            let entry = TimeWait { seq, ack, number: connection.number };
+            let entry = TimeWait { seq, ack, number: connection.number, reuse: connection.reuse };
             if self.time_wait.insert(key, entry).is_none() {
                 self.time_wait_order.push_back((until, key));
                 return;
             }
         }
-        self.free_port(key.local.port());
+        self.free_port(key.local.port(), connection.reuse);
     }
 
     /// What is left of a connection, if it is in TIME_WAIT now.
@@ -365,9 +389,9 @@ impl Host {
 
     /// Ends TIME_WAIT early: the peer opens a new connection from the same port.
     pub(crate) fn end_time_wait(&mut self, key: &Key) {
-        if self.time_wait.remove(key).is_some() {
+        if let Some(was) = self.time_wait.remove(key) {
             self.time_wait_order.retain(|(_, other)| other != key);
-            self.free_port(key.local.port());
+            self.free_port(key.local.port(), was.reuse);
         }
     }
 
@@ -376,8 +400,9 @@ impl Host {
             && until <= now
         {
             self.time_wait_order.pop_front();
-            self.time_wait.remove(&key);
-            self.free_port(key.local.port());
+            if let Some(was) = self.time_wait.remove(&key) {
+                self.free_port(key.local.port(), was.reuse);
+            }
         }
     }
 
