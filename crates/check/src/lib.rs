@@ -49,4 +49,4 @@ pub use property::{
     converged, sequential, sessions, watched,
 };
 pub use txn::{Access, Anomaly, AnomalyKind, ISOLATION, Isolated, Isolation, Transactions, isolated, isolation};
-pub use verdict::{Evidence, EvidenceOperation, Limit, Undecided, Verdict};
+pub use verdict::{DeadEnd, Evidence, EvidenceOperation, Limit, Undecided, Verdict};

@@ -59,6 +59,7 @@ pub(crate) fn draw<O, R>(
         Bar { client: clients[&operation.process], call: operation.call, end, kind, text }
     };
     let evidence = verdict.evidence();
+    let dead_end = evidence.and_then(|evidence| evidence.dead_end.as_deref());
     let drawing = Drawing {
         title,
         verdict: verdict.to_string(),
@@ -69,14 +70,14 @@ pub(crate) fn draw<O, R>(
         },
         clients: names,
         bars: history.operations().iter().map(bar).collect(),
-        order: match (certificate, evidence) {
+        order: match (certificate, dead_end) {
             (Some(certificate), _) => certificate.orders.iter().flatten().map(|id| id.0).collect(),
-            (None, Some(evidence)) => evidence.order.clone(),
+            (None, Some(dead_end)) => dead_end.order.clone(),
             (None, None) => Vec::new(),
         },
         evidence: evidence
             .map_or_else(Vec::new, |evidence| evidence.operations.iter().map(|op| op.operation).collect()),
-        misfit: evidence.and_then(|evidence| evidence.misfit),
+        misfit: dead_end.and_then(|dead_end| dead_end.misfit),
     };
     // Within a script nothing may look like its end.
     let data = serde_json::to_string(&drawing).unwrap_or_else(|_| "null".to_owned()).replace('<', "\\u003c");

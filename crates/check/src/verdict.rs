@@ -54,11 +54,17 @@ pub struct Evidence {
     /// The smallest set of operations found that shows the failure, in order of call. Empty for oracles that look at
     /// probes instead of client operations.
     pub operations: Vec<EvidenceOperation>,
-    /// How far an order of them gets, as indices in the history.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// How far an order of them gets, where one was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_end: Option<Box<DeadEnd>>,
+}
+
+/// Where an order of the evidence's operations ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadEnd {
+    /// The longest order that works, as indices in the history.
     pub order: Vec<u32>,
     /// The operation that then fits nowhere, where one can be named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misfit: Option<u32>,
 }
 
@@ -162,8 +168,7 @@ impl Evidence {
             cause: cause.into(),
             details: Vec::new(),
             operations: Vec::new(),
-            order: Vec::new(),
-            misfit: None,
+            dead_end: None,
         }
     }
 

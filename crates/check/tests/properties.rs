@@ -239,5 +239,5 @@ fn replicas_that_differ_are_named_with_the_key() {
     replicas.insert("n3".to_owned(), replica("2"));
     let verdict = converged(&replicas);
     let cause = &verdict.evidence().expect("n3 differs").cause;
-    assert_eq!(cause, "n1 holds \"1\" under \"k\", n3 holds \"2\" under \"k\"");
+    assert_eq!(cause, "n1 holds \"1\" under \"k\", n3 holds \"2\"");
 }

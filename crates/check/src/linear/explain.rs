@@ -8,7 +8,7 @@ use super::prepare::{prepare, seen_at};
 use super::{Budget, LINEARIZABILITY};
 use crate::history::{Clock, OpId, Operation, Outcome};
 use crate::model::{Model, Step};
-use crate::verdict::Evidence;
+use crate::verdict::{DeadEnd, Evidence};
 
 /// The evidence for a part of which `minimal` has no order.
 pub(super) fn explain<M: Model>(
@@ -34,14 +34,13 @@ pub(super) fn explain<M: Model>(
         None => format!("{place}: these {count} operations have no order"),
     };
     let mut evidence = Evidence::new(LINEARIZABILITY, cause);
-    evidence.misfit = last;
     evidence.operations = minimal.ids.iter().map(|id| view.operation(*id)).collect();
     let mut machine = Machine::new(model);
     let problem = prepare(Source { model, ops }, &mut machine, &minimal.ids, minimal.cut);
     let Budget { steps, bytes } = Budget::default();
     if let Found::Impossible { deepest, .. } = search(&problem, &mut machine, &mut Quota { steps, bytes }) {
         view.dead_end(&minimal.ids, &deepest, &mut evidence.details);
-        evidence.order = deepest;
+        evidence.dead_end = Some(Box::new(DeadEnd { order: deepest, misfit: last }));
     }
     if !minimal.smallest {
         evidence.details.push("The budget ended before the evidence was as small as it can be.".to_owned());

@@ -110,9 +110,8 @@ impl Object for BlockDevice {
             }
             (BlockOp::Flush, None | Some(BlockRet::Done)) => {
                 for held in next.values_mut() {
-                    match held.cached {
-                        Some(stamp) => held.settle(stamp),
-                        None => {}
+                    if let Some(stamp) = held.cached {
+                        held.settle(stamp);
                     }
                 }
             }

@@ -98,7 +98,10 @@ fn judge(
                 let source = match event.read {
                     Some(Some(value)) => match writers.get(&(event.key, value)) {
                         None => {
-                            return fail(format!("{value} of {} was read, but nobody wrote it", event.key), &[event.id]);
+                            return fail(
+                                format!("{value} of {} was read, but nobody wrote it", event.key),
+                                &[event.id],
+                            );
                         }
                         Some(writer) => Some(*writer),
                     },

@@ -125,7 +125,7 @@ mod tests {
         let (a3, b3, z4, a5) = (event(3, "a"), event(3, "b"), event(4, "z"), event(5, "a"));
         assert_eq!(told(&[&[a3.clone(), b3.clone()], &[z4.clone(), a5.clone()]]), "");
         assert_eq!(told(&[&[a3.clone(), b3.clone()]]), "", "more may come");
-        assert_eq!(told(&[&[a3.clone()], &[b3.clone()]]), "watch: atomic");
+        assert_eq!(told(&[std::slice::from_ref(&a3), std::slice::from_ref(&b3)]), "watch: atomic");
         assert_eq!(told(&[&[a3.clone(), b3.clone(), a5.clone()]]), "watch: reliable");
         assert_eq!(told(&[&[a3.clone(), b3.clone(), b3.clone()]]), "watch: unique");
         assert_eq!(told(&[&[a3.clone(), b3.clone(), z4, a3.clone()]]), "watch: ordered");

@@ -26,18 +26,16 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
         let mut wrote: Vec<&Bytes> = Vec::new();
         for access in transaction.accesses {
             match access {
-                Access::Read { key, value: Some(value) } if transaction.returned.is_some() => {
-                    if !first.contains_key(key) {
-                        first.insert(key, Some(value.as_ref()));
-                        let version = (key, value.as_ref());
-                        readers
-                            .entry(version)
-                            .or_insert_with(|| {
-                                order.push(version);
-                                Vec::new()
-                            })
-                            .push(at);
-                    }
+                Access::Read { key, value: Some(value) }
+                    if transaction.returned.is_some() && !first.contains_key(key) =>
+                {
+                    first.insert(key, Some(value.as_ref()));
+                    let version = (key, value.as_ref());
+                    let known = readers.entry(version).or_insert_with(|| {
+                        order.push(version);
+                        Vec::new()
+                    });
+                    known.push(at);
                 }
                 Access::Write { key, .. } if !wrote.contains(&key) => {
                     wrote.push(key);
