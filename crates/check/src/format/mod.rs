@@ -183,7 +183,7 @@ impl FromStr for ModelName {
 /// The formats that are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Stormglass's own JSON Lines (see [`History::write_json_lines`]).
+    /// Stormglass's own JSON Lines (see [`crate::History::write_json_lines`]).
     JsonLines,
     /// A Jepsen log of one register.
     JepsenRegister,
