@@ -1,15 +1,18 @@
 //! Names on the device: unsynced operations on them, what an fsync of a directory settles, and what a power loss leaves.
 //!
-//! The model is the strictest that POSIX allows, with atomic renames. Until the directory is synced, a new name may
+//! In the strict model, the strictest that POSIX allows with atomic renames: until the directory is synced, a new name may
 //! vanish, a removed one may return and a rename may be undone, each by itself and in no order. An fsync of a *file* does
 //! not cover its name (POSIX.1-2024, fsync: "all data for the open file descriptor"; fsync(2): "calling fsync() does not
 //! necessarily ensure that the entry in the directory containing the file has also reached disk"). ext4 and XFS do more in
 //! practice.
 //!
 //! A rename is one step (rename(2): no point "at which another process … will find it missing"): old or new, never neither.
-//! So an fsync of either of its directories settles it whole, along with the names of the directories that lead to the new
+//! So there an fsync of either of its directories settles it whole, along with the names of the directories that lead to the new
 //! place; and a power loss undoes what would otherwise swallow a file: a new file under the old name, the removal of the
 //! directory that it left, a new directory that it went into.
+//!
+//! With a journal (ext4, XFS) operations reach the device in order: what a power loss leaves is what there was at one
+//! instant since the last flush of the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -17,8 +20,10 @@ use std::ffi::OsString;
 use stormglass_kernel::Site;
 
 use crate::crash::Crash;
+use crate::file::FileData;
 use crate::inode::{Body, Directory, DurableEntry, Entry, InodeId, Inodes, LinkId};
 use crate::losses::LossReport;
+use crate::options::CrashModel;
 
 /// A directory and a name in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +49,20 @@ struct Item {
     site: Site,
     ordinal: u64,
     promised: bool,
+    /// When it was done, in nanoseconds of virtual time.
+    stamp_ns: u64,
+    /// What had the name that a rename took.
+    replaced: Option<Entry>,
+    /// Changes of the renamed file that the file system writes before the rename: below this one.
+    flush: u64,
+}
+
+/// An operation on names that never happened after all.
+#[derive(Debug)]
+pub(crate) struct Undone {
+    pub(crate) entry: Entry,
+    pub(crate) change: NameChange,
+    pub(crate) replaced: Option<Entry>,
 }
 
 /// Unsynced operations on names, and where names are on the device.
@@ -57,6 +76,10 @@ pub(crate) struct Names {
     settling: BTreeSet<u64>,
     /// Where the device has a name.
     places: BTreeMap<LinkId, Place>,
+    /// A journal keeps operations in order: what is on the device is always what there was at some instant.
+    journaled: bool,
+    /// A rename over another file takes the renamed file's data along.
+    flushes_renames: bool,
 }
 
 /// How a power loss resolved one operation on names.
@@ -64,6 +87,8 @@ pub(crate) struct Names {
 pub(crate) struct NameOutcome {
     pub(crate) site: Site,
     pub(crate) ordinal: u64,
+    /// What the name stood for.
+    pub(crate) inode: InodeId,
     /// 0 a new name, 1 a rename, 2 a removal.
     pub(crate) what: u64,
     pub(crate) kept: bool,
@@ -82,9 +107,25 @@ impl NameChange {
 }
 
 impl Names {
+    pub(crate) fn new(model: CrashModel) -> Self {
+        let (journaled, flushes_renames) = (model.is_journaled(), model == CrashModel::Ext4Ordered);
+        Self { journaled, flushes_renames, ..Self::default() }
+    }
+
     /// The number of the next operation: an fsync covers all below it.
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// The numbers of the operations that are unsynced.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.items.keys().copied()
+    }
+
+    /// Takes the number of an operation that is journaled among those on names: a change of a file's length.
+    pub(crate) fn tick(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
     }
 
     /// Operations that are unsynced.
@@ -93,14 +134,18 @@ impl Names {
     }
 
     /// Notes an operation as unsynced. The tree of the page cache has it already.
-    pub(crate) fn push(&mut self, inodes: &mut Inodes, entry: Entry, change: NameChange) {
-        let number = self.next;
-        self.next += 1;
+    pub(crate) fn push(&mut self, inodes: &mut Inodes, entry: Entry, change: NameChange, stamp_ns: u64) {
+        let number = self.tick();
+        let replaced = match &change {
+            NameChange::Move { to, .. } => inodes.directory(to.dir).and_then(|d| d.entries.get(&to.name)).copied(),
+            _ => None,
+        };
         let previous = self.last.insert(entry.link, number);
         let (mut site, mut ordinal) = (Site::from_key(0), 0);
         for (i, id) in change.directories().enumerate() {
             let inode = inodes.get_mut(id);
             inode.items += 1;
+            inode.logged = number + 1;
             let of = inode.site;
             if let Body::Directory(directory) = &mut inode.body {
                 directory.pending.insert(number);
@@ -110,8 +155,27 @@ impl Names {
                 }
             }
         }
-        inodes.get_mut(entry.inode).items += 1;
-        self.items.insert(number, Item { entry, change, previous, site, ordinal, promised: false });
+        let moved = inodes.get_mut(entry.inode);
+        moved.items += 1;
+        moved.logged = number + 1;
+        let flush = moved.file().filter(|_| replaced.is_some()).map_or(0, FileData::changes);
+        let item = Item { entry, change, previous, site, ordinal, promised: false, stamp_ns, replaced, flush };
+        self.items.insert(number, item);
+    }
+
+    /// Takes back every operation that was done after `after_ns`, the newest first: it never happened.
+    pub(crate) fn undo_after(&mut self, inodes: &mut Inodes, after_ns: u64) -> Vec<Undone> {
+        let mut undone = Vec::new();
+        while let Some((&number, item)) = self.items.last_key_value()
+            && item.stamp_ns > after_ns
+        {
+            let Some(Item { entry, change, previous, replaced, .. }) = self.take(inodes, number) else { break };
+            if let Some(previous) = previous.filter(|n| self.items.contains_key(n)) {
+                self.last.insert(entry.link, previous);
+            }
+            undone.push(Undone { entry, change, replaced });
+        }
+        undone
     }
 
     fn take(&mut self, inodes: &mut Inodes, number: u64) -> Option<Item> {
@@ -146,8 +210,50 @@ impl Names {
 
     /// Makes durable what was done to the names of `directory` before operation `upto`.
     pub(crate) fn sync(&mut self, inodes: &mut Inodes, directory: InodeId, upto: u64) {
+        if self.journaled {
+            return self.commit(inodes, upto);
+        }
         for number in Self::covered(inodes, directory, upto) {
             self.settle(inodes, number);
+        }
+    }
+
+    /// Makes every operation before `upto` durable, in order: a journal was flushed that far.
+    pub(crate) fn commit(&mut self, inodes: &mut Inodes, upto: u64) {
+        while let Some((&number, _)) = self.items.first_key_value()
+            && number < upto
+        {
+            self.commit_first(inodes);
+        }
+    }
+
+    /// With all before it on the device, an operation only has to be done there.
+    fn commit_first(&mut self, inodes: &mut Inodes) {
+        let Some((&number, _)) = self.items.first_key_value() else { return };
+        let Some(item) = self.take(inodes, number) else { return };
+        self.apply(inodes, number, &item);
+        Self::release(inodes, &item);
+    }
+
+    fn apply(&mut self, inodes: &mut Inodes, number: u64, item: &Item) {
+        match &item.change {
+            NameChange::Create { to } => self.place(inodes, item.entry, to, number),
+            NameChange::Move { to, .. } => {
+                self.place(inodes, item.entry, to, number);
+                self.flush_renamed(inodes, item);
+            }
+            NameChange::Remove { .. } => self.displace(inodes, item.entry.link),
+        }
+    }
+
+    /// ext4's `auto_da_alloc`: "when a file is renamed over another, its data blocks are forced out at the next journal
+    /// commit" (ext4(5)), so a rename that is on the device has the data that was there before it.
+    fn flush_renamed(&self, inodes: &mut Inodes, item: &Item) {
+        if self.flushes_renames
+            && inodes.is_present(item.entry.inode)
+            && let Some(file) = inodes.get_mut(item.entry.inode).file_mut()
+        {
+            file.sync(item.flush);
         }
     }
 
@@ -172,7 +278,7 @@ impl Names {
         while self.items.len() > max
             && let Some((&number, _)) = self.items.first_key_value()
         {
-            self.settle(inodes, number);
+            if self.journaled { self.commit_first(inodes) } else { self.settle(inodes, number) }
         }
     }
 
@@ -351,11 +457,13 @@ impl Names {
         }
     }
 
-    /// Resolves every unsynced operation, each kept or undone. The device's tree is then the whole truth.
+    /// Resolves every unsynced operation, each kept or undone; with a journal those before `committed` are kept. The
+    /// device's tree is then the whole truth.
     pub(crate) fn resolve(
         &mut self,
         inodes: &mut Inodes,
         crash: &Crash<'_>,
+        committed: Option<u64>,
         report: &mut LossReport,
         mut resolved: impl FnMut(NameOutcome),
     ) {
@@ -363,7 +471,10 @@ impl Names {
         let mut stuck = BTreeSet::new();
         while let Some((&number, _)) = self.items.first_key_value() {
             let Some(item) = self.take(inodes, number) else { break };
-            let kept = crash.name(item.site, item.ordinal) && self.can_keep(inodes, number, &item, &stuck);
+            let kept = match committed {
+                Some(committed) => number < committed,
+                None => crash.name(item.site, item.ordinal) && self.can_keep(inodes, number, &item, &stuck),
+            };
             let (what, counters) = match &item.change {
                 NameChange::Create { to } => {
                     if kept {
@@ -374,6 +485,7 @@ impl Names {
                 NameChange::Move { to, .. } => {
                     if kept {
                         self.place(inodes, item.entry, to, number);
+                        self.flush_renamed(inodes, &item);
                         stuck.remove(&item.entry.link);
                     } else {
                         stuck.insert(item.entry.link);
@@ -389,7 +501,8 @@ impl Names {
             };
             *if kept { counters.0 } else { counters.1 } += 1;
             report.broken_promises += u64::from(item.promised && !kept);
-            resolved(NameOutcome { site: item.site, ordinal: item.ordinal, what, kept });
+            let inode = item.entry.inode;
+            resolved(NameOutcome { site: item.site, ordinal: item.ordinal, inode, what, kept });
             Self::release(inodes, &item);
         }
         self.last.clear();

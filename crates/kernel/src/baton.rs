@@ -177,24 +177,22 @@ fn on_thread<R: Send + 'static>(turns: Receiver<Turn>, back: Sender<Back<R>>, pr
     }
 }
 
-/// Gives the baton back and waits for the next turn. Unwinds when the node has gone down.
-fn wait_for_turn() {
+/// Gives the baton back and waits for the next turn. `false` when the node has gone down.
+fn next_turn() -> bool {
     let turn = POST.with_borrow(|post| {
         let post = post.as_ref()?;
         let universe = universe::uninstall()?;
         (post.give_back)(universe).then(|| post.turns.recv().ok()).flatten()
     });
     // The simulation is over: there is nobody to hand the baton back to.
-    let Some(Turn { universe, waker, stop }) = turn else { resume_unwind(Box::new(Stopped)) };
+    let Some(Turn { universe, waker, stop }) = turn else { return false };
     universe::install(universe);
     POST.with_borrow_mut(|post| {
         if let Some(post) = post {
             post.waker = waker;
         }
     });
-    if stop {
-        resume_unwind(Box::new(Stopped));
-    }
+    !stop
 }
 
 /// Whether this thread belongs to a node and may block.
@@ -213,12 +211,27 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         "Cannot start a runtime from within a runtime. This happens because a function (like `block_on`) attempted to \
          block the current thread while the thread is being used to drive asynchronous tasks."
     );
+    match drive(future) {
+        Some(value) => value,
+        None => resume_unwind(Box::new(Stopped)),
+    }
+}
+
+/// As [`block_on`], for code that must not unwind: called by C, say. `None` when the node has gone down meanwhile; nothing
+/// that the thread does from then on has an effect.
+pub fn block_on_or_stop<F: Future>(future: F) -> Option<F::Output> {
+    if may_block() { drive(future) } else { None }
+}
+
+fn drive<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     loop {
         let waker = POST.with_borrow(|post| post.as_ref().map_or_else(|| Waker::noop().clone(), |p| p.waker.clone()));
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
+            return Some(value);
         }
-        wait_for_turn();
+        if !next_turn() {
+            return None;
+        }
     }
 }

@@ -12,6 +12,7 @@
 
 mod asked;
 mod ended;
+mod files;
 mod hooks;
 mod node_locals;
 mod printing;
