@@ -15,23 +15,17 @@ const OURS: u64 = 0x7374_6f72_6d67_6c61;
 struct Stream {
     magic: u64,
     fd: c_int,
-    entries: Vec<FileEntry>,
+    /// None before the first look since it was opened or rewound: what is there is read when it is asked for.
+    entries: Option<Vec<FileEntry>>,
     next: usize,
     entry: dirent64,
 }
 
 /// A stream of an open simulated directory, which it takes over.
 pub(super) fn open(fd: c_int) -> *mut DIR {
-    let mut names = Vec::new();
-    if asked_of(fd, || FileCall::Entries { fd, out: &mut names }) != Some(0) {
-        return ptr::null_mut();
-    }
-    let own = |name: &[u8]| FileEntry { name: name.to_vec(), kind: libc::DT_DIR, inode: 2 };
-    let mut entries = vec![own(b"."), own(b"..")];
-    entries.append(&mut names);
     // SAFETY: the struct is of numbers and arrays of numbers, for which zeros are valid.
     let entry = unsafe { std::mem::zeroed() };
-    Box::into_raw(Box::new(Stream { magic: OURS, fd, entries, next: 0, entry })).cast()
+    Box::into_raw(Box::new(Stream { magic: OURS, fd, entries: None, next: 0, entry })).cast()
 }
 
 /// The stream behind a pointer, if it is one of ours.
@@ -48,9 +42,23 @@ unsafe fn ours<'a>(stream: *mut DIR) -> Option<&'a mut Stream> {
     Some(unsafe { &mut *stream.cast::<Stream>() })
 }
 
+fn look(fd: c_int) -> Vec<FileEntry> {
+    let own = |name: &[u8]| FileEntry { name: name.to_vec(), kind: libc::DT_DIR, inode: 2 };
+    let mut entries = vec![own(b"."), own(b"..")];
+    let mut names = Vec::new();
+    if asked_of(fd, || FileCall::Entries { fd, out: &mut names }) == Some(0) {
+        entries.append(&mut names);
+        return entries;
+    }
+    // Errno is set, and the end comes at once.
+    Vec::new()
+}
+
 /// The next entry, or null at the end.
 fn next(stream: &mut Stream) -> *mut dirent64 {
-    let Some(found) = stream.entries.get(stream.next) else { return ptr::null_mut() };
+    let fd = stream.fd;
+    let entries = stream.entries.get_or_insert_with(|| look(fd));
+    let Some(found) = entries.get(stream.next) else { return ptr::null_mut() };
     stream.next += 1;
     let entry = &mut stream.entry;
     entry.d_ino = found.inode;
@@ -120,12 +128,7 @@ interpose! {
     fn rewinddir(stream: *mut DIR) {
         // SAFETY: the caller's stream.
         if let Some(stream) = unsafe { ours(stream) } {
-            let (fd, mut names) = (stream.fd, Vec::new());
-            if asked_of(fd, || FileCall::Entries { fd, out: &mut names }) == Some(0) {
-                stream.entries.truncate(2);
-                stream.entries.append(&mut names);
-            }
-            stream.next = 0;
+            (stream.entries, stream.next) = (None, 0);
             return;
         }
         // SAFETY: the caller's own argument, unchanged.

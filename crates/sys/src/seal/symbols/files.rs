@@ -81,6 +81,31 @@ unsafe fn read_link(dir: c_int, path: *const c_char, out: *mut c_char, size: siz
     Some(unsafe { cut_into(&target, out, size) })
 }
 
+/// What room a node's disk has, told at one of its paths.
+///
+/// # Safety
+///
+/// `path` is null or a C string; `out` is valid for a write.
+unsafe fn space(path: *const c_char, out: *mut libc::statvfs64) -> Option<c_int> {
+    let there = |path| FileCall::Access { dir: AT_FDCWD, path, mode: 0 };
+    // SAFETY: as the caller promises.
+    if unsafe { on_disk(path, Access::Read, there) }? < 0 {
+        return Some(-1);
+    }
+    let mut space = (0, 0);
+    if super::file_calls::asked(|| FileCall::Space { out: &mut space })? < 0 {
+        return Some(-1);
+    }
+    // SAFETY: as the caller promises; the struct is of numbers, for which zeros are valid.
+    let out = unsafe {
+        out.write_bytes(0, 1);
+        &mut *out
+    };
+    (out.f_bsize, out.f_frsize, out.f_namemax) = (4096, 4096, 255);
+    (out.f_blocks, out.f_bfree, out.f_bavail) = (space.0 / 4096, space.1 / 4096, space.1 / 4096);
+    Some(0)
+}
+
 paths! {
     FILES;
     open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int as Open, path, access_of(flags), |path| FileCall::Open { dir: AT_FDCWD, path, flags, mode };
@@ -207,32 +232,29 @@ pub(super) mod answers {
         }
 
         fn statvfs64(path: *const c_char, out: *mut libc::statvfs64) -> c_int {
-            let mut space = (0, 0);
-            // SAFETY: the caller's paths, null or C strings.
-            match unsafe { on_disk(path, Access::Read, |path| FileCall::Access { dir: AT_FDCWD, path, mode: 0 }) } {
-                Some(answer) if answer < 0 => return -1,
-                Some(_) => {
-                    // SAFETY: the caller's buffer.
-                    let told = super::super::file_calls::asked(|| FileCall::Space { out: &mut space });
-                    if told.is_some_and(|told| told < 0) {
-                        return -1;
-                    }
-                    // SAFETY: the caller's pointer, valid for a write; the struct is of numbers, for which zeros are valid.
-                    unsafe {
-                        out.write_bytes(0, 1);
-                        ((*out).f_bsize, (*out).f_frsize, (*out).f_namemax) = (4096, 4096, 255);
-                        ((*out).f_blocks, (*out).f_bfree, (*out).f_bavail) = (space.0 / 4096, space.1 / 4096, space.1 / 4096);
-                    }
-                    return 0;
-                }
-                None => {}
+            // SAFETY: the caller's path and buffer.
+            if let Some(answer) = unsafe { space(path, out) } {
+                return answer;
             }
-            // SAFETY: the caller's paths, null or C strings.
+            // SAFETY: the caller's path, null or a C string.
             if unsafe { withheld("statvfs64", path, Access::Read) } {
                 return Failure::FAILURE;
             }
             // SAFETY: the caller's own arguments, unchanged.
             unsafe { real::statvfs64(path, out) }
+        }
+
+        fn statvfs(path: *const c_char, out: *mut libc::statvfs) -> c_int {
+            // SAFETY: the caller's path and buffer; on both targets the two types are one.
+            if let Some(answer) = unsafe { space(path, out.cast()) } {
+                return answer;
+            }
+            // SAFETY: the caller's path, null or a C string.
+            if unsafe { withheld("statvfs", path, Access::Read) } {
+                return Failure::FAILURE;
+            }
+            // SAFETY: the caller's own arguments, unchanged.
+            unsafe { real::statvfs(path, out) }
         }
 
         fn utimensat(dir: c_int, path: *const c_char, times: *const timespec, flags: c_int) -> c_int {
@@ -259,7 +281,6 @@ pub(super) mod spaces {
 
     paths! {
         SPACES;
-        statvfs(path: *const c_char, out: *mut libc::statvfs) -> c_int, path, Access::Read;
         statfs64(path: *const c_char, out: *mut libc::statfs64) -> c_int, path, Access::Read;
         statfs(path: *const c_char, out: *mut libc::statfs) -> c_int, path, Access::Read;
     }
