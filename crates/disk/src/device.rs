@@ -6,10 +6,10 @@ use stormglass_kernel::VirtualTime;
 
 use crate::descriptors::Descriptors;
 use crate::errno::Errno;
-use crate::inode::InodeId;
-use crate::losses::LossReport;
 use crate::injection::Injection;
 use crate::injuries::Injuries;
+use crate::inode::InodeId;
+use crate::losses::LossReport;
 use crate::request::{HandleKey, LockRange, Reply, Request};
 use crate::volume::Volume;
 
@@ -93,7 +93,10 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn new(volume: Volume) -> Self {
-        Self { volume, losses: LossReport::default(), slots: Vec::new(),
+        Self {
+            volume,
+            losses: LossReport::default(),
+            slots: Vec::new(),
             free: Vec::new(),
             issued: 0,
             injuries: Injuries::default(),

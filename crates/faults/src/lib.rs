@@ -61,7 +61,7 @@ pub use text::TextError;
 pub use timeline::{Scheduled, Step};
 pub use validity::FaultError;
 pub use verbs::{
-    block_port, bridge, clock, disk, flap, graceful_stop, isolate, kill, latency, loss, majority_ring, one_way, partition, pause,
-    power_loss, restart, slow,
+    block_port, bridge, clock, disk, flap, graceful_stop, isolate, kill, latency, loss, majority_ring, one_way,
+    partition, pause, power_loss, restart, slow,
 };
 pub use world::{World, WorldError};

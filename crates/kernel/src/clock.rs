@@ -17,11 +17,17 @@ pub struct Clock {
 enum Bend {
     None,
     /// It makes up for an offset: until then it runs faster or slower by so much.
-    Slew { until: VirtualTime, by_ppb: i64 },
+    Slew {
+        until: VirtualTime,
+        by_ppb: i64,
+    },
     /// It stands still.
     Frozen,
     /// It shows so much more or less in every second period.
-    Strobe { by_ns: i64, period_ns: u64 },
+    Strobe {
+        by_ns: i64,
+        period_ns: u64,
+    },
 }
 
 /// The greatest drift that a clock takes, in billionths: half speed to one and a half times.

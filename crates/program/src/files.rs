@@ -53,7 +53,9 @@ fn answer(call: FileCall<'_>) -> Result<i64> {
         FileCall::Rename { from_dir, from, to_dir, to, flags } => {
             done(posix::rename((from_dir, from), (to_dir, to), flags))
         }
-        FileCall::Link { from_dir, from, to_dir, to, flags } => done(posix::link((from_dir, from), (to_dir, to), flags)),
+        FileCall::Link { from_dir, from, to_dir, to, flags } => {
+            done(posix::link((from_dir, from), (to_dir, to), flags))
+        }
         FileCall::Symlink { target, dir, path } => done(posix::symlink(target, (dir, path))),
         FileCall::ReadLink { dir, path, out } => {
             *out = posix::read_link((dir, path))?.into_os_string().into_vec();

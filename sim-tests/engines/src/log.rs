@@ -130,4 +130,3 @@ impl Engine for ControlLog {
         Ok(self.contents.clone())
     }
 }
-

@@ -229,7 +229,8 @@ impl FileData {
     /// Makes the journaled operation of that number durable: the journal was flushed.
     pub(crate) fn committed(&mut self, journaled: u64) {
         for change in &mut self.pending {
-            if matches!(change.what, What::Resize(n) | What::Zeros(n) if n == journaled) && change.fate == Fate::Pending {
+            if matches!(change.what, What::Resize(n) | What::Zeros(n) if n == journaled) && change.fate == Fate::Pending
+            {
                 change.fate = Fate::Durable;
             }
         }

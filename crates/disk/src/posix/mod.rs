@@ -104,8 +104,27 @@ fn beginning(dir: i32, path: &Path) -> Result<Option<HandleKey>> {
     if path.is_absolute() || dir == libc::AT_FDCWD { Ok(None) } else { handle(dir).map(Some) }
 }
 
+/// Where temporary files go (hier(7)): every machine has it, so a node gets it when it is first asked for.
+const TEMPORARY: &str = "/tmp";
+
+fn make_temporary(path: &Path) -> Result<()> {
+    if !path.starts_with(TEMPORARY) {
+        return Ok(());
+    }
+    with_disk(|disk, kernel, node| {
+        let now_ns = crate::world::wall_ns(kernel, node);
+        let volume = &mut disk.device(kernel, node).volume;
+        if volume.find(Path::new(TEMPORARY)).is_err() {
+            volume.create_dir(Path::new(TEMPORARY), now_ns)?;
+            volume.names.sync(&mut volume.inodes, crate::inode::InodeId::ROOT, u64::MAX);
+        }
+        Ok(())
+    })
+}
+
 /// Does an operation whose paths begin at these directories.
 fn run_at(first: (i32, &Path), second: Option<(i32, &Path)>, request: Request) -> Result<Reply> {
+    make_temporary(first.1)?;
     let first = beginning(first.0, first.1)?;
     let second = second.map_or(Ok(None), |(dir, path)| beginning(dir, path))?;
     match (first, second) {

@@ -65,8 +65,7 @@ pub fn make_dir(at: At<'_>, mode: u32) -> Result<()> {
 /// As unlinkat(2).
 pub fn remove(at: At<'_>, flags: i32) -> Result<()> {
     let path = owned(at.1);
-    let request =
-        if flags & libc::AT_REMOVEDIR == 0 { Request::RemoveFile(path) } else { Request::RemoveDir(path) };
+    let request = if flags & libc::AT_REMOVEDIR == 0 { Request::RemoveFile(path) } else { Request::RemoveDir(path) };
     run_at(at, None, request).map(drop)
 }
 

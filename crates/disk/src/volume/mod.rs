@@ -190,9 +190,10 @@ impl Volume {
 
     pub(crate) fn stat(&self, id: InodeId) -> Stat {
         let inode = self.inodes.get(id);
-        let subdirectories = self.inodes.directory(id).map_or(0, |d| {
-            d.entries.values().filter(|entry| self.inodes.get(entry.inode).is_dir()).count() as u64
-        });
+        let subdirectories = self
+            .inodes
+            .directory(id)
+            .map_or(0, |d| d.entries.values().filter(|entry| self.inodes.get(entry.inode).is_dir()).count() as u64);
         Stat {
             kind: inode.kind(),
             len: inode.len(),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::profile::millis;
 use super::machine::Magnitude;
+use super::profile::millis;
 use crate::{Action, Family, Fault, Kind, NodeName, Stream, clock, disk};
 
 /// What a process fault is like before its nodes are known: the budget has a say in who they are.
@@ -43,9 +43,7 @@ impl Shape {
     /// The fault, for these nodes.
     pub(super) fn fault(self, nodes: &[NodeName]) -> Fault {
         match self.kind.family() {
-            Family::Disk => {
-                disk(nodes, self.magnitude.disk(self.kind, self.factor)).lasting(self.duration)
-            }
+            Family::Disk => disk(nodes, self.magnitude.disk(self.kind, self.factor)).lasting(self.duration),
             Family::Clock => clock(nodes, self.magnitude.clock(self.kind)).lasting(self.duration),
             _ => strike(self.kind, nodes, self.factor).lasting(self.duration),
         }

@@ -52,12 +52,7 @@ unsafe fn control(fd: c_int, command: c_int, argument: c_long) -> c_int {
         libc::F_SETFD => asked_of(fd, || FileCall::CloseOnExec { fd, set: Some(number & libc::FD_CLOEXEC != 0) }),
         libc::F_GETFL => asked_of(fd, || FileCall::StatusFlags { fd, set: None }),
         libc::F_SETFL => asked_of(fd, || FileCall::StatusFlags { fd, set: Some(number) }).map(|answer| answer.min(0)),
-        libc::F_GETLK
-        | libc::F_SETLK
-        | libc::F_SETLKW
-        | libc::F_OFD_GETLK
-        | libc::F_OFD_SETLK
-        | libc::F_OFD_SETLKW => {
+        libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_GETLK | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
             // SAFETY: these commands take a pointer to a `flock`, which the caller gives.
             let Some(lock) = (unsafe { (argument as *mut libc::flock).as_mut() }) else { return fail(libc::EFAULT) };
             let kind = c_int::from(lock.l_type);
