@@ -19,7 +19,10 @@ impl Engine for Redb {
     const NAME: &'static str = "redb";
 
     fn open(dir: &Path) -> Result<Self, String> {
-        Database::create(dir.join("db.redb")).map(Self).map_err(text)
+        let database = Database::create(dir.join("db.redb")).map_err(text)?;
+        // redb syncs its file and not the name of it, which a file system without a journal may then lose.
+        std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(text)?;
+        Ok(Self(database))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), String> {

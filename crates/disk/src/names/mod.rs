@@ -25,6 +25,9 @@ use crate::inode::{Body, Directory, DurableEntry, Entry, InodeId, Inodes, LinkId
 use crate::losses::LossReport;
 use crate::options::CrashModel;
 
+mod journal;
+mod resolve;
+
 /// A directory and a name in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Place {
@@ -163,21 +166,6 @@ impl Names {
         self.items.insert(number, item);
     }
 
-    /// Takes back every operation that was done after `after_ns`, the newest first: it never happened.
-    pub(crate) fn undo_after(&mut self, inodes: &mut Inodes, after_ns: u64) -> Vec<Undone> {
-        let mut undone = Vec::new();
-        while let Some((&number, item)) = self.items.last_key_value()
-            && item.stamp_ns > after_ns
-        {
-            let Some(Item { entry, change, previous, replaced, .. }) = self.take(inodes, number) else { break };
-            if let Some(previous) = previous.filter(|n| self.items.contains_key(n)) {
-                self.last.insert(entry.link, previous);
-            }
-            undone.push(Undone { entry, change, replaced });
-        }
-        undone
-    }
-
     fn take(&mut self, inodes: &mut Inodes, number: u64) -> Option<Item> {
         let item = self.items.remove(&number)?;
         if self.last.get(&item.entry.link) == Some(&number) {
@@ -215,45 +203,6 @@ impl Names {
         }
         for number in Self::covered(inodes, directory, upto) {
             self.settle(inodes, number);
-        }
-    }
-
-    /// Makes every operation before `upto` durable, in order: a journal was flushed that far.
-    pub(crate) fn commit(&mut self, inodes: &mut Inodes, upto: u64) {
-        while let Some((&number, _)) = self.items.first_key_value()
-            && number < upto
-        {
-            self.commit_first(inodes);
-        }
-    }
-
-    /// With all before it on the device, an operation only has to be done there.
-    fn commit_first(&mut self, inodes: &mut Inodes) {
-        let Some((&number, _)) = self.items.first_key_value() else { return };
-        let Some(item) = self.take(inodes, number) else { return };
-        self.apply(inodes, number, &item);
-        Self::release(inodes, &item);
-    }
-
-    fn apply(&mut self, inodes: &mut Inodes, number: u64, item: &Item) {
-        match &item.change {
-            NameChange::Create { to } => self.place(inodes, item.entry, to, number),
-            NameChange::Move { to, .. } => {
-                self.place(inodes, item.entry, to, number);
-                self.flush_renamed(inodes, item);
-            }
-            NameChange::Remove { .. } => self.displace(inodes, item.entry.link),
-        }
-    }
-
-    /// ext4's `auto_da_alloc`: "when a file is renamed over another, its data blocks are forced out at the next journal
-    /// commit" (ext4(5)), so a rename that is on the device has the data that was there before it.
-    fn flush_renamed(&self, inodes: &mut Inodes, item: &Item) {
-        if self.flushes_renames
-            && inodes.is_present(item.entry.inode)
-            && let Some(file) = inodes.get_mut(item.entry.inode).file_mut()
-        {
-            file.sync(item.flush);
         }
     }
 
@@ -454,88 +403,6 @@ impl Names {
         if let Some(old) = inodes.directory_mut(place.dir).and_then(|d| d.durable.remove(&place.name)) {
             inodes.get_mut(old.entry.inode).durable_links -= 1;
             inodes.release(old.entry.inode);
-        }
-    }
-
-    /// Resolves every unsynced operation, each kept or undone; with a journal those before `committed` are kept. The
-    /// device's tree is then the whole truth.
-    pub(crate) fn resolve(
-        &mut self,
-        inodes: &mut Inodes,
-        crash: &Crash<'_>,
-        committed: Option<u64>,
-        report: &mut LossReport,
-        mut resolved: impl FnMut(NameOutcome),
-    ) {
-        // Names whose move was undone: nothing may take their place, or they would be nowhere.
-        let mut stuck = BTreeSet::new();
-        while let Some((&number, _)) = self.items.first_key_value() {
-            let Some(item) = self.take(inodes, number) else { break };
-            let kept = match committed {
-                Some(committed) => number < committed,
-                None => crash.name(item.site, item.ordinal) && self.can_keep(inodes, number, &item, &stuck),
-            };
-            let (what, counters) = match &item.change {
-                NameChange::Create { to } => {
-                    if kept {
-                        self.place(inodes, item.entry, to, number);
-                    }
-                    (0, (&mut report.entries_kept, &mut report.entries_lost))
-                }
-                NameChange::Move { to, .. } => {
-                    if kept {
-                        self.place(inodes, item.entry, to, number);
-                        self.flush_renamed(inodes, &item);
-                        stuck.remove(&item.entry.link);
-                    } else {
-                        stuck.insert(item.entry.link);
-                    }
-                    (1, (&mut report.renames_kept, &mut report.renames_lost))
-                }
-                NameChange::Remove { .. } => {
-                    if kept {
-                        self.displace(inodes, item.entry.link);
-                    }
-                    (2, (&mut report.removals_kept, &mut report.removals_lost))
-                }
-            };
-            *if kept { counters.0 } else { counters.1 } += 1;
-            report.broken_promises += u64::from(item.promised && !kept);
-            let inode = item.entry.inode;
-            resolved(NameOutcome { site: item.site, ordinal: item.ordinal, inode, what, kept });
-            Self::release(inodes, &item);
-        }
-        self.last.clear();
-    }
-
-    /// Whether an operation can be on the device when what came before it was resolved as it was.
-    fn can_keep(&self, inodes: &Inodes, number: u64, item: &Item, stuck: &BTreeSet<LinkId>) -> bool {
-        let is_empty = |id| inodes.directory(id).is_none_or(|d: &Directory| d.durable.is_empty());
-        let is_free = |to: &Place| {
-            let Some(directory) = inodes.directory(to.dir) else { return false };
-            let occupant = directory.durable.get(&to.name);
-            !directory.is_beyond(&to.name, number)
-                && occupant.is_none_or(|o| !stuck.contains(&o.entry.link) && is_empty(o.entry.inode))
-        };
-        match &item.change {
-            NameChange::Create { to } => is_free(to),
-            NameChange::Move { to, .. } => is_free(to) && self.leads_to(inodes, to.dir, item.entry.inode),
-            NameChange::Remove { .. } => is_empty(item.entry.inode),
-        }
-    }
-
-    /// Whether the device has a path from the root to `directory` that does not pass through `avoided`.
-    fn leads_to(&self, inodes: &Inodes, directory: InodeId, avoided: InodeId) -> bool {
-        let mut at = directory;
-        loop {
-            if at == avoided {
-                return false;
-            }
-            let Some(link) = inodes.directory(at).and_then(|d| d.link) else { return at == InodeId::ROOT };
-            match self.places.get(&link) {
-                Some(place) => at = place.dir,
-                None => return false,
-            }
         }
     }
 
