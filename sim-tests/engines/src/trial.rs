@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use stormglass_disk::{CrashModel, Disk, DiskOptions, Injection, Injury, LossReport};
-use stormglass_kernel::{Digest, Down, NodeId, Options, Simulation, TimerId, mix, run_blocking, with};
+use stormglass_kernel::{Digest, Down, NodeId, Options, Simulation, TimerId, mix, run_blocking, try_with, with};
 use stormglass_program::{leaked, seal_thread};
 use stormglass_sys::seal::spawn_simulation_thread;
 
@@ -105,7 +105,9 @@ fn live<E: Engine>(shared: &Mutex<Shared>, mut draw: u64, is_last: bool) {
         Ok(opened) => opened,
         Err(error) => {
             if is_last {
-                lock(shared).verdict = Err(format!("it does not open again: {error}"));
+                let mut shared = lock(shared);
+                let done = shared.book.done;
+                shared.verdict = Err(format!("it does not open again, {done} transactions acknowledged: {error}"));
             }
             return;
         }
@@ -122,6 +124,8 @@ fn live<E: Engine>(shared: &Mutex<Shared>, mut draw: u64, is_last: bool) {
             batch
         };
         match engine.write(&batch) {
+            // A thread whose node is down goes on with errors until it ends; what it takes for done nobody hears of.
+            Ok(()) if !is_up() => return,
             Ok(()) => lock(shared).book.acknowledge(&batch),
             // After an error nobody knows; a service would start anew.
             Err(_) => return,
@@ -129,9 +133,14 @@ fn live<E: Engine>(shared: &Mutex<Shared>, mut draw: u64, is_last: bool) {
     }
 }
 
+/// Whether what this thread does still counts.
+fn is_up() -> bool {
+    try_with(|u| u.kernel.is_effective()).unwrap_or(false)
+}
+
 fn note(shared: &Mutex<Shared>, contents: &Contents, is_last: bool) -> bool {
     // A thread whose node is down sees errors and no contents; what it says does not count.
-    if !with(|u| u.kernel.is_effective()) {
+    if !is_up() {
         return false;
     }
     let mut shared = lock(shared);
