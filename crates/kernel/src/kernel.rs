@@ -13,6 +13,7 @@ use crate::parked::WakerIdentity;
 use crate::policy::{Policy, Wake};
 use crate::prf::mix;
 use crate::queue::{Key, NODES_MAX, Queue};
+use crate::spare::Spare;
 use crate::subsystem::{Effect, WorldEvent, WorldId};
 use crate::task::{TaskState, Tasks, Wait};
 use crate::time::VirtualTime;
@@ -68,6 +69,13 @@ pub(crate) struct Chores {
     pub(crate) calls: Vec<Call>,
 }
 
+impl Chores {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { wakes, discards, dropped, boots, calls } = self;
+        wakes.len() | discards.len() | dropped.len() | boots.len() | calls.len() == 0
+    }
+}
+
 /// Something to be done on behalf of a node.
 pub(crate) struct Call(pub(crate) NodeId, pub(crate) Errand);
 
@@ -106,6 +114,8 @@ pub struct Kernel {
     pub(crate) internal_entropy: u64,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
+    /// Memory that an earlier simulation of this thread left, for nodes that are yet to be added.
+    pub(crate) spare: Box<Spare>,
     /// The node that is being polled has timers, and perhaps no event for the earliest of them.
     pub(crate) unarmed: bool,
     /// At which event the limits are to be looked at next.
@@ -260,7 +270,8 @@ impl Kernel {
             return None;
         }
         let id = NodeId(self.nodes.len() as u16);
-        self.nodes.push(Node::new(id, Arc::from(name)));
+        let parts = self.spare.parts.pop().unwrap_or_default();
+        self.nodes.push(Node::new(id, Arc::from(name), site, parts));
         Some(id)
     }
 

@@ -28,6 +28,7 @@ mod queue;
 mod report;
 mod run;
 mod signals;
+mod spare;
 mod step;
 mod subsystem;
 mod task;

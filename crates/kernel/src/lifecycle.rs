@@ -66,7 +66,9 @@ impl Kernel {
                 self.void(own);
             }
         }
-        self.chores.dropped.push((node, tasks));
+        if !tasks.is_empty() {
+            self.chores.dropped.push((node, tasks));
+        }
         self.transitions.push((node, Some(how)));
         self.trace_on(node, Kind::DOWN, how as u64, u64::from(incarnation));
         Some(stopped)

@@ -8,6 +8,7 @@ use crate::heap::{Entry, Heap};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::queue::Key;
 use crate::signals::Signals;
+use crate::spare::NodeParts;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
 use crate::timer_clock::TimerClock;
@@ -107,8 +108,8 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, name: Arc<str>) -> Self {
-        let site = Site::named(&name);
+    pub(crate) fn new(id: NodeId, name: Arc<str>, site: Site, parts: NodeParts) -> Self {
+        let NodeParts { ready, timers, outbox } = parts;
         Self {
             id,
             name,
@@ -118,12 +119,12 @@ impl Node {
             monotonic: Clock::starting_at(MONOTONIC_START_NS),
             wall: Clock::starting_at(WALL_CLOCK_START_NS),
             slowness: 1000,
-            ready: Heap::default(),
+            ready,
             busy_until: VirtualTime::ZERO,
             run: Key::NONE,
             timer: Key::NONE,
-            outbox: Vec::new(),
-            timers: Timers::default(),
+            outbox,
+            timers,
             sequence: 0,
             wakes: 0,
             roots: 0,
@@ -135,6 +136,15 @@ impl Node {
             numbers: 0,
             signals: Signals::default(),
         }
+    }
+
+    /// Memory for a node of the next simulation.
+    pub(crate) fn into_parts(self) -> NodeParts {
+        let Self { mut ready, mut timers, mut outbox, .. } = self;
+        ready.clear();
+        outbox.clear();
+        drop(timers.reset_all());
+        NodeParts { ready, timers, outbox }
     }
 
     /// The node's number.

@@ -190,6 +190,12 @@ impl Queue {
         Some((first.key(), What::World(first.event)))
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.own.clear();
+        self.worlds.clear();
+        self.next_at = VirtualTime::MAX;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.own.len() + self.worlds.len()
     }

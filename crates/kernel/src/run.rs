@@ -14,6 +14,7 @@ use crate::node::NodeState;
 use crate::panics;
 use crate::parked::WakerIdentity;
 use crate::report::{Counters, Options, Report};
+use crate::spare;
 use crate::time::VirtualTime;
 use crate::trace::Trace;
 use crate::universe::{self, Universe};
@@ -54,18 +55,19 @@ impl Simulation {
     pub fn new(options: Options) -> Self {
         let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
         let universe = Universe::new(|| {
+            let mut spare = spare::take();
             let mut kernel = Kernel {
                 now: VirtualTime::ZERO,
-                queue: Default::default(),
-                nodes: Vec::with_capacity(NODES_AT_FIRST),
-                tasks: Default::default(),
+                queue: std::mem::take(&mut spare.queue),
+                nodes: std::mem::take(&mut spare.nodes),
+                tasks: std::mem::take(&mut spare.tasks),
                 current: None,
                 actor: NodeId::DRIVER,
                 outbox: Vec::new(),
                 decisions: Decisions::new(seed, overrides),
                 policy,
-                trace: Trace::new(trace),
-                chores: Chores::default(),
+                trace: Trace::new(trace, std::mem::take(&mut spare.chunk)),
+                chores: std::mem::take(&mut spare.chores),
                 transitions: Vec::new(),
                 failure: None,
                 limits,
@@ -73,9 +75,11 @@ impl Simulation {
                 polls: 0,
                 internal_entropy: 0,
                 polls_at_progress: 0,
+                spare,
                 unarmed: false,
                 next_check: 0,
             };
+            kernel.nodes.reserve(NODES_AT_FIRST);
             let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
             kernel.nodes[driver.index()].state = NodeState::Running;
             kernel.nodes[driver.index()].incarnation = Incarnation(1);
@@ -122,6 +126,7 @@ impl Simulation {
             on_switch: self.on_switch,
             last: Cell::new(None),
             foreign: &shared.foreign_wake,
+            chores: Cell::default(),
         };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
@@ -135,8 +140,9 @@ impl Simulation {
         shared.ended.store(true, Ordering::Release);
         // User values may be dropped with these; the simulation is still current for them and without effect.
         exec::set_home(false);
-        let universe = universe::uninstall();
-        drop(universe);
+        if let Some(universe) = universe::uninstall() {
+            spare::keep(universe.into_kernel());
+        }
         drop(handle);
         report
     }
@@ -149,6 +155,8 @@ struct Runner<'a> {
     /// Whose code ran last on this thread.
     last: Cell<Option<Boot>>,
     foreign: &'a std::sync::atomic::AtomicBool,
+    /// Emptied, to be filled while the last ones are done.
+    chores: Cell<Chores>,
 }
 
 /// One boot of one node.
@@ -330,50 +338,57 @@ impl Runner<'_> {
     }
 
     fn do_chores(&self) {
+        let mut chores = self.chores.take();
         loop {
-            let chores = universe::with_loop(|u| {
+            let others = universe::with_loop(|u| {
                 for task in universe::take_deferred() {
                     u.kernel.make_ready(task);
                 }
-                let incoming = std::mem::take(&mut u.incoming);
-                let wanted = std::mem::take(&mut u.wanted);
-                (std::mem::take(&mut u.kernel.chores), incoming, wanted, Arc::clone(&u.shared))
+                std::mem::swap(&mut u.kernel.chores, &mut chores);
+                if u.incoming.len() | u.wanted.len() == 0 {
+                    return None;
+                }
+                Some((std::mem::take(&mut u.incoming), std::mem::take(&mut u.wanted), Arc::clone(&u.shared)))
             });
-            let Some((chores, incoming, wanted, shared)) = chores else { return };
-            let Chores { wakes, discards, dropped, boots, calls } = chores;
-            for (task, body) in incoming {
-                exec::place(task, body.body, Some(body.export), true, &shared);
+            let Some(others) = others else { return };
+            if let Some((incoming, wanted, shared)) = others {
+                for (task, body) in incoming {
+                    exec::place(task, body.body, Some(body.export), true, &shared);
+                }
+                for (task, waker) in wanted {
+                    let output = exec::export_output(task);
+                    universe::with_loop(|u| u.exported.insert(task, output));
+                    waker.wake();
+                }
             }
-            for (task, waker) in wanted {
-                let output = exec::export_output(task);
-                universe::with_loop(|u| u.exported.insert(task, output));
-                waker.wake();
-            }
-            for (node, tasks) in dropped {
+            let Chores { wakes, discards, dropped, boots, calls } = &mut chores;
+            for (node, tasks) in dropped.drain(..) {
                 self.drop_tasks(node, tasks);
             }
             universe::with_loop(Universe::tell_transitions);
-            wakes.into_iter().for_each(std::task::Waker::wake);
-            drop(discards);
-            for Call(node, errand) in calls {
+            wakes.drain(..).for_each(std::task::Waker::wake);
+            discards.clear();
+            for Call(node, errand) in calls.drain(..) {
                 self.enter(node, || match errand {
                     Errand::Run(call) => self.guarded(node, call),
                     Errand::Forget(task) => self.guarded(node, || exec::forget(task)),
                 });
             }
-            for node in boots {
+            for node in boots.drain(..) {
                 self.boot(node);
             }
-            let more = universe::with_loop(|u| u.has_chores() || !u.kernel.outbox.is_empty());
             // Effects of calls and boots, which are no polls, take place at once.
-            universe::with_loop(|u| {
+            let more = universe::with_loop(|u| {
+                let more = u.has_chores() || !u.kernel.outbox.is_empty();
                 let actor = u.kernel.actor;
                 u.flush_outbox(actor);
+                more
             });
             if more != Some(true) {
-                return;
+                break;
             }
         }
+        self.chores.set(chores);
     }
 
     fn guarded(&self, node: NodeId, f: impl FnOnce()) {
@@ -406,8 +421,12 @@ impl Runner<'_> {
                 Some((node, u.kernel.tasks.of_node(node), waiting))
             });
             let Some((node, tasks, waiting)) = tasks.flatten() else { break };
-            WAITING.with_borrow_mut(|all| all.extend(waiting));
-            self.drop_tasks(node, tasks);
+            if !waiting.is_empty() {
+                WAITING.with_borrow_mut(|all| all.extend(waiting));
+            }
+            if !tasks.is_empty() {
+                self.drop_tasks(node, tasks);
+            }
         }
         let waiting = WAITING.take();
 

@@ -181,6 +181,13 @@ impl Tasks {
         tasks.into_iter().map(|(_, r)| r).collect()
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.by_node.clear();
+        self.free = None;
+        self.live = 0;
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.live
     }

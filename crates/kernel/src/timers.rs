@@ -227,6 +227,15 @@ impl Timers {
         sleepers
     }
 
+    /// Forgets everything, generations too: for another node of another simulation. Gives the sleepers back.
+    pub(crate) fn reset_all(&mut self) -> Vec<Parked> {
+        let sleepers = self.clear();
+        self.slots.clear();
+        self.free = NO_SLOT;
+        self.armed = 0;
+        sleepers
+    }
+
     /// Slots and heap entries in memory.
     pub(crate) fn footprint(&self) -> (usize, usize) {
         (self.slots.len(), self.heap.len())

@@ -164,8 +164,9 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
-    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>) -> Self {
-        let mut first = Vec::with_capacity(FIRST_BYTES);
+    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>, mut first: Vec<u8>) -> Self {
+        first.clear();
+        first.reserve(FIRST_BYTES);
         first.resize(HEAD_BYTES, 0);
         Self { chunk: first, previous: Vec::new(), count: 0, sink }
     }
@@ -214,6 +215,11 @@ impl Trace {
         recent
     }
 
+    /// Memory for the next trace.
+    pub(crate) fn into_chunk(self) -> Vec<u8> {
+        self.chunk
+    }
+
     /// Hands what is left to the sink.
     pub(crate) fn flush(&mut self) {
         if let Some(sink) = &mut self.sink {
@@ -245,9 +251,12 @@ mod tests {
     fn the_sink_sees_every_record_once_and_the_ring_keeps_the_last() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let copy = Arc::clone(&seen);
-        let mut trace = Trace::new(Some(Box::new(move |bytes: &[u8]| {
-            copy.lock().expect("no test panics while holding it").extend_from_slice(bytes);
-        })));
+        let mut trace = Trace::new(
+            Some(Box::new(move |bytes: &[u8]| {
+                copy.lock().expect("no test panics while holding it").extend_from_slice(bytes);
+            })),
+            Vec::new(),
+        );
         let total = 3 * CHUNK_RECORDS as u64 + 17;
         (0..total).for_each(|i| trace.push(record(i)));
         trace.flush();
@@ -263,7 +272,7 @@ mod tests {
     #[test]
     fn the_digest_depends_on_every_record_and_their_order() {
         let digest = |order: &[u64]| {
-            let mut trace = Trace::new(None);
+            let mut trace = Trace::new(None, Vec::new());
             order.iter().for_each(|&i| trace.push(record(i)));
             trace.digest()
         };

@@ -79,6 +79,12 @@ impl Universe {
         }
     }
 
+    /// The kernel alone, once nothing runs any more.
+    pub(crate) fn into_kernel(self: Box<Self>) -> Kernel {
+        let Self { kernel, .. } = *self;
+        kernel
+    }
+
     /// Adds a world. One of its type must not be there yet; the earlier one is handed back if it is.
     pub fn insert<W: Typed>(&mut self, world: W) -> Option<Box<dyn Subsystem>> {
         self.worlds.0[W::ID.0 as usize].replace(Box::new(world))
