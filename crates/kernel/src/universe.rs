@@ -160,8 +160,10 @@ impl Universe {
 
     /// Tells the worlds of boots and ends.
     pub(crate) fn tell_transitions(&mut self) {
+        let mut told = Vec::new();
         while !self.kernel.transitions.is_empty() {
-            for (node, how) in std::mem::take(&mut self.kernel.transitions) {
+            std::mem::swap(&mut self.kernel.transitions, &mut told);
+            for (node, how) in told.drain(..) {
                 self.kernel.actor = node;
                 for world in self.worlds.0.iter_mut().flatten() {
                     match how {
@@ -170,6 +172,10 @@ impl Universe {
                     }
                 }
             }
+        }
+        // The memory stays for the next ones.
+        if self.kernel.transitions.capacity() == 0 {
+            self.kernel.transitions = told;
         }
     }
 
