@@ -103,6 +103,7 @@ fn campaign(
         budget: arguments.budget.map(share),
         jobs: arguments.jobs.unwrap_or(cores.max(NonZeroUsize::MIN)),
         failures_max: if arguments.fail_fast { Some(1) } else { arguments.max_failures },
+        sometimes_within: member.info.sometimes_within,
         check_every: arguments.check_determinism.map(std::num::NonZeroU64::get),
         folder: campaigns.join(name),
         fresh: arguments.fresh,

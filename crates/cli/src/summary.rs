@@ -117,8 +117,25 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
         let met = summary.sometimes.len() - never.len();
         row("sometimes", format!("{met} of {} properties were met", summary.sometimes.len()));
     }
+    let demanded = summary.never_met().next().is_some();
     for property in never {
-        row("", format!("{DOUBTFUL}never:{DOUBTFUL:#} {property}"));
+        let style = if demanded { BAD } else { DOUBTFUL };
+        row("", format!("{style}never:{style:#} {property}"));
+    }
+    for (index, (property, (closest, seed))) in summary.closest.iter().enumerate() {
+        row(if index == 0 { "closest" } else { "" }, format!("{property}: {} at seed {seed}", closest.margin));
+    }
+    if !summary.features.is_empty() {
+        row("features", tally_line(&summary.features));
+    }
+    let kinds = summary.faults.len();
+    if kinds > 1 {
+        let apart = summary.pairs_not_hit();
+        let all = kinds * (kinds - 1) / 2;
+        let few: Vec<String> = apart.iter().take(5).map(|pair| format!("{} + {}", pair.0, pair.1)).collect();
+        let rest = if few.is_empty() { String::new() } else { format!("; never together: {}", few.join(", ")) };
+        let more = if apart.len() > few.len() { format!(" and {} more", apart.len() - few.len()) } else { String::new() };
+        row("pairs", format!("{} of {all} pairs of kinds hit in one seed{rest}{more}", all - apart.len()));
     }
     if !summary.limits_hit.is_empty() {
         row("limits hit", tally_line(&summary.limits_hit));

@@ -36,6 +36,7 @@ const fn scenario(
             families: &["network", "process"],
             features: &["reads"],
             profiles: &["calm", "storm"],
+            ..Defaults::NONE
         },
         tags: &["fixture"],
         run,

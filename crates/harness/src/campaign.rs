@@ -37,6 +37,8 @@ pub struct Campaign {
     pub jobs: NonZeroUsize,
     /// Stop after this many failed seeds; `None` to run them all.
     pub failures_max: Option<u64>,
+    /// Fail when a property of the product was never met in so many seeds; `None` to tell it only.
+    pub sometimes_within: Option<u64>,
     /// Run every this many seeds twice and compare; `None` for never.
     pub check_every: Option<u64>,
     /// The folder of the ledger.
@@ -187,6 +189,7 @@ impl Campaign {
             attempt: 0,
         };
         let mut tally = Tally::new(&self.scenario);
+        tally.summary.sometimes_within = self.sometimes_within;
         let (ledger, recorded) = Ledger::open(&self.folder, header, self.fresh, &mut |record| tally.add(record))?;
         tally.summary.wall_ms = recorded.spent_ms;
         tally.summary.declare(self.seeds);

@@ -52,7 +52,7 @@ pub use libtest::{
 };
 pub use linkme;
 pub use protocol::{Hello, PROTOCOL, WORKER_ARGUMENT, WorkerFault};
-pub use record::{FaultRecord, Refusal, RunRecord, Verdict};
+pub use record::{Closest, FaultRecord, Refusal, RunRecord, Verdict};
 pub use request::{Limits, RunRequest};
 pub use scenario::{
     Defaults, DuplicateScenario, SCENARIOS, ScenarioDef, ScenarioInfo, TraceError, TraceLines, registered, suggestions,
@@ -63,4 +63,4 @@ pub use seeds_file::{Expectation, PinnedSeed, SEEDS_FORMAT, SeedsFileError, pars
 pub use stormglass_faults::{Seed, SeedError};
 /// The watchdog that [`watch_polls`] starts, for marking polls.
 pub use stormglass_sys::process::watchdog;
-pub use summary::{FailureGroup, FailureKey, Memory, Spread, Summary};
+pub use summary::{FailureGroup, FailureKey, KindPair, Memory, Spread, Summary};

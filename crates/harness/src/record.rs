@@ -68,6 +68,9 @@ pub struct RunRecord {
     /// The `sometimes!` and `reachable!` properties of the product, and whether this run met each of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sometimes: BTreeMap<String, bool>,
+    /// How close comparisons in the product came to their other answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closest: BTreeMap<String, Closest>,
     /// At the end of a stuck run: who waits for what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
@@ -93,6 +96,7 @@ impl RunRecord {
             families: Vec::new(),
             features: Vec::new(),
             sometimes: BTreeMap::new(),
+            closest: BTreeMap::new(),
             waiting: Vec::new(),
             cpu_ns: 0,
         }
@@ -114,6 +118,28 @@ impl RunRecord {
                 (Verdict::Unknown, undecided.oracle.clone(), vec![what])
             }
         };
+    }
+}
+
+/// How close a comparison came to its other answer: the least distance at which one held that must hold, the largest of one
+/// that is to hold once (below zero while it never did).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closest {
+    /// The distance, in the unit of what is compared.
+    pub margin: i64,
+    /// Whether more is closer.
+    pub most: bool,
+}
+
+impl Closest {
+    /// Takes over what another observation says, if that was closer; says whether it was.
+    pub fn take(&mut self, other: Closest) -> bool {
+        let closer = if self.most { other.margin > self.margin } else { other.margin < self.margin };
+        if closer {
+            *self = other;
+        }
+        closer
     }
 }
 

@@ -63,12 +63,22 @@ pub struct Defaults {
     pub features: &'static [&'static str],
     /// The profiles it knows.
     pub profiles: &'static [&'static str],
+    /// The modules whose properties (`sometimes!`, `reachable!`, `always!`) it is to meet; all that are linked in, if empty.
+    pub properties: &'static [&'static str],
+    /// After how many seeds a campaign fails that never met one of them; `None` where that is only told.
+    pub sometimes_within: Option<u64>,
 }
 
 impl Defaults {
     /// One virtual minute and nothing else: what an attribute without arguments means.
-    pub const NONE: Defaults =
-        Defaults { virtual_time: Duration::from_secs(60), families: &[], features: &[], profiles: &[] };
+    pub const NONE: Defaults = Defaults {
+        virtual_time: Duration::from_secs(60),
+        families: &[],
+        features: &[],
+        profiles: &[],
+        properties: &[],
+        sometimes_within: None,
+    };
 }
 
 /// A scenario as other processes know it: what a worker answers when asked for its list.
@@ -88,6 +98,9 @@ pub struct ScenarioInfo {
     pub features: Vec<String>,
     /// Profiles.
     pub profiles: Vec<String>,
+    /// After how many seeds a campaign fails that never met one of the product's properties.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sometimes_within: Option<u64>,
     /// Free words for selection.
     pub tags: Vec<String>,
     /// The limits it runs under unless told otherwise.
@@ -112,6 +125,7 @@ impl From<&ScenarioDef> for ScenarioInfo {
             families: owned(def.defaults.families),
             features: owned(def.defaults.features),
             profiles: owned(def.defaults.profiles),
+            sometimes_within: def.defaults.sometimes_within,
             tags: owned(def.tags),
             limits: Limits::for_virtual_time(def.defaults.virtual_time),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CaseReport, Divergence, FaultRecord, Seed, Status};
+use crate::{CaseReport, Closest, Divergence, FaultRecord, Seed, Status};
 
 /// What a campaign keeps of one seed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,12 @@ pub struct SeedRecord {
     /// `sometimes!` and `reachable!` properties, and whether the run met them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sometimes: BTreeMap<String, bool>,
+    /// How close comparisons came to their other answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closest: BTreeMap<String, Closest>,
+    /// The workload features that were on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// All there is to say of a seed that did not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Box<Trouble>>,
@@ -130,6 +136,8 @@ impl SeedRecord {
             families: run.families.clone(),
             faults,
             sometimes: run.sometimes.clone(),
+            closest: run.closest.clone(),
+            features: run.features.clone(),
             trouble,
         }
     }

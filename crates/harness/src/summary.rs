@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::{Exit, Seed, SeedRange, SeedRecord, Status, seed_record::FaultTally};
+use crate::{Closest, Exit, Seed, SeedRange, SeedRecord, Status, seed_record::FaultTally};
 
 /// A campaign, summed up. Built record by record; the order of records does not matter.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -41,6 +41,14 @@ pub struct Summary {
     pub families: BTreeMap<String, u64>,
     /// In how many seeds each `sometimes!` or `reachable!` property was met. A zero is a finding.
     pub sometimes: BTreeMap<String, u64>,
+    /// After how many seeds a property that was never met fails the campaign, if ever.
+    pub sometimes_within: Option<u64>,
+    /// How close comparisons in the product came to their other answer, with the seed that came closest.
+    pub closest: BTreeMap<String, (Closest, Seed)>,
+    /// In how many seeds each workload feature was on.
+    pub features: BTreeMap<String, u64>,
+    /// In how many seeds two kinds of faults both hit something.
+    pub pairs: BTreeMap<KindPair, u64>,
     /// The limits that ran out, with how often.
     pub limits_hit: BTreeMap<String, u64>,
     /// Failures by oracle and cause.
@@ -49,6 +57,16 @@ pub struct Summary {
     cpu_each_ns: Vec<u64>,
     #[serde(skip)]
     rss_by_seed: BTreeMap<Seed, u64>,
+}
+
+/// Two kinds of faults, in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KindPair(pub String, pub String);
+
+impl Serialize for KindPair {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{} + {}", self.0, self.1))
+    }
 }
 
 /// What makes two failures one: the oracle, and the cause as the first line of its evidence tells it, numbers aside.
@@ -136,6 +154,22 @@ impl Summary {
         for (property, met) in &record.sometimes {
             *self.sometimes.entry(property.clone()).or_default() += u64::from(*met);
         }
+        for (property, own) in &record.closest {
+            let known = self.closest.entry(property.clone()).or_insert((*own, record.seed));
+            // Of equals the smallest seed, in whatever order they come.
+            if known.0.take(*own) || (known.0 == *own && record.seed < known.1) {
+                known.1 = record.seed;
+            }
+        }
+        for feature in &record.features {
+            *self.features.entry(feature.clone()).or_default() += 1;
+        }
+        let hit: Vec<&String> = record.faults.iter().filter(|(_, tally)| tally.hit > 0).map(|(kind, _)| kind).collect();
+        for (at, first) in hit.iter().enumerate() {
+            for second in &hit[at + 1..] {
+                *self.pairs.entry(KindPair((*first).clone(), (*second).clone())).or_default() += 1;
+            }
+        }
         if let Some(trouble) = &record.trouble {
             if record.status == Status::Unknown {
                 *self.limits_hit.entry(trouble.oracle.clone()).or_default() += 1;
@@ -163,11 +197,26 @@ impl Summary {
         self.missing = range.len().map(|declared| declared.saturating_sub(inside));
     }
 
+    /// The properties that were never met, once there were enough seeds to demand it.
+    pub fn never_met(&self) -> impl Iterator<Item = &str> {
+        let due = self.sometimes_within.is_some_and(|within| self.seeds >= within);
+        self.sometimes.iter().filter(move |(_, met)| due && **met == 0).map(|(property, _)| property.as_str())
+    }
+
+    /// The pairs of kinds that were planned in this campaign and never both hit in one seed.
+    pub fn pairs_not_hit(&self) -> Vec<KindPair> {
+        let kinds: Vec<&String> = self.faults.keys().collect();
+        let pairs = kinds.iter().enumerate().flat_map(|(at, first)| {
+            kinds[at + 1..].iter().map(move |second| KindPair((*first).clone(), (*second).clone()))
+        });
+        pairs.filter(|pair| !self.pairs.contains_key(pair)).collect()
+    }
+
     /// The exit code that the ledger calls for.
     pub fn exit(&self) -> Exit {
         if self.nondeterministic > 0 {
             Exit::Nondeterminism
-        } else if self.failed > 0 {
+        } else if self.failed > 0 || self.never_met().next().is_some() {
             Exit::SeedFailed
         } else if self.unknown > 0 || self.killed > 0 || self.missing.is_some_and(|missing| missing > 0) {
             Exit::Incomplete
@@ -301,6 +350,46 @@ mod tests {
         let sum = summary(&[record(0, Verdict::Unknown, "events"), record(1, Verdict::Fail, "x")]);
         assert_eq!(sum.exit(), Exit::SeedFailed);
         assert_eq!(summary(&[]).exit(), Exit::NothingSelected);
+    }
+
+    #[test]
+    fn a_property_that_is_never_met_fails_a_campaign_that_demands_it_and_no_earlier() {
+        let one = |seed, met| {
+            let mut record = record(seed, Verdict::Pass, "");
+            record.sometimes = BTreeMap::from([("sometimes: rare".to_owned(), met)]);
+            record
+        };
+        let mut sum = summary(&[one(0, false), one(1, false)]);
+        assert_eq!(sum.exit(), Exit::Passed);
+        sum.sometimes_within = Some(3);
+        assert_eq!(sum.exit(), Exit::Passed);
+        sum.add(&one(2, false));
+        assert_eq!(sum.never_met().collect::<Vec<_>>(), ["sometimes: rare"]);
+        assert_eq!(sum.exit(), Exit::SeedFailed);
+        sum.add(&one(3, true));
+        assert_eq!(sum.exit(), Exit::Passed);
+    }
+
+    #[test]
+    fn the_closest_seed_and_the_pairs_that_hit_are_known_in_any_order() {
+        let one = |seed, margin, kinds: [(&str, u64); 2]| {
+            let mut record = record(seed, Verdict::Pass, "");
+            record.closest = BTreeMap::from([("always: limit".to_owned(), Closest { margin, most: false })]);
+            record.faults = kinds.map(|(kind, hit)| (kind.to_owned(), FaultTally { hit, ..FaultTally::default() })).into();
+            record
+        };
+        let mut records = [
+            one(3, 2, [("crash", 1), ("loss", 0)]),
+            one(1, 2, [("crash", 1), ("pause", 2)]),
+            one(2, 9, [("loss", 1), ("pause", 1)]),
+        ];
+        for _ in 0..3 {
+            records.rotate_left(1);
+            let sum = summary(&records);
+            assert_eq!(sum.closest["always: limit"], (Closest { margin: 2, most: false }, Seed(1)));
+            assert_eq!(sum.pairs.len(), 2);
+            assert_eq!(sum.pairs_not_hit(), [KindPair("crash".to_owned(), "loss".to_owned())]);
+        }
     }
 
     #[test]

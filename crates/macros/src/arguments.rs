@@ -2,7 +2,7 @@
 
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Token, parenthesized};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Token, parenthesized};
 
 /// One virtual minute and nothing else, unless told otherwise.
 pub(crate) struct Arguments {
@@ -12,6 +12,8 @@ pub(crate) struct Arguments {
     pub(crate) features: Vec<String>,
     pub(crate) profiles: Vec<String>,
     pub(crate) tags: Vec<String>,
+    pub(crate) properties: Vec<String>,
+    pub(crate) sometimes_within: Option<u64>,
 }
 
 impl Parse for Arguments {
@@ -23,6 +25,8 @@ impl Parse for Arguments {
             features: Vec::new(),
             profiles: Vec::new(),
             tags: Vec::new(),
+            properties: Vec::new(),
+            sometimes_within: None,
         };
         while !input.is_empty() {
             let name: Ident = input.parse()?;
@@ -39,8 +43,14 @@ impl Parse for Arguments {
                 "features" => arguments.features = words(input)?,
                 "profiles" => arguments.profiles = words(input)?,
                 "tags" => arguments.tags = words(input)?,
+                "properties" => arguments.properties = words(input)?,
+                "sometimes_within" => {
+                    input.parse::<Token![=]>()?;
+                    let seeds: LitInt = input.parse()?;
+                    arguments.sometimes_within = Some(seeds.base10_parse()?);
+                }
                 _ => {
-                    let known = "expected one of: time, families, features, profiles, tags";
+                    let known = "expected one of: time, families, features, profiles, tags, properties, sometimes_within";
                     return Err(syn::Error::new(name.span(), known));
                 }
             }

@@ -15,7 +15,8 @@ use arguments::Arguments;
 /// Makes `async fn name(sim: Sim) -> …` a scenario.
 ///
 /// Arguments, all optional: `time = "60s"` (the virtual time it may take), `families("network", "process")`,
-/// `features(…)`, `profiles(…)` and `tags(…)` for `list` and for selection.
+/// `features(…)`, `profiles(…)` and `tags(…)` for `list` and for selection; `properties("crate::module")`, the modules whose
+/// `sometimes!` and its kin it is to meet, and `sometimes_within = 500`, after how many seeds a campaign fails that did not.
 #[proc_macro_attribute]
 pub fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as Arguments);
@@ -45,7 +46,11 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::
     let ident = &function.sig.ident;
     let name = ident.to_string();
     let doc = arguments::doc_of(&function.attrs);
-    let Arguments { seconds, nanos, families, features, profiles, tags } = arguments;
+    let Arguments { seconds, nanos, families, features, profiles, tags, properties, sometimes_within } = arguments;
+    let sometimes_within = match sometimes_within {
+        Some(seeds) => quote!(::core::option::Option::Some(#seeds)),
+        None => quote!(::core::option::Option::None),
+    };
     Ok(quote! {
         #function
 
@@ -66,6 +71,8 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::
                     families: &[#(#families),*],
                     features: &[#(#features),*],
                     profiles: &[#(#profiles),*],
+                    properties: &[#(#properties),*],
+                    sometimes_within: #sometimes_within,
                 },
                 tags: &[#(#tags),*],
                 run,

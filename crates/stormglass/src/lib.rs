@@ -12,6 +12,7 @@ mod host;
 mod logs;
 mod machine;
 mod outcome;
+mod properties;
 mod record;
 mod recorder;
 mod runner;
@@ -33,6 +34,7 @@ pub use stormglass_harness as harness;
 pub use stormglass_kernel as kernel;
 pub use stormglass_macros::scenario;
 pub use stormglass_net as net;
+pub use stormglass_probes as probes;
 pub use stormglass_net::{LinkOptions, Spread};
 
 /// The `main` of a scenario target (`harness = false`): speaks libtest to `cargo test` and the worker protocol to the

@@ -24,6 +24,11 @@ pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report
     record.plan = state.plan.as_ref().map(ToString::to_string).unwrap_or_default();
     record.features = std::mem::take(&mut state.features).into_iter().collect();
     record.sometimes = std::mem::take(&mut state.sometimes);
+    let heard = std::mem::take(&mut state.heard);
+    record.sometimes.extend(heard.met);
+    record.closest = heard.closest;
+    record.features.extend(heard.turned);
+    record.counters.extend(heard.taken);
     record.families = state.choice.iter().flat_map(|c| c.families()).map(|f| f.to_string()).collect();
     let mut violations = std::mem::take(&mut state.violations).into_iter();
     let first = violations.next();

@@ -18,6 +18,7 @@ use stormglass_tokio::support::SURROUNDINGS;
 use crate::capture_file::CaptureFile;
 use crate::logs;
 use crate::outcome::IntoOutcome;
+use crate::properties::{Heard, Properties};
 use crate::record;
 use crate::sim::{Sim, TASK_STACK_BYTES};
 use crate::trace_file::{self, TraceWriter};
@@ -36,14 +37,14 @@ where
     S: FnOnce(Sim) -> F + Send + 'static,
     F: Future<Output: IntoOutcome> + 'static,
 {
-    let (name, request) = (def.name, request.clone());
+    let (name, properties, request) = (def.name, def.defaults.properties, request.clone());
     let logs =
         request.logs.as_deref().map(logs::subscriber).transpose().map_err(|error| {
             refusal(format!("the log filter cannot be read: {error}"), "as in chainfire=debug,info")
         })?;
     let thread = seal::spawn_simulation_thread(TASK_STACK_BYTES, move || match logs {
-        Some(logs) => tracing::dispatcher::with_default(&logs, || run_here(name, request, scenario)),
-        None => run_here(name, request, scenario),
+        Some(logs) => tracing::dispatcher::with_default(&logs, || run_here(name, properties, request, scenario)),
+        None => run_here(name, properties, request, scenario),
     });
     let thread = thread.map_err(|error| Refusal {
         what: format!("no thread for the simulation: {error}"),
@@ -67,7 +68,12 @@ fn refusal(what: impl Into<String>, hint: &str) -> Refusal {
     Refusal { what: what.into(), hint: hint.to_owned() }
 }
 
-fn run_here<S, F>(name: &'static str, request: RunRequest, scenario: S) -> Result<RunRecord, Refusal>
+fn run_here<S, F>(
+    name: &'static str,
+    properties: &'static [&'static str],
+    request: RunRequest,
+    scenario: S,
+) -> Result<RunRecord, Refusal>
 where
     S: FnOnce(Sim) -> F + 'static,
     F: Future<Output: IntoOutcome> + 'static,
@@ -106,13 +112,16 @@ where
     }
     simulation.universe().insert(net);
     simulation.universe().insert(Disk::new(DiskOptions::default()));
+    simulation.universe().insert(Properties::new(sim.clone()));
     let at_end = sim.clone();
     simulation.set_at_end(move || {
         let faults = at_end.fault_records();
         let problem = at_end.capture_problem();
+        let heard = Heard::of(properties);
         let mut state = at_end.shared.state.lock();
         state.faults = faults;
         state.capture_problem = problem;
+        state.heard = heard;
     });
     let watching = watch(&request)?;
     let report = {

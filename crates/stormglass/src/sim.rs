@@ -21,6 +21,7 @@ use stormglass_tokio::time::{Instant, sleep};
 use crate::capture_file::CaptureFile;
 use crate::host::Host;
 use crate::outcome::IntoExit;
+use crate::properties::Heard;
 use crate::world::WorldState;
 
 /// Stack of the thread that a simulation runs on, in bytes. Overflowing it costs the seed a named verdict.
@@ -61,6 +62,8 @@ pub(crate) struct State {
     pub(crate) faults: Vec<FaultRecord>,
     pub(crate) may_exit: BTreeSet<String>,
     pub(crate) exits: Vec<(NodeName, Result<(), String>)>,
+    /// What product code said of itself, as of the end of the run.
+    pub(crate) heard: Heard,
     /// What kept a capture from being written whole.
     pub(crate) capture_problem: Option<String>,
 }

@@ -25,6 +25,7 @@ pub(crate) fn campaign(scenario: &str, seeds: u64, folder: &Path) -> Campaign {
         budget: None,
         jobs: NonZeroUsize::new(2).expect("not zero"),
         failures_max: None,
+        sometimes_within: None,
         check_every: None,
         folder: folder.to_owned(),
         fresh: false,

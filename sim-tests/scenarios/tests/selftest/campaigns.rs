@@ -69,6 +69,7 @@ fn a_campaign_over_every_misbehaviour_gives_each_seed_its_verdict() {
         budget: None,
         jobs: NonZeroUsize::new(2).expect("two is not zero"),
         failures_max: None,
+        sometimes_within: None,
         check_every: None,
         folder: folder.path().to_owned(),
         fresh: false,

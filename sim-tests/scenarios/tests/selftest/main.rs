@@ -11,6 +11,7 @@ mod judging;
 mod leaks;
 mod limits;
 mod panics;
+mod product;
 mod sealed;
 mod twice;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         limits::CHECKS,
         endings::CHECKS,
         panics::CHECKS,
+        product::CHECKS,
         deadlocks::CHECKS,
         leaks::CHECKS,
         sealed::CHECKS,
