@@ -8,7 +8,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |name: &str, values: &[&str]| var(name).is_ok_and(|value| values.contains(&value.as_str()));
     let crt_static = var("CARGO_CFG_TARGET_FEATURE").is_ok_and(|list| list.split(',').any(|f| f == "crt-static"));
-    if is("CARGO_CFG_TARGET_OS", &["linux"])
+    // madsim defines some of these symbols itself, and two definitions do not link.
+    let madsim = std::env::var_os("CARGO_CFG_MADSIM").is_some();
+    if !madsim
+        && is("CARGO_CFG_TARGET_OS", &["linux"])
         && is("CARGO_CFG_TARGET_ENV", &["gnu"])
         && is("CARGO_CFG_TARGET_ARCH", &["x86_64", "aarch64"])
         && !crt_static

@@ -38,6 +38,16 @@ pub enum InjectError {
         /// What there is.
         available: Capabilities,
     },
+    /// The world has the effect, but not in this form.
+    #[error("fault {id} (`{text}`) cannot be carried out in this world: {reason}")]
+    Impossible {
+        /// The fault.
+        id: FaultId,
+        /// Its line.
+        text: String,
+        /// What it asks for that there is not.
+        reason: String,
+    },
     /// A fault names a node that does not exist.
     #[error("fault {id} (`{text}`) names node `{node}`, which does not exist; the nodes are: {}", list(nodes))]
     UnknownNode {
@@ -90,7 +100,7 @@ impl Injector {
     /// Takes a plan for a world, and checks all of it before anything happens.
     ///
     /// # Errors
-    /// [`InjectError::UnknownNode`] always; [`InjectError::Unsupported`] unless `missing` says to drop such faults.
+    /// [`InjectError::UnknownNode`] always; [`InjectError::Unsupported`] and [`InjectError::Impossible`] unless `missing` says to drop such faults.
     pub fn new(plan: &Plan, world: &dyn World, missing: Missing) -> Result<Injector, InjectError> {
         let mut injector = Injector { steps: VecDeque::new(), books: BTreeMap::new(), budget: None, calm: false };
         let mut steps = Vec::new();
@@ -99,7 +109,7 @@ impl Injector {
             let mut book = Book::new(fault.clone());
             match possible(id, fault, world) {
                 Ok(()) => steps.extend(scheduled(id, fault)),
-                Err(error @ InjectError::Unsupported { .. }) if missing == Missing::Drop => {
+                Err(error @ (InjectError::Unsupported { .. } | InjectError::Impossible { .. })) if missing == Missing::Drop => {
                     book.refused = Some(error.to_string());
                 }
                 Err(error) => return Err(error),
@@ -273,9 +283,13 @@ fn possible(id: FaultId, fault: &Fault, world: &dyn World) -> Result<(), InjectE
     if let Some(node) = fault.action().nodes().into_iter().find(|node| !nodes.contains(node)) {
         return Err(InjectError::UnknownNode { id, text: fault.to_string(), node: node.clone(), nodes });
     }
-    let available = world.capabilities();
-    match fault.effects().iter().map(crate::Effect::kind).find(|kind| !available.has(*kind)) {
-        Some(effect) => Err(InjectError::Unsupported { id, text: fault.to_string(), effect, available }),
-        None => Ok(()),
+    for effect in fault.effects() {
+        world.can(&effect).map_err(|error| match error {
+            WorldError::Unsupported { effect, available } => {
+                InjectError::Unsupported { id, text: fault.to_string(), effect, available }
+            }
+            other => InjectError::Impossible { id, text: fault.to_string(), reason: other.to_string() },
+        })?;
     }
+    Ok(())
 }

@@ -17,6 +17,20 @@ pub trait World {
     /// What this world can do. Constant during a run.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether the world can carry out this very effect, with its targets and parameters. Asked of every fault before a plan
+    /// begins.
+    ///
+    /// # Errors
+    /// [`WorldError::Unsupported`] for a kind it lacks; [`WorldError::Refused`] where it has the kind and not this form of it.
+    fn can(&self, effect: &Effect) -> Result<(), WorldError> {
+        let available = self.capabilities();
+        if available.has(effect.kind()) {
+            Ok(())
+        } else {
+            Err(WorldError::Unsupported { effect: effect.kind(), available })
+        }
+    }
+
     /// The service nodes, in the order in which they were added, whether up or down.
     fn nodes(&self) -> Vec<NodeName>;
 

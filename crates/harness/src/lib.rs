@@ -16,6 +16,7 @@
 mod campaign;
 mod case;
 mod client;
+mod converge;
 mod crew;
 mod determinism;
 mod divergence;
@@ -27,7 +28,9 @@ mod ledger;
 mod libtest;
 mod protocol;
 mod record;
+mod recorder;
 mod request;
+mod returned;
 mod scenario;
 mod seal;
 mod seed_range;
@@ -39,6 +42,7 @@ mod worker;
 pub use campaign::{Campaign, CampaignError, Ended, Observer, Outcome, TROUBLES_MAX, binary_identity, default_name};
 pub use case::{CaseReport, MEMORY, POLL_CPU, Status, WALL_TIME};
 pub use client::{Death, Worker, WorkerCommand, WorkerError, WorkerKill};
+pub use converge::converge;
 pub use determinism::{DeterminismCheck, LEAK};
 pub use divergence::{Divergence, first_divergence};
 pub use exit::Exit;
@@ -52,6 +56,8 @@ pub use libtest::{
 };
 pub use linkme;
 pub use protocol::{Hello, PROTOCOL, WORKER_ARGUMENT, WorkerFault};
+pub use recorder::{Recorder, RunClock};
+pub use returned::{IntoExit, IntoOutcome};
 pub use record::{Closest, FaultRecord, Refusal, RunRecord, Verdict};
 pub use request::{Limits, RunRequest};
 pub use scenario::{

@@ -121,6 +121,45 @@ impl RunRecord {
     }
 }
 
+impl RunRecord {
+    /// Adds a further oracle that the run violated to the evidence.
+    pub fn also(&mut self, evidence: &stormglass_check::Evidence) {
+        let line = format!("also violated: {}: {}", evidence.oracle, evidence.cause);
+        if !self.evidence.contains(&line) {
+            self.evidence.push(line);
+        }
+    }
+
+    /// Takes over what became of the plan's faults. A run that passed fails where one that had to hit hit nothing.
+    pub fn take_faults(&mut self, faults: Vec<stormglass_faults::FaultRecord>) {
+        if self.verdict == Verdict::Pass
+            && let Some(fault) = faults.iter().find(|fault| !fault.demand_met())
+        {
+            self.verdict = Verdict::Fail;
+            self.oracle = "non-vacuity".to_owned();
+            self.evidence = vec![
+                "a fault that had to hit hit nothing".to_owned(),
+                format!("fault {}: {}", fault.id, fault.text),
+                fault.refused.clone().unwrap_or_else(|| format!("hits: {}", fault.hits)),
+            ];
+        }
+        self.faults = faults.into_iter().map(Into::into).collect();
+    }
+}
+
+impl From<stormglass_faults::FaultRecord> for FaultRecord {
+    fn from(fault: stormglass_faults::FaultRecord) -> Self {
+        FaultRecord {
+            id: fault.id.to_string(),
+            text: fault.text,
+            family: fault.family.to_string(),
+            kind: fault.kind.to_string(),
+            hits: fault.hits.total(),
+            vacuous: fault.vacuous,
+        }
+    }
+}
+
 /// How close a comparison came to its other answer: the least distance at which one held that must hold, the largest of one
 /// that is to hold once (below zero while it never did).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

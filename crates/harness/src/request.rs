@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Seed;
+use stormglass_faults::{FaultId, Plan};
+
+use crate::{Refusal, Seed};
 
 /// One run of one scenario. A run is a pure function of the binary and of this.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,34 @@ impl RunRequest {
             traps: false,
             limits,
         }
+    }
+}
+
+impl RunRequest {
+    /// The plan that this run carries out: the request's own in place of the one `drawn`, without the faults that it drops.
+    ///
+    /// # Errors
+    /// A [`Refusal`] where the request's plan cannot be read, or has no fault that is to be dropped.
+    pub fn plan_for(&self, drawn: Plan) -> Result<Plan, Refusal> {
+        let mut plan = match &self.plan {
+            Some(text) => text.parse::<Plan>().map_err(|error| Refusal {
+                what: format!("the plan cannot be read: {error}"),
+                hint: "mend the line it names".to_owned(),
+            })?,
+            None => drawn,
+        };
+        for id in &self.drop {
+            match id.parse::<FaultId>() {
+                Ok(id) if plan.get(id).is_some() => plan = plan.without(id),
+                _ => {
+                    return Err(Refusal {
+                        what: format!("no fault `{id}` in the plan"),
+                        hint: "`run` prints the plan with its ids".to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(plan)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct Arguments {
     pub(crate) tags: Vec<String>,
     pub(crate) properties: Vec<String>,
     pub(crate) sometimes_within: Option<u64>,
+    pub(crate) runtime: Option<LitStr>,
 }
 
 impl Parse for Arguments {
@@ -27,6 +28,7 @@ impl Parse for Arguments {
             tags: Vec::new(),
             properties: Vec::new(),
             sometimes_within: None,
+            runtime: None,
         };
         while !input.is_empty() {
             let name: Ident = input.parse()?;
@@ -44,13 +46,21 @@ impl Parse for Arguments {
                 "profiles" => arguments.profiles = words(input)?,
                 "tags" => arguments.tags = words(input)?,
                 "properties" => arguments.properties = words(input)?,
+                "runtime" => {
+                    input.parse::<Token![=]>()?;
+                    let runtime: LitStr = input.parse()?;
+                    if !matches!(runtime.value().as_str(), "kernel" | "madsim") {
+                        return Err(syn::Error::new(runtime.span(), "expected \"kernel\" or \"madsim\""));
+                    }
+                    arguments.runtime = Some(runtime);
+                }
                 "sometimes_within" => {
                     input.parse::<Token![=]>()?;
                     let seeds: LitInt = input.parse()?;
                     arguments.sometimes_within = Some(seeds.base10_parse()?);
                 }
                 _ => {
-                    let known = "expected one of: time, families, features, profiles, tags, properties, sometimes_within";
+                    let known = "expected one of: time, families, features, profiles, tags, properties, sometimes_within, runtime";
                     return Err(syn::Error::new(name.span(), known));
                 }
             }

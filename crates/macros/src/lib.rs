@@ -16,7 +16,8 @@ use arguments::Arguments;
 ///
 /// Arguments, all optional: `time = "60s"` (the virtual time it may take), `families("network", "process")`,
 /// `features(…)`, `profiles(…)` and `tags(…)` for `list` and for selection; `properties("crate::module")`, the modules whose
-/// `sometimes!` and its kin it is to meet, and `sometimes_within = 500`, after how many seeds a campaign fails that did not.
+/// `sometimes!` and its kin it is to meet, and `sometimes_within = 500`, after how many seeds a campaign fails that did not;
+/// `runtime = "madsim"` or `"kernel"`, where it does not compile over the other.
 #[proc_macro_attribute]
 pub fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let arguments = parse_macro_input!(arguments as Arguments);
@@ -46,7 +47,12 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::
     let ident = &function.sig.ident;
     let name = ident.to_string();
     let doc = arguments::doc_of(&function.attrs);
-    let Arguments { seconds, nanos, families, features, profiles, tags, properties, sometimes_within } = arguments;
+    let Arguments { seconds, nanos, families, features, profiles, tags, properties, sometimes_within, runtime } = arguments;
+    // The crate that goes by the name `stormglass` has a module for each runtime that it is.
+    let runtime = runtime.as_ref().map(|runtime| {
+        let module = syn::Ident::new(&runtime.value(), runtime.span());
+        quote!(use ::stormglass::runtimes::#module as _;)
+    });
     let sometimes_within = match sometimes_within {
         Some(seeds) => quote!(::core::option::Option::Some(#seeds)),
         None => quote!(::core::option::Option::None),
@@ -55,6 +61,8 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::
         #function
 
         const _: () = {
+            #runtime
+
             fn run(
                 request: &::stormglass::harness::RunRequest,
             ) -> ::core::result::Result<::stormglass::harness::RunRecord, ::stormglass::harness::Refusal> {

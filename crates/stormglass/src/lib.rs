@@ -11,7 +11,6 @@ mod capture_file;
 mod host;
 mod logs;
 mod machine;
-mod outcome;
 mod properties;
 mod record;
 mod recorder;
@@ -22,8 +21,7 @@ mod trace_file;
 mod world;
 
 pub use host::Host;
-pub use outcome::{IntoExit, IntoOutcome, Outcome};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, SimulatedClock};
 pub use runner::{render_trace, run_scenario};
 pub use sim::{NodeHandle, Sim, TASK_STACK_BYTES};
 pub use storm::Calming;
@@ -31,11 +29,15 @@ pub use stormglass_check as check;
 pub use stormglass_disk::{CrashModel, DiskOptions};
 pub use stormglass_faults as faults;
 pub use stormglass_harness as harness;
+pub use stormglass_harness::{IntoExit, IntoOutcome};
 pub use stormglass_kernel as kernel;
 pub use stormglass_macros::scenario;
 pub use stormglass_net as net;
 pub use stormglass_probes as probes;
 pub use stormglass_net::{LinkOptions, Spread};
+
+/// What a scenario comes to: a verdict, or evidence that `?` carried out of it.
+pub type Outcome = Result<check::Verdict, check::Evidence>;
 
 /// The `main` of a scenario target (`harness = false`): speaks libtest to `cargo test` and the worker protocol to the
 /// command line.
@@ -46,6 +48,12 @@ macro_rules! main {
             $crate::harness::main()
         }
     };
+}
+
+/// The runtimes that a scenario may ask for with `runtime = "…"`.
+pub mod runtimes {
+    /// Stormglass's own.
+    pub mod kernel {}
 }
 
 /// What most scenarios want in scope.

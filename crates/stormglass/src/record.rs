@@ -34,70 +34,20 @@ pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report
     let first = violations.next();
     let faults = std::mem::take(&mut state.faults);
     match (report.outcome, first) {
-        (Ok(verdict), None) => judge(&mut record, verdict),
+        (Ok(verdict), None) => record.conclude(&verdict),
         (Ok(verdict), Some(evidence)) => {
             let other = verdict.evidence().filter(|own| own.oracle != evidence.oracle).cloned();
-            judge(&mut record, Verdict::Fail(evidence));
+            record.conclude(&Verdict::Fail(evidence));
             if let Some(other) = other {
-                also(&mut record, &other);
+                record.also(&other);
             }
         }
-        (Err(_), Some(evidence)) => judge(&mut record, Verdict::Fail(evidence)),
+        (Err(_), Some(evidence)) => record.conclude(&Verdict::Fail(evidence)),
         (Err(failure), None) => ended_by(&mut record, &failure, request),
     }
-    violations.for_each(|evidence| also(&mut record, &evidence));
-    if record.verdict == harness::Verdict::Pass
-        && let Some(fault) = faults.iter().find(|f| !f.demand_met())
-    {
-        record.verdict = harness::Verdict::Fail;
-        record.oracle = "non-vacuity".to_owned();
-        record.evidence = vec![
-            "a fault that had to hit hit nothing".to_owned(),
-            format!("fault {}: {}", fault.id, fault.text),
-            fault.refused.clone().unwrap_or_else(|| format!("hits: {}", fault.hits)),
-        ];
-    }
-    record.faults = faults.into_iter().map(fault_record).collect();
+    violations.for_each(|evidence| record.also(&evidence));
+    record.take_faults(faults);
     record
-}
-
-fn fault_record(fault: stormglass_faults::FaultRecord) -> harness::FaultRecord {
-    harness::FaultRecord {
-        id: fault.id.to_string(),
-        text: fault.text,
-        family: fault.family.to_string(),
-        kind: fault.kind.to_string(),
-        hits: fault.hits.total(),
-        vacuous: fault.vacuous,
-    }
-}
-
-/// A further oracle that the run violated.
-fn also(record: &mut RunRecord, evidence: &Evidence) {
-    let line = format!("also violated: {}: {}", evidence.oracle, evidence.cause);
-    if !record.evidence.contains(&line) {
-        record.evidence.push(line);
-    }
-}
-
-fn judge(record: &mut RunRecord, verdict: Verdict) {
-    match verdict {
-        Verdict::Pass => {}
-        Verdict::Fail(evidence) => {
-            record.verdict = harness::Verdict::Fail;
-            record.oracle = evidence.oracle.clone();
-            // The oracle has a line of its own in every rendering.
-            let text = evidence.to_string();
-            let own = format!("{}: ", evidence.oracle);
-            let text = text.strip_prefix(&own).unwrap_or(&text);
-            record.evidence = text.lines().map(str::to_owned).collect();
-        }
-        Verdict::Unknown(undecided) => {
-            record.verdict = harness::Verdict::Unknown;
-            record.oracle = undecided.oracle.clone();
-            record.evidence = vec![format!("{}: {}", undecided.limit, undecided.left)];
-        }
-    }
 }
 
 fn ended_by(record: &mut RunRecord, failure: &Failure, request: &RunRequest) {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use stormglass_disk::{Disk, DiskOptions};
 use stormglass_harness as harness;
-use stormglass_harness::{Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines};
+use stormglass_harness::{IntoOutcome, Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines};
 use stormglass_kernel as kernel;
 use stormglass_kernel::{Options, Override, Simulation, VirtualTime};
 use stormglass_net::Net;
@@ -17,7 +17,6 @@ use stormglass_tokio::support::SURROUNDINGS;
 
 use crate::capture_file::CaptureFile;
 use crate::logs;
-use crate::outcome::IntoOutcome;
 use crate::properties::{Heard, Properties};
 use crate::record;
 use crate::sim::{Sim, TASK_STACK_BYTES};

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
 use stormglass_disk::{Disk, DiskOptions};
 use stormglass_faults::{FaultRecord, Injector, Nemesis, NodeName, Observed, Plan, Seed, SwarmChoice};
-use stormglass_harness::{Refusal, RunRequest};
+use stormglass_harness::{IntoExit, Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
 use stormglass_net::{LinkOptions, Net};
 use stormglass_tokio::sync::Notify;
@@ -20,7 +20,6 @@ use stormglass_tokio::time::{Instant, sleep};
 
 use crate::capture_file::CaptureFile;
 use crate::host::Host;
-use crate::outcome::IntoExit;
 use crate::properties::Heard;
 use crate::world::WorldState;
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use stormglass_check::Evidence;
 use stormglass_faults::{
-    Budget, Calm, CalmState, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, Nemesis, NodeName,
+    Budget, Calm, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, Nemesis, NodeName,
     Observed, Plan, Planner, World,
 };
+use stormglass_harness::{Refusal, converge};
 use stormglass_kernel as kernel;
-use stormglass_tokio::time::{Instant, sleep};
+use stormglass_tokio::time::sleep;
 
 use crate::sim::Sim;
 use crate::world::KernelWorld;
@@ -35,25 +36,10 @@ impl Sim {
 
     /// Lets a plan loose, subject to the request's own plan and drops.
     pub fn carry_out(&self, plan: Plan) {
-        let request = &self.shared.request;
-        let mut plan = match &request.plan {
-            Some(text) => match text.parse::<Plan>() {
-                Ok(plan) => plan,
-                Err(error) => {
-                    return self.refuse_run(format!("the plan cannot be read: {error}"), "mend the line it names");
-                }
-            },
-            None => plan,
+        let plan = match self.shared.request.plan_for(plan) {
+            Ok(plan) => plan,
+            Err(Refusal { what, hint }) => return self.refuse_run(what, &hint),
         };
-        for id in &request.drop {
-            match id.parse::<FaultId>() {
-                Ok(id) if plan.get(id).is_some() => plan = plan.without(id),
-                _ => {
-                    return self
-                        .refuse_run(format!("no fault `{id}` in the plan"), "`run` prints the plan with its ids");
-                }
-            }
-        }
         let injector = Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse);
         match injector {
             Ok(injector) => {
@@ -250,9 +236,6 @@ impl Sim {
     }
 }
 
-/// How often convergence is asked for.
-const ASK_EVERY: Duration = Duration::from_millis(100);
-
 /// The calm phase of a run.
 #[derive(Debug)]
 pub struct Calming {
@@ -265,23 +248,8 @@ impl Calming {
     ///
     /// # Errors
     /// The reasons that were pending at the bound, as evidence of the oracle `convergence`.
-    pub async fn until(self, mut converged: impl AsyncFnMut() -> Convergence) -> Result<Duration, Evidence> {
-        loop {
-            let asked = Instant::now();
-            let convergence = converged().await;
-            match self.calm.judge(self.sim.now(), convergence) {
-                CalmState::Converged { after } => return Ok(after),
-                CalmState::Waiting { .. } => {
-                    let next = asked + ASK_EVERY;
-                    sleep(next.saturating_duration_since(Instant::now())).await;
-                }
-                CalmState::Overdue { pending, within } => {
-                    let mut evidence =
-                        Evidence::new("convergence", format!("not converged {within:?} after the faults were healed"));
-                    evidence.details = pending.reasons().to_vec();
-                    return Err(evidence);
-                }
-            }
-        }
+    pub async fn until(self, converged: impl AsyncFnMut() -> Convergence) -> Result<Duration, Evidence> {
+        let sim = &self.sim;
+        converge(self.calm, || sim.now(), sleep, converged).await
     }
 }

@@ -4,9 +4,6 @@ use std::fmt::Display;
 
 use stormglass_check::{Evidence, Verdict};
 
-/// What a scenario comes to: a verdict, or evidence that `?` carried out of it.
-pub type Outcome = Result<Verdict, Evidence>;
-
 /// Whatever a scenario may return.
 pub trait IntoOutcome {
     /// The verdict.
