@@ -129,7 +129,8 @@ where
 {
     let once = Arc::new(Mutex::new(Some(scenario)));
     let inside = sim.clone();
-    let driver = Handle::current().create_node().name("driver").ip(DRIVER).init(move || {
+    let handle = Handle::current();
+    let driver = handle.create_node().name("driver").ip(DRIVER).init(move || {
         let (scenario, sim) = (once.lock().take(), inside.clone());
         async move {
             if let Some(scenario) = scenario {

@@ -86,12 +86,15 @@ impl Sim {
         let sim = self.clone();
         // On the node that asks: the driver, which no fault touches.
         madsim::task::spawn(async move {
-            while let Some(at) = sim.shared.state.lock().injectors[index].next_at() {
-                let wait = at.saturating_sub(sim.now());
-                madsim::time::sleep(wait).await;
+            while let Some(at) = sim.next_of(index) {
+                madsim::time::sleep(at.saturating_sub(sim.now())).await;
                 sim.step(index);
             }
         });
+    }
+
+    fn next_of(&self, index: usize) -> Option<Duration> {
+        self.shared.state.lock().injectors[index].next_at()
     }
 
     /// Takes an injector out while it acts, so that nothing is locked while the world changes.

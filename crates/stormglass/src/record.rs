@@ -1,6 +1,6 @@
 //! From a run's report to its record: the verdict with its evidence, what the faults hit, the counters.
 
-use stormglass_check::{Evidence, Verdict};
+use stormglass_check::Verdict;
 use stormglass_harness as harness;
 use stormglass_harness::{RunRecord, RunRequest};
 use stormglass_kernel::{Failure, Report};

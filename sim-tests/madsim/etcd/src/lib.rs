@@ -1,0 +1,1 @@
+//! Scenarios of the etcd simulator that comes with madsim: see `tests`.
