@@ -62,6 +62,17 @@ pub enum InjectError {
     },
 }
 
+impl InjectError {
+    /// Why, in a fault's own record, which has its id and text already.
+    fn reason(&self) -> String {
+        match self {
+            InjectError::Unsupported { effect, .. } => format!("this world has no effect `{effect}`"),
+            InjectError::Impossible { reason, .. } => reason.clone(),
+            InjectError::UnknownNode { node, .. } => format!("there is no node `{node}`"),
+        }
+    }
+}
+
 /// The world failed to heal: whatever comes after is not calm.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("not healed: {}", .failures.iter().map(|(id, error)| format!("{id}: {error}")).collect::<Vec<_>>().join("; "))]
@@ -110,7 +121,7 @@ impl Injector {
             match possible(id, fault, world) {
                 Ok(()) => steps.extend(scheduled(id, fault)),
                 Err(error @ (InjectError::Unsupported { .. } | InjectError::Impossible { .. })) if missing == Missing::Drop => {
-                    book.refused = Some(error.to_string());
+                    book.refused = Some(error.reason());
                 }
                 Err(error) => return Err(error),
             }

@@ -82,6 +82,7 @@ fn record(name: &str, request: &RunRequest) -> RunRecord {
         kind: kind.to_owned(),
         hits,
         vacuous: hits == 0,
+        refused: String::new(),
     };
     record.faults = vec![
         fault("partition-1", "partition n1 from n2,n3 at 2s for 3s", "network", "partition", draw % 4),

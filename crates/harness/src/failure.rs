@@ -174,6 +174,7 @@ impl FailureBlock<'_> {
 fn fault_line(fault: &FaultRecord) -> String {
     let effect = match (fault.hits, fault.vacuous) {
         (0, true) => "VACUOUS: it hit nothing".to_owned(),
+        (0, false) if !fault.refused.is_empty() => format!("left out: {}", fault.refused),
         (0, false) => "not due".to_owned(),
         (hits, _) => format!("hit {hits}"),
     };

@@ -131,7 +131,7 @@ impl RunRecord {
     }
 
     /// Takes over what became of the plan's faults. A run that passed fails where one that had to hit hit nothing.
-    pub fn take_faults(&mut self, faults: Vec<stormglass_faults::FaultRecord>) {
+    pub fn take_faults(&mut self, faults: &[stormglass_faults::FaultRecord]) {
         if self.verdict == Verdict::Pass
             && let Some(fault) = faults.iter().find(|fault| !fault.demand_met())
         {
@@ -143,20 +143,7 @@ impl RunRecord {
                 fault.refused.clone().unwrap_or_else(|| format!("hits: {}", fault.hits)),
             ];
         }
-        self.faults = faults.into_iter().map(Into::into).collect();
-    }
-}
-
-impl From<stormglass_faults::FaultRecord> for FaultRecord {
-    fn from(fault: stormglass_faults::FaultRecord) -> Self {
-        FaultRecord {
-            id: fault.id.to_string(),
-            text: fault.text,
-            family: fault.family.to_string(),
-            kind: fault.kind.to_string(),
-            hits: fault.hits.total(),
-            vacuous: fault.vacuous,
-        }
+        self.faults = faults.iter().map(Into::into).collect();
     }
 }
 
@@ -199,6 +186,9 @@ pub struct FaultRecord {
     pub hits: u64,
     /// Whether it was due and yet hit nothing.
     pub vacuous: bool,
+    /// Why the world did not carry it out, or not all of it; empty where it did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub refused: String,
 }
 
 impl FaultRecord {
@@ -210,14 +200,14 @@ impl FaultRecord {
 
 impl From<&stormglass_faults::FaultRecord> for FaultRecord {
     fn from(fault: &stormglass_faults::FaultRecord) -> Self {
-        let refused = fault.refused.as_ref().map_or(String::new(), |why| format!(" [refused: {why}]"));
         FaultRecord {
             id: fault.id.to_string(),
-            text: format!("{}{refused}", fault.text),
+            text: fault.text.clone(),
             family: fault.family.to_string(),
             kind: fault.kind.to_string(),
             hits: fault.hits.total(),
             vacuous: fault.vacuous,
+            refused: fault.refused.clone().unwrap_or_default(),
         }
     }
 }

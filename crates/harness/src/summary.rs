@@ -306,6 +306,7 @@ mod tests {
             kind: "partition".to_owned(),
             hits,
             vacuous: hits == 0,
+            refused: String::new(),
         };
         run.faults = vec![fault("a", 3), fault("b", 0)];
         let report = CaseReport {

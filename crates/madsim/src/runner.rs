@@ -192,7 +192,7 @@ fn record(name: &str, request: &RunRequest, sim: &Sim, ended: Ended) -> RunRecor
         record.counters.insert("faults that madsim cannot carry out".to_owned(), dropped as u64);
     }
     drop(state);
-    record.take_faults(faults);
+    record.take_faults(&faults);
     record
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report
         (Err(failure), None) => ended_by(&mut record, &failure, request),
     }
     violations.for_each(|evidence| record.also(&evidence));
-    record.take_faults(faults);
+    record.take_faults(&faults);
     record
 }
 

@@ -64,7 +64,7 @@ async fn etcd_that_forgets_is_caught(sim: Sim) -> Outcome {
 #[stormglass::scenario(runtime = "madsim", time = "10s")]
 async fn what_madsim_lacks_is_refused(sim: Sim) -> Outcome {
     etcd(&sim);
-    let planner = swarm().kind(Kind::PowerLoss).without_patterns().until(Duration::from_secs(5));
+    let planner = swarm().kind(Kind::PowerLoss).without_patterns().sparing(Budget::at_most(1, ["etcd"]));
     sim.storm(planner);
     Ok(Verdict::Pass)
 }

@@ -21,14 +21,14 @@ pub(crate) type Record = Arc<Recorder<KvOp, KvRet>>;
 /// A client's process: asks one thing after another, until it is killed or the weather is over.
 pub(crate) async fn client(sim: Sim, host: Host, record: Record, until: Duration) {
     let site = host.name().to_owned();
-    let mut ordinal = u64::from(host.boot()) * 1_000_000;
+    let mut ordinal = u64::from(host.boot()) * 10_000;
     // The last value it read of each key, for swaps.
     let mut seen = BTreeMap::new();
     while sim.now() < until {
         ordinal += 1;
         sim.sleep(Duration::from_millis(sim.choose("pause", &site, ordinal, 20, 400))).await;
         // Every call is a process of its own: one that was killed leaves its call open, and calls no more.
-        let process = (host.index() as u64) << 40 | ordinal;
+        let process = u32::try_from(host.index() as u64 * 1_000_000 + ordinal).unwrap_or(u32::MAX);
         let op = draw(&sim, &site, ordinal, &seen);
         let id = record.invoke(process, op.clone());
         match timeout(PATIENCE, ask(&op)).await {
@@ -64,14 +64,14 @@ async fn ask(op: &KvOp) -> Result<KvRet, Error> {
     let mut kv = etcd.kv_client();
     match op {
         KvOp::Get { key } => {
-            let told = kv.get(key.as_ref(), None).await?;
+            let told = kv.get(key.as_slice(), None).await?;
             Ok(told.kvs().first().map_or_else(KvRet::absent, |found| KvRet::value(found.value())))
         }
-        KvOp::Put { key, value } => kv.put(key.as_ref(), value.as_ref(), None).await.map(|_| KvRet::done()),
-        KvOp::Delete { key } => kv.delete(key.as_ref(), None).await.map(|_| KvRet::done()),
+        KvOp::Put { key, value } => kv.put(key.as_slice(), value.as_slice(), None).await.map(|_| KvRet::done()),
+        KvOp::Delete { key } => kv.delete(key.as_slice(), None).await.map(|_| KvRet::deleted()),
         KvOp::Cas { key, expect: Expect::Value(expected), value } => {
-            let equal = Compare::value(key.as_ref(), CompareOp::Equal, expected.as_ref());
-            let put = TxnOp::put(key.as_ref(), value.as_ref(), None);
+            let equal = Compare::value(key.as_slice(), CompareOp::Equal, expected.as_slice());
+            let put = TxnOp::put(key.as_slice(), value.as_slice(), None);
             let told = kv.txn(Txn::new().when([equal]).and_then([put])).await?;
             Ok(KvRet::swapped(told.succeeded()))
         }
