@@ -10,7 +10,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ids::TaskKey;
+use crate::policy::PRIORITY;
 use crate::prf::{Prf, hash_bytes, mix};
+
+/// What a poll costs its node: site = the task's key, ordinal = the poll's number from 1, value in nanoseconds.
+pub const POLL_COST: Point = Point::new(Domain::Cpu, "poll");
+
+const POLL_COST_MIN_NS: u64 = 50;
+const POLL_COST_MAX_NS: u64 = 100;
 
 /// The stream a decision belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -237,6 +245,37 @@ impl Decisions {
     #[must_use]
     pub fn replaced(&self, point: Point, site: Site, ordinal: u64) -> Option<u64> {
         self.overridden(point, site, ordinal)
+    }
+
+    /// What the draws for the wakes of a task have in common; see [`Decisions::wake`].
+    #[inline]
+    pub(crate) fn wakes_of(&self, task: TaskKey) -> u64 {
+        self.prf.stream(PRIORITY.hash, task.0)
+    }
+
+    /// What is decided when a task is woken for the `ordinal`th time, from 0: its priority, and what the poll that follows
+    /// costs its node at full speed. Both come of one draw, the priority from its upper bits and the cost from its lower
+    /// half, since this is asked for at every poll.
+    #[inline]
+    pub(crate) fn wake(&self, wakes: u64, task: TaskKey, ordinal: u64, by_draw: bool) -> (u64, u64) {
+        let draw = self.prf.value_of(wakes, ordinal);
+        let count = POLL_COST_MAX_NS - POLL_COST_MIN_NS + 1;
+        let cost_ns = POLL_COST_MIN_NS + ((draw & u64::from(u32::MAX)) * count >> 32);
+        if self.overrides.is_empty() {
+            (draw, cost_ns)
+        } else {
+            self.wake_replaced(draw, cost_ns, task, ordinal, by_draw)
+        }
+    }
+
+    #[cold]
+    fn wake_replaced(&self, draw: u64, cost_ns: u64, task: TaskKey, ordinal: u64, by_draw: bool) -> (u64, u64) {
+        let site = Site::from_key(task.0);
+        // Where the policy asks for no draw, none is replaced.
+        let priority = if by_draw { self.look_up(PRIORITY, site, ordinal) } else { None };
+        // Polls are counted from 1.
+        let cost = self.look_up(POLL_COST, site, ordinal + 1);
+        (priority.unwrap_or(draw), cost.map_or(cost_ns, |cost| cost.clamp(POLL_COST_MIN_NS, POLL_COST_MAX_NS)))
     }
 
     /// 64 random bits. An override replaces them all.

@@ -6,7 +6,6 @@ use crate::clock::Clock;
 use crate::decide::Site;
 use crate::heap::{Entry, Heap};
 use crate::ids::{Incarnation, NodeId, TaskRef};
-use crate::queue::Key;
 use crate::signals::Signals;
 use crate::spare::NodeParts;
 use crate::subsystem::Effect;
@@ -50,23 +49,26 @@ pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ready {
     priority: u64,
-    task: TaskRef,
+    /// Its slot and generation: two words travel in registers.
+    task: u64,
 }
 
 impl Ready {
     #[inline]
     pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
-        Self { priority, task }
+        Self { priority, task: u64::from(task.slot) << 32 | u64::from(task.generation) }
     }
 
     #[inline]
     pub(crate) fn task(self) -> TaskRef {
-        self.task
+        TaskRef { slot: (self.task >> 32) as u32, generation: self.task as u32 }
     }
 }
 
 impl Entry for Ready {
     type Rank = u64;
+
+    const LAST: Self = Self { priority: u64::MAX, task: u64::MAX };
 
     #[inline]
     fn rank(self) -> u64 {
@@ -88,9 +90,10 @@ pub struct Node {
     pub(crate) slowness: u64,
     pub(crate) ready: Heap<Ready>,
     pub(crate) busy_until: VirtualTime,
-    /// The events that stand in the queue for this node's processor and for its earliest timer. Others are void.
-    pub(crate) run: Key,
-    pub(crate) timer: Key,
+    /// When its processor runs next and when its earliest timer goes off, as far as either is arranged: the greatest of times
+    /// if not. The earlier of both stands in the queue.
+    pub(crate) run: VirtualTime,
+    pub(crate) timer: VirtualTime,
     pub(crate) outbox: Vec<Effect>,
     pub(crate) timers: Timers,
     pub(crate) sequence: u64,
@@ -121,8 +124,8 @@ impl Node {
             slowness: 1000,
             ready,
             busy_until: VirtualTime::ZERO,
-            run: Key::NONE,
-            timer: Key::NONE,
+            run: VirtualTime::MAX,
+            timer: VirtualTime::MAX,
             outbox,
             timers,
             sequence: 0,
@@ -169,6 +172,12 @@ impl Node {
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// When the node goes on by itself.
+    #[inline]
+    pub(crate) fn due(&self) -> VirtualTime {
+        self.run.min(self.timer)
     }
 
     /// Whether the node's machine is up: its kernel answers packets.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::ids::{NodeId, TaskRef, TimerId};
-use crate::kernel::Kernel;
-use crate::queue::Key;
+use crate::kernel::{Kernel, UNARMED};
+use crate::parked::Parked;
 use crate::time::VirtualTime;
 
 /// tokio's timers go off at whole milliseconds after its clock's zero, the last part of one rounded up.
@@ -159,7 +159,7 @@ impl Kernel {
         let id = self.current_node();
         let node = &mut self.nodes[id.index()];
         node.timer_clock = change(node.timer_clock)?;
-        node.timer = Key::NONE;
+        node.timer = VirtualTime::MAX;
         self.arm(id);
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Kernel {
     /// the program has paused or advanced it.
     pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
         let id = self.current_node();
-        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns, Parked::nobody());
         self.arm_later(id);
         TimerId { node: id, slot, generation }
     }
@@ -181,7 +181,7 @@ impl Kernel {
     pub fn create_timer_for(&mut self, deadline_ns: u64, waker: &Waker) -> TimerId {
         let id = self.current_node();
         let sleeper = self.sleeper_of(waker);
-        let (slot, generation) = self.nodes[id.index()].timers.create_for(deadline_ns, sleeper);
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns, sleeper);
         self.arm_later(id);
         TimerId { node: id, slot, generation }
     }
@@ -202,11 +202,11 @@ impl Kernel {
         false
     }
 
-    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
+    /// Moves a timer that has not fired to another deadline; who waits for it goes on waiting. Gives the timer's new id;
+    /// `None` when it has fired or is stale.
     pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
         let timers = &mut self.nodes[timer.node.index()].timers;
-        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
-        self.forget(sleeper);
+        let generation = timers.reset(timer.slot, timer.generation, deadline_ns)?;
         self.arm_later(timer.node);
         Some(TimerId { generation, ..timer })
     }
@@ -223,19 +223,18 @@ impl Kernel {
     #[inline]
     fn arm_later(&mut self, id: NodeId) {
         if self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE) {
-            self.unarmed = true;
+            self.attention |= UNARMED;
         } else {
             self.arm(id);
         }
     }
 
-    /// Sees to it that an event stands in the queue for the node's earliest timer.
+    /// Sees to it that the node's earliest timer stands in the queue.
     pub(crate) fn arm(&mut self, id: NodeId) {
-        if let Some(at) = self.next_timer(id) {
-            let armed = self.nodes[id.index()].timer;
-            if armed.is_none() || at < armed.at() {
-                self.schedule_timer(at, id);
-            }
+        if let Some(at) = self.next_timer(id)
+            && at < self.nodes[id.index()].timer
+        {
+            self.schedule_timer(at, id);
         }
     }
 
@@ -245,14 +244,16 @@ impl Kernel {
         let now = self.now;
         let node = &mut self.nodes[id.index()];
         let deadline_ns = node.timers.next_deadline()?;
-        Some(node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now))
+        // The last instant stands for never.
+        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
+        Some(at.min(VirtualTime::from_nanos(u64::MAX - 1)))
     }
 
-    /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.
+    /// Puts the node's earliest timer in the queue, instead of what stood there for its timers.
     pub(crate) fn schedule_timer(&mut self, at: VirtualTime, id: NodeId) {
-        let key = self.event_key(at, id).of_timer();
-        self.nodes[id.index()].timer = key;
-        self.queue.push(key);
+        let node = &mut self.nodes[id.index()];
+        node.timer = at;
+        self.queue.set_own(id, node.due());
     }
 
     /// A time on the current node's timer clock, `delay` from now.

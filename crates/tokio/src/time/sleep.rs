@@ -37,6 +37,8 @@ pin_project! {
 struct Armed {
     /// The timer, and when it goes off in nanoseconds of its node's timer clock.
     timer: Option<(TimerId, u64)>,
+    /// The deadline on that clock, if it is known already.
+    deadline_ns: Option<u64>,
     elapsed: bool,
 }
 
@@ -55,7 +57,7 @@ impl Drop for Armed {
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     let timer = if is_simulated() {
-        Timer::Simulated { armed: Armed { timer: None, elapsed: false } }
+        Timer::Simulated { armed: Armed { timer: None, deadline_ns: None, elapsed: false } }
     } else {
         Timer::Real { sleep: real_tokio::time::sleep_until(deadline.into_std().into()) }
     };
@@ -65,9 +67,12 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// Whether a timer that is made now is one of a simulation.
 #[track_caller]
 fn is_simulated() -> bool {
-    if !stormglass_kernel::is_current() {
-        return false;
-    }
+    stormglass_kernel::is_current() && has_time()
+}
+
+/// Whether a simulation's timers may be made now.
+#[track_caller]
+fn has_time() -> bool {
     match context::has(|built| built.settings.time) {
         Some(true) => true,
         Some(false) => panic!(
@@ -86,7 +91,15 @@ fn is_simulated() -> bool {
 #[doc(alias = "delay_for")]
 #[doc(alias = "wait")]
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(Instant::now().checked_add(duration).unwrap_or_else(Instant::far_future))
+    let shown = Instant::shown();
+    let now = shown.map_or_else(Instant::now, |(now, _)| now);
+    match (now.checked_add(duration), shown) {
+        (Some(deadline), Some((_, now_ns))) if has_time() => {
+            let deadline_ns = Some(now_ns.saturating_add(stormglass_kernel::saturating_nanos(duration)));
+            Sleep { deadline, timer: Timer::Simulated { armed: Armed { timer: None, deadline_ns, elapsed: false } } }
+        }
+        (deadline, _) => sleep_until(deadline.unwrap_or_else(Instant::far_future)),
+    }
 }
 
 impl Sleep {
@@ -113,6 +126,7 @@ impl Sleep {
             TimerProjection::Real { sleep } => sleep.reset(deadline.into_std().into()),
             TimerProjection::Simulated { armed } => {
                 armed.elapsed = false;
+                armed.deadline_ns = None;
                 let moved = armed.timer.zip(tick_ns(deadline));
                 armed.timer = moved.and_then(|((timer, _), ns)| {
                     let timer = try_with(|u| u.kernel.reset_timer(timer, ns)).flatten()?;
@@ -168,7 +182,7 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
         }
         let deadline_ns = match (armed.timer, zero) {
             (Some((_, deadline_ns)), _) => deadline_ns,
-            (None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
+            (None, Some(zero)) => kernel.timer_tick_ns(armed.deadline_ns.unwrap_or_else(|| deadline.since_ns(zero))),
             (None, None) => return Outcome::WithoutZero,
         };
         let waits = kernel.peek_timer_clock_ns() < deadline_ns
