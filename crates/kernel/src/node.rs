@@ -56,12 +56,12 @@ pub(crate) struct Ready {
 impl Ready {
     #[inline]
     pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
-        Self { priority, task: u64::from(task.slot) << 32 | u64::from(task.generation) }
+        Self { priority, task: task.to_bits() }
     }
 
     #[inline]
     pub(crate) fn task(self) -> TaskRef {
-        TaskRef { slot: (self.task >> 32) as u32, generation: self.task as u32 }
+        TaskRef::from_bits(self.task)
     }
 }
 

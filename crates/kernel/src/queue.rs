@@ -228,11 +228,13 @@ pub(crate) struct Queue {
     /// When the earliest of all is due, kept beside the others since it is asked for after every poll. The greatest of times
     /// if there is none.
     next_at: u64,
+    /// The instant of the node that is polled is past; see [`Queue::run_first`].
+    past: bool,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { own: Due::default(), worlds: BinaryHeap::new(), world_at: NEVER, next_at: NEVER }
+        Self { own: Due::default(), worlds: BinaryHeap::new(), world_at: NEVER, next_at: NEVER, past: false }
     }
 }
 
@@ -250,6 +252,7 @@ impl Queue {
     pub(crate) fn set_own_and_look(&mut self, id: NodeId, when: VirtualTime) -> Option<(VirtualTime, NodeId)> {
         let earliest = self.own.set(id.index(), when.as_nanos());
         self.next_at = at(earliest).min(self.world_at);
+        self.past = false;
         (at(earliest) < self.world_at).then(|| (VirtualTime::from_nanos(at(earliest)), node(earliest)))
     }
 
@@ -259,6 +262,16 @@ impl Queue {
     pub(crate) fn run_first(&mut self, id: NodeId, timer: VirtualTime) {
         let beside = self.own.earliest_beside(id.index());
         self.next_at = beside.min(timer.as_nanos()).min(self.world_at);
+        self.past = true;
+    }
+
+    /// The poll that [`Queue::run_first`] began has ended: the node's instant is `when` from now on.
+    #[inline]
+    pub(crate) fn set_own_if_past(&mut self, id: NodeId, when: VirtualTime) {
+        if self.past {
+            self.past = false;
+            self.set_own(id, when);
+        }
     }
 
     #[inline]
@@ -293,6 +306,7 @@ impl Queue {
         self.worlds.clear();
         self.world_at = NEVER;
         self.next_at = NEVER;
+        self.past = false;
     }
 
     pub(crate) fn len(&self) -> usize {

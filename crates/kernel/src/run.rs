@@ -177,25 +177,25 @@ pub(crate) enum Act {
     Stop,
 }
 
-/// A step of the loop: what, and for polls and cancellations of which task on whose behalf.
+/// A step of the loop: what, and for polls and cancellations of which task. Two words, so that it travels in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
     what: Act,
-    task: TaskRef,
-    boot: Boot,
+    task: u64,
 }
 
 impl Step {
-    pub(crate) const CHORES: Self = Self::of_nobody(Act::Chores);
-    pub(crate) const STOP: Self = Self::of_nobody(Act::Stop);
+    pub(crate) const CHORES: Self = Self { what: Act::Chores, task: 0 };
+    pub(crate) const STOP: Self = Self { what: Act::Stop, task: 0 };
 
-    const fn of_nobody(what: Act) -> Self {
-        Self { what, task: TaskRef::NONE, boot: (NodeId::DRIVER, Incarnation(0)) }
+    #[inline]
+    pub(crate) fn of_task(what: Act, task: TaskRef) -> Self {
+        Self { what, task: task.to_bits() }
     }
 
     #[inline]
-    pub(crate) fn of_task(what: Act, task: TaskRef, boot: Boot) -> Self {
-        Self { what, task, boot }
+    fn task(self) -> TaskRef {
+        TaskRef::from_bits(self.task)
     }
 }
 
@@ -213,8 +213,9 @@ impl Runner<'_> {
 
     /// Code of `boot` is about to run.
     #[inline]
-    fn switch_to(&self, boot: Boot) {
+    fn switch_to(&self, boot: Option<Boot>) {
         if let Some(on_switch) = self.on_switch
+            && let Some(boot) = boot
             && self.last.replace(Some(boot)) != Some(boot)
         {
             on_switch(boot.0, boot.1);
@@ -235,9 +236,7 @@ impl Runner<'_> {
             });
             incarnation
         });
-        if let Some(incarnation) = incarnation {
-            self.switch_to((node, incarnation));
-        }
+        self.switch_to(incarnation.map(|incarnation| (node, incarnation)));
     }
 
     fn drop_tasks(&self, bodies: &mut Bodies, node: NodeId, tasks: Vec<TaskRef>) {
@@ -275,9 +274,9 @@ impl Runner<'_> {
         loop {
             if step.what == Act::Poll {
                 if hooked {
-                    self.before_poll(step.boot);
+                    self.before_poll(here);
                 }
-                match bodies.poll(step.task, here) {
+                match bodies.poll(step.task(), here) {
                     Polled::Pending => {
                         if hooked {
                             self.note_leak();
@@ -288,15 +287,15 @@ impl Runner<'_> {
                         let woken = here.woken.replace(false);
                         step = here.step(|u| u.go_on(woken));
                     }
-                    outcome => step = self.after_end(here, bodies, step.task, outcome, main),
+                    outcome => step = self.after_end(here, bodies, step.task(), outcome, main),
                 }
                 continue;
             }
             match step.what {
                 Act::Cancel => {
-                    self.switch_to(step.boot);
-                    let outcome = bodies.cancel(step.task).map_or_else(Polled::Panicked, |()| Polled::Ended);
-                    step = self.after_end(here, bodies, step.task, outcome, main);
+                    self.switch_to(here.boot());
+                    let outcome = bodies.cancel(step.task()).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                    step = self.after_end(here, bodies, step.task(), outcome, main);
                 }
                 Act::Chores => {
                     self.do_chores(bodies);
@@ -307,9 +306,11 @@ impl Runner<'_> {
         }
     }
 
-    #[inline]
-    fn before_poll(&self, boot: Boot) {
-        self.switch_to(boot);
+    #[inline(never)]
+    fn before_poll(&self, here: &Here) {
+        if self.on_switch.is_some() {
+            self.switch_to(here.boot());
+        }
         if let Some(on_poll) = self.on_poll {
             on_poll();
         }

@@ -133,7 +133,7 @@ impl Universe {
     fn run_next(&mut self, id: NodeId) -> Step {
         let Kernel { nodes, queue, current, .. } = &mut self.kernel;
         *current = None;
-        queue.set_own(id, nodes[id.index()].due());
+        queue.set_own_if_past(id, nodes[id.index()].due());
         self.run_ready(id).unwrap_or_else(|| self.next_step())
     }
 
@@ -169,7 +169,7 @@ impl Universe {
         kernel.actor = current.node;
         let still_up = node.incarnation == current.incarnation && node.is_up();
         // What stood there was when the poll began.
-        kernel.queue.set_own(current.node, node.due());
+        kernel.queue.set_own_if_past(current.node, node.due());
         Some((current.node, end, still_up))
     }
 
@@ -392,7 +392,7 @@ impl Universe {
         // There is one wake before each poll.
         kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
         let what = if task.cancelled { Act::Cancel } else { Act::Poll };
-        Some(Step::of_task(what, task_ref, (id, incarnation)))
+        Some(Step::of_task(what, task_ref))
     }
 
     fn fire_timers(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {

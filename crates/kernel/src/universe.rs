@@ -14,7 +14,7 @@ use crate::ids::TaskRef;
 use crate::kernel::Kernel;
 use crate::limits::Failure;
 use crate::node::Down;
-use crate::run::Step;
+use crate::run::{Boot, Step};
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 use crate::{
     ids::NodeId,
@@ -295,6 +295,13 @@ pub(crate) fn with_loop<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
 }
 
 impl Here {
+    /// On whose behalf code is about to run.
+    pub(crate) fn boot(&self) -> Option<Boot> {
+        let universe = self.universe.borrow();
+        let current = universe.as_deref()?.kernel.current.as_ref()?;
+        Some((current.node, current.incarnation))
+    }
+
     /// As [`with_loop`], for a step of the loop: there is nothing more to do without a simulation.
     #[inline(always)]
     pub(crate) fn step(&self, f: impl FnOnce(&mut Universe) -> Step) -> Step {
