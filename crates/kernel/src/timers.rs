@@ -4,7 +4,7 @@
 //! entry whose timer was cancelled or moved is stale too; when stale entries outnumber live ones the heap is swept, so memory
 //! follows the number of live timers and each operation costs O(log n) amortised.
 
-use crate::heap::{self, Heap};
+use crate::heap::{Entry as _, Heap};
 use crate::parked::Parked;
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Entry {
     }
 }
 
-impl heap::Entry for Entry {
+impl crate::heap::Entry for Entry {
     type Rank = u64;
 
     const LAST: Self = Self { deadline_ns: u64::MAX, arming: u64::MAX };
@@ -68,8 +68,9 @@ pub(crate) struct Timers {
     slots: Vec<Timer>,
     free: u32,
     heap: Heap<Entry>,
-    /// The top of the heap, once somebody has looked.
-    first: Option<Entry>,
+    /// The top of the heap, if somebody has looked since one was taken: of nothing the last of all entries.
+    first: Entry,
+    looked: bool,
     /// Entries with the deadline of the last one that fired, the last armed first.
     equals: Vec<Entry>,
     stale: usize,
@@ -78,8 +79,16 @@ pub(crate) struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        let (slots, equals) = (Vec::new(), Vec::new());
-        Self { slots, free: NO_SLOT, heap: Heap::default(), first: None, equals, stale: 0, armed: UNARMED }
+        Self {
+            slots: Vec::new(),
+            free: NO_SLOT,
+            heap: Heap::default(),
+            first: Entry::LAST,
+            looked: false,
+            equals: Vec::new(),
+            stale: 0,
+            armed: UNARMED,
+        }
     }
 }
 
@@ -108,11 +117,11 @@ impl Timers {
     fn arm(&mut self, deadline_ns: u64, slot: u32) {
         self.armed = self.armed.wrapping_add(1).max(1);
         self.slots[slot as usize].armed = self.armed;
+        // The last instant stands for never.
+        let deadline_ns = deadline_ns.min(u64::MAX - 1);
         let entry = Entry::new(deadline_ns, self.armed, slot);
-        if let Some(first) = &mut self.first
-            && deadline_ns < first.deadline_ns
-        {
-            *first = entry;
+        if deadline_ns < self.first.deadline_ns {
+            self.first = entry;
         }
         self.heap.push(entry);
     }
@@ -172,7 +181,7 @@ impl Timers {
     fn sweep_now(&mut self) {
         let slots = &self.slots;
         self.heap.retain(|entry| entry.is_live(slots));
-        self.first = None;
+        self.looked = false;
         self.stale = 0;
     }
 
@@ -183,22 +192,28 @@ impl Timers {
     }
 
     /// The earliest live entry; of equals any. Stale ones before it are dropped.
-    #[inline]
+    #[inline(always)]
     fn first(&mut self) -> Option<Entry> {
-        if self.first.is_none() {
-            self.first = self.heap.peek();
+        if !self.looked {
+            self.look();
         }
-        let first = self.first?;
-        if first.is_live(&self.slots) { Some(first) } else { self.first_live() }
+        let timer = self.slots.get(self.first.slot() as usize)?;
+        if timer.armed == self.first.armed() { Some(self.first) } else { self.first_live() }
+    }
+
+    #[inline]
+    fn look(&mut self) {
+        self.looked = true;
+        self.first = self.heap.peek().unwrap_or(Entry::LAST);
     }
 
     #[cold]
     fn first_live(&mut self) -> Option<Entry> {
         loop {
-            self.first = self.heap.peek();
-            let first = self.first?;
-            if first.is_live(&self.slots) {
-                return Some(first);
+            self.look();
+            let timer = self.slots.get(self.first.slot() as usize)?;
+            if timer.armed == self.first.armed() {
+                return Some(self.first);
             }
             self.heap.pop();
             self.stale = self.stale.saturating_sub(1);
@@ -208,12 +223,14 @@ impl Timers {
     /// Takes what [`Timers::first`] saw.
     #[inline]
     fn pop(&mut self) -> Option<Entry> {
-        self.first = None;
-        self.heap.pop()
+        self.looked = false;
+        let first = self.heap.pop();
+        self.first = Entry::LAST;
+        first
     }
 
     /// Fires the earliest timer if it is due at `now_ns`, of equals the first armed; gives its deadline, number and sleeper.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Parked)> {
         let entry = if self.equals.is_empty() {
             let first = self.first()?;
@@ -249,7 +266,8 @@ impl Timers {
     pub(crate) fn clear(&mut self) -> Vec<Parked> {
         self.heap.clear();
         self.equals.clear();
-        self.first = None;
+        self.first = Entry::LAST;
+        self.looked = false;
         self.stale = 0;
         self.free = NO_SLOT;
         let slots = 0..self.slots.len() as u32;
