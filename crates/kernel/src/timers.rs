@@ -195,57 +195,58 @@ impl Timers {
     #[inline(always)]
     fn first(&mut self) -> Option<Entry> {
         if !self.looked {
-            self.look();
+            self.looked = true;
+            self.first = self.heap.peek().unwrap_or(Entry::LAST);
         }
         let timer = self.slots.get(self.first.slot() as usize)?;
         if timer.armed == self.first.armed() { Some(self.first) } else { self.first_live() }
     }
 
-    #[inline]
-    fn look(&mut self) {
-        self.looked = true;
-        self.first = self.heap.peek().unwrap_or(Entry::LAST);
-    }
-
+    /// Takes entries from the heap until one is live, and puts that one back: of equals another may be on top than was seen.
     #[cold]
     fn first_live(&mut self) -> Option<Entry> {
-        loop {
-            self.look();
-            let timer = self.slots.get(self.first.slot() as usize)?;
-            if timer.armed == self.first.armed() {
-                return Some(self.first);
+        while !self.heap.is_empty() {
+            if let Some(live) = self.pop() {
+                self.heap.push(live);
+                (self.first, self.looked) = (live, true);
+                return Some(live);
             }
-            self.heap.pop();
-            self.stale = self.stale.saturating_sub(1);
         }
+        None
     }
 
-    /// Takes what [`Timers::first`] saw.
+    /// Takes the top of the heap: what [`Timers::first`] saw, or one with the same deadline. `None` if it is stale.
     #[inline]
     fn pop(&mut self) -> Option<Entry> {
         self.looked = false;
-        let first = self.heap.pop();
         self.first = Entry::LAST;
-        first
+        let top = self.heap.pop()?;
+        if self.slots[top.slot() as usize].armed == top.armed() {
+            return Some(top);
+        }
+        self.stale = self.stale.saturating_sub(1);
+        None
     }
 
     /// Fires the earliest timer if it is due at `now_ns`, of equals the first armed; gives its deadline, number and sleeper.
     #[inline(always)]
     pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Parked)> {
-        let entry = if self.equals.is_empty() {
-            let first = self.first()?;
-            if first.deadline_ns > now_ns {
+        let entry = if self.equals.is_empty() { self.take_due(now_ns)? } else { self.equals.pop()? };
+        Some((entry.deadline_ns, entry.armed(), self.set_free(entry.slot())))
+    }
+
+    #[inline]
+    fn take_due(&mut self, now_ns: u64) -> Option<Entry> {
+        loop {
+            if self.first()?.deadline_ns > now_ns {
                 return None;
             }
-            self.pop();
-            match self.first() {
-                Some(next) if next.deadline_ns == first.deadline_ns => self.first_of_equals(first),
-                _ => first,
-            }
-        } else {
-            self.equals.pop()?
-        };
-        Some((entry.deadline_ns, entry.armed(), self.set_free(entry.slot())))
+            let Some(entry) = self.pop() else { continue };
+            return match self.first() {
+                Some(next) if next.deadline_ns == entry.deadline_ns => Some(self.first_of_equals(entry)),
+                _ => Some(entry),
+            };
+        }
     }
 
     /// Of several timers with one deadline, of which one has been taken from the heap, the one that was armed first.
@@ -292,6 +293,50 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn timers_fire_once_and_in_order_whatever_is_cancelled_or_moved_meanwhile(
+            steps in prop::collection::vec((0_u8..8, 0_u64..20, any::<prop::sample::Index>()), 1..300),
+        ) {
+            let mut timers = Timers::default();
+            // Deadline and number of what waits, with the handle.
+            let mut waiting: Vec<(u64, u32, (u32, u32))> = Vec::new();
+            let (mut now, mut number) = (0, 0);
+            for (what, ahead, which) in steps {
+                match what {
+                    0..=3 => {
+                        number += 1;
+                        waiting.push((now + ahead, number, timers.create(now + ahead, Parked::nobody())));
+                    }
+                    4 if !waiting.is_empty() => {
+                        let (.., (slot, generation)) = waiting.swap_remove(which.index(waiting.len()));
+                        timers.cancel(slot, generation);
+                        prop_assert!(timers.place(slot, generation).is_none());
+                    }
+                    5 if !waiting.is_empty() => {
+                        number += 1;
+                        let which = which.index(waiting.len());
+                        let (deadline, armed, (slot, generation)) = &mut waiting[which];
+                        (*deadline, *armed) = (now + ahead, number);
+                        *generation = timers.reset(*slot, *generation, now + ahead).expect("it has not fired");
+                    }
+                    _ => {
+                        now += ahead;
+                        waiting.sort_unstable();
+                        let due: Vec<_> = waiting.extract_if(.., |(deadline, ..)| *deadline <= now).collect();
+                        let fired: Vec<_> = std::iter::from_fn(|| timers.fire(now)).map(|(d, n, _)| (d, n)).collect();
+                        prop_assert_eq!(fired, due.iter().map(|&(d, n, _)| (d, n)).collect::<Vec<_>>());
+                        for (.., (slot, generation)) in due {
+                            prop_assert!(timers.place(slot, generation).is_none());
+                        }
+                    }
+                }
+                prop_assert_eq!(timers.next_deadline(), waiting.iter().map(|&(deadline, ..)| deadline).min());
+            }
+        }
+    }
 
     #[test]
     fn timers_fire_in_order_of_deadline_and_then_of_arming() {
