@@ -25,7 +25,7 @@ const ARITY: usize = 4;
 /// A heap of small values, the smallest on top.
 ///
 /// The first block has the top in its last lane, and each other block the children of one place: those of place `p` are block
-/// `p + 1`, and themselves the places from `4 p + 1`.
+/// `p + 1`, and themselves the places from `4 p + 1`: what is below lane `l` of block `b` is block `4 b + l - 2`.
 #[derive(Debug)]
 pub(crate) struct Heap<T> {
     blocks: Vec<[T; ARITY]>,
@@ -78,7 +78,7 @@ impl<T: Entry> Heap<T> {
         }
         self.gap = false;
         if self.blocks.get(1).is_some_and(|block| block[smallest_of(block)].rank() < item.rank()) {
-            self.sift_down(0, item);
+            self.sift_down(0, ARITY - 1, item);
         } else {
             self.blocks[0][ARITY - 1] = item;
         }
@@ -132,7 +132,7 @@ impl<T: Entry> Heap<T> {
             if item.rank() <= smallest.rank() {
                 return item;
             }
-            self.sift_down(child + 1, item);
+            self.sift_down(1, child, item);
             smallest
         } else {
             self.exchange_top(item)
@@ -143,7 +143,7 @@ impl<T: Entry> Heap<T> {
     fn exchange_top(&mut self, item: T) -> T {
         match self.blocks.first() {
             Some(&[.., top]) if self.len > 0 && top.rank() < item.rank() => {
-                self.sift_down(0, item);
+                self.sift_down(0, ARITY - 1, item);
                 top
             }
             _ => item,
@@ -155,29 +155,26 @@ impl<T: Entry> Heap<T> {
     fn close_gap(&mut self) {
         self.gap = false;
         let last = std::mem::replace(&mut self.blocks.as_flattened_mut()[self.len + ARITY - 1], T::LAST);
-        self.sift_down(0, last);
+        self.sift_down(0, ARITY - 1, last);
     }
 
-    /// Puts `item` at a place that is free, or lower.
+    /// Puts `item` at a place that is free, given as block and lane, or lower.
     #[inline(never)]
-    fn sift_down(&mut self, mut place: usize, item: T) {
+    fn sift_down(&mut self, mut block: usize, mut lane: usize, item: T) {
         let rank = item.rank();
-        while let Some(block) = self.blocks.get(place + 1) {
-            let child = smallest_of(block);
-            let smallest = block[child];
+        let blocks = &mut self.blocks[..];
+        loop {
+            let below = ARITY * block + lane - (ARITY - 2);
+            let Some(children) = blocks.get(below) else { break };
+            let child = smallest_of(children);
+            let smallest = children[child];
             if rank <= smallest.rank() {
                 break;
             }
-            self.put(place, smallest);
-            place = place * ARITY + 1 + child;
+            blocks[block][lane % ARITY] = smallest;
+            (block, lane) = (below, child);
         }
-        self.put(place, item);
-    }
-
-    #[inline]
-    fn put(&mut self, place: usize, item: T) {
-        let place = place + ARITY - 1;
-        self.blocks[place / ARITY][place % ARITY] = item;
+        blocks[block][lane % ARITY] = item;
     }
 
     /// Keeps what `keep` says yes to.

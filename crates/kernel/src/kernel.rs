@@ -22,7 +22,7 @@ use crate::trace::{Kind, Record, Trace};
 /// Entropy that a program asked for: site = the task, ordinal = its draw.
 pub const ENTROPY: Point = Point::new(Domain::App, "entropy");
 
-const CLOCK_READ_NS: u64 = 20;
+pub(crate) const CLOCK_READ_NS: u64 = 20;
 
 /// Something that is not done at every poll may be: chores, a failure, threads of nodes, a pause. Set too often it costs
 /// a look around, set too rarely the loop misses it.
@@ -177,8 +177,8 @@ impl Kernel {
     #[inline]
     pub fn charge_ns(&mut self, ns: u64) {
         if let Some(current) = &mut self.current {
-            let slowness = self.nodes[current.node.index()].slowness;
-            current.elapsed_ns = current.elapsed_ns.saturating_add(ns * slowness / 1000);
+            let ns = self.nodes[current.node.index()].slowed_ns(ns);
+            current.elapsed_ns = current.elapsed_ns.saturating_add(ns);
         }
     }
 

@@ -174,6 +174,12 @@ impl Node {
         self.incarnation
     }
 
+    /// What takes `ns` at full speed: nearly every node runs at that.
+    #[inline]
+    pub(crate) fn slowed_ns(&self, ns: u64) -> u64 {
+        if self.slowness == 1000 { ns } else { ns * self.slowness / 1000 }
+    }
+
     /// When the node goes on by itself.
     #[inline]
     pub(crate) fn due(&self) -> VirtualTime {

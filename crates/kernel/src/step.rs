@@ -78,9 +78,7 @@ impl Universe {
         let ready = if woken { kernel.decide_wake(task) } else { None };
         let Kernel { nodes, queue, now, .. } = kernel;
         let node = &mut nodes[id.index()];
-        // Nearly every node runs at full speed.
-        let cost_ns = if node.slowness == 1000 { cost_ns } else { cost_ns * node.slowness / 1000 };
-        let end = now.after_nanos(elapsed_ns + cost_ns);
+        let end = now.after_nanos(elapsed_ns + node.slowed_ns(cost_ns));
         let quiet = queue.is_quiet_until(end);
         let next = match ready {
             // The node has the processor for a while: the next poll is begun at once.
@@ -159,12 +157,12 @@ impl Universe {
     }
 
     /// Ends a poll: its node was busy until now. Gives the node, until when, and whether it is still up.
-    #[inline]
+    #[inline(always)]
     fn end_poll(&mut self) -> Option<(NodeId, VirtualTime, bool)> {
         let kernel = &mut self.kernel;
         let current = kernel.current.take()?;
         let node = &mut kernel.nodes[current.node.index()];
-        let end = kernel.now.after_nanos(current.elapsed_ns + current.cost_ns * node.slowness / 1000);
+        let end = kernel.now.after_nanos(current.elapsed_ns + node.slowed_ns(current.cost_ns));
         node.busy_until = end;
         kernel.actor = current.node;
         let still_up = node.incarnation == current.incarnation && node.is_up();
@@ -446,7 +444,7 @@ impl Universe {
             && kernel.queue.is_quiet_until(at)
             && kernel.attention & RARE == 0;
         if goes_on && let Some(ready) = woken {
-            let next = node.ready.exchange(ready);
+            let next = if node.ready.is_empty() { ready } else { node.ready.exchange(ready) };
             kernel.attention |= UNARMED;
             kernel.events += 1;
             if let Some(step) = self.start_poll(id, next).or_else(|| self.run_ready(id)) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::ids::{NodeId, TaskRef, TimerId};
-use crate::kernel::{Kernel, UNARMED};
+use crate::kernel::{CLOCK_READ_NS, Kernel, UNARMED};
 use crate::parked::Parked;
 use crate::time::VirtualTime;
 
@@ -89,8 +89,9 @@ impl Kernel {
     }
 
     /// What the current node's timer clock shows. Costs as [`Kernel::read_monotonic_ns`] does.
+    #[inline]
     pub fn read_timer_clock_ns(&mut self) -> u64 {
-        self.read_monotonic_ns();
+        self.charge_ns(CLOCK_READ_NS);
         self.peek_timer_clock_ns()
     }
 
@@ -239,7 +240,7 @@ impl Kernel {
     }
 
     /// When the node's earliest timer is due.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_timer(&mut self, id: NodeId) -> Option<VirtualTime> {
         let now = self.now;
         let node = &mut self.nodes[id.index()];
