@@ -28,30 +28,32 @@ pub enum Wait {
     Signal,
 }
 
+/// What a wake and a poll look at comes first, and is one line of the processor's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Task {
-    pub(crate) generation: u32,
     pub(crate) key: TaskKey,
+    /// What the draws for its wakes have in common.
+    pub(crate) draws: u64,
+    /// How often it was put among the ready ones: once before each poll.
+    pub(crate) wakes: u64,
+    /// What the poll that its last wake brings costs its node at full speed.
+    pub(crate) cost_ns: u64,
+    /// What its own waker is known by.
+    pub(crate) waker: WakerIdentity,
+    pub(crate) generation: u32,
     pub(crate) node: NodeId,
     /// Why a wake does nothing, if it does nothing: see [`QUEUED`].
     pub(crate) deaf: u8,
     pub(crate) cancelled: bool,
-    pub(crate) state: TaskState,
     pub(crate) handle_alive: bool,
-    /// How often it was put among the ready ones: once before each poll.
-    pub(crate) wakes: u64,
-    /// What the draws for its wakes have in common.
-    pub(crate) draws: u64,
-    /// What the poll that its last wake brings costs its node at full speed.
-    pub(crate) cost_ns: u64,
+    pub(crate) state: TaskState,
+    pub(crate) wait: Wait,
     pub(crate) children: u64,
     pub(crate) entropy: u64,
     pub(crate) born: u64,
-    pub(crate) wait: Wait,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) joiner: Option<Waker>,
-    /// What its own waker is known by.
-    pub(crate) waker: WakerIdentity,
 }
 
 /// A deaf task is among the ready ones already.
