@@ -22,6 +22,7 @@ impl Kernel {
         record.roots = 0;
         record.busy_until = self.now;
         record.timer_clock = TimerClock::default();
+        record.note_clocks();
         record.numbers = 0;
         record.signals = Signals::default();
         let incarnation = record.incarnation.0;
@@ -140,6 +141,7 @@ impl Kernel {
         // Whatever was asked for, `Instant` never goes back.
         monotonic.hold_to(now, shown_ns);
         *timer = VirtualTime::MAX;
+        self.nodes[node.index()].note_clocks();
         self.arm(node);
     }
 }

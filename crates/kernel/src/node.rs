@@ -105,6 +105,9 @@ pub struct Node {
     pub(crate) panics_allowed: bool,
     /// What tokio's clock is to the monotonic one.
     pub(crate) timer_clock: TimerClock,
+    /// How far the timer clock is ahead of virtual time, if that does not change: nearly always. Found anew whenever a clock
+    /// is changed.
+    pub(crate) lead_ns: Option<u64>,
     /// Numbers that the node's programs were handed.
     pub(crate) numbers: u64,
     pub(crate) signals: Signals,
@@ -136,6 +139,7 @@ impl Node {
             main: TaskRef::NONE,
             panics_allowed: false,
             timer_clock: TimerClock::default(),
+            lead_ns: Some(MONOTONIC_START_NS),
             numbers: 0,
             signals: Signals::default(),
         }
@@ -172,6 +176,29 @@ impl Node {
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// What the timer clock shows at `at`.
+    #[inline]
+    pub(crate) fn read_timer_clock_ns(&self, at: VirtualTime) -> u64 {
+        match self.lead_ns {
+            Some(lead_ns) => at.as_nanos().saturating_add(lead_ns),
+            None => self.timer_clock.read_ns(&self.monotonic, at),
+        }
+    }
+
+    /// When the timer clock will show `ns`, if nobody touches it; an instant that is past if it does already.
+    #[inline]
+    pub(crate) fn when_timer_clock_ns(&self, ns: u64) -> VirtualTime {
+        match self.lead_ns {
+            Some(lead_ns) => VirtualTime::from_nanos(ns.saturating_sub(lead_ns)),
+            None => self.timer_clock.when_ns(&self.monotonic, ns),
+        }
+    }
+
+    /// After a change of the monotonic clock or the timer clock.
+    pub(crate) fn note_clocks(&mut self) {
+        self.lead_ns = self.timer_clock.lead_ns(&self.monotonic);
     }
 
     /// What takes `ns` at full speed: nearly every node runs at that.

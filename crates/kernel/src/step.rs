@@ -417,7 +417,7 @@ impl Universe {
     fn fire_due(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
         let kernel = &mut self.kernel;
         let node = &mut kernel.nodes[id.index()];
-        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
+        let now_ns = node.read_timer_clock_ns(at);
         // Nearly always one task is woken, and runs at once.
         let mut woken: Option<Ready> = None;
         while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
@@ -479,7 +479,7 @@ impl Universe {
                     match task.wait {
                         Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
                         Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
+                            format!("a timer at {}", record.when_timer_clock_ns(deadline_ns))
                         }
                         Wait::Resource { what, id } => self.describe(what, id),
                         Wait::Signal => "a signal".to_owned(),

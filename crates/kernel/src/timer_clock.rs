@@ -48,6 +48,14 @@ impl TimerClock {
         matches!(self, Self::Paused { .. })
     }
 
+    /// How far it is ahead of virtual time, while that does not change.
+    pub(crate) fn lead_ns(&self, monotonic: &Clock) -> Option<u64> {
+        match *self {
+            Self::Runs { ahead_ns } => monotonic.lead_ns()?.checked_add_signed(ahead_ns),
+            Self::Paused { .. } => None,
+        }
+    }
+
     #[inline]
     pub(crate) fn read_ns(&self, monotonic: &Clock, at: VirtualTime) -> u64 {
         match *self {
@@ -84,8 +92,7 @@ impl Kernel {
             Some(current) => (current.node, self.now.after_nanos(current.elapsed_ns)),
             None => (self.actor, self.now),
         };
-        let node = &self.nodes[id.index()];
-        node.timer_clock.read_ns(&node.monotonic, at)
+        self.nodes[id.index()].read_timer_clock_ns(at)
     }
 
     /// What the current node's timer clock shows. Costs as [`Kernel::read_monotonic_ns`] does.
@@ -160,6 +167,7 @@ impl Kernel {
         let id = self.current_node();
         let node = &mut self.nodes[id.index()];
         node.timer_clock = change(node.timer_clock)?;
+        node.note_clocks();
         node.timer = VirtualTime::MAX;
         self.arm(id);
         Ok(())
@@ -201,6 +209,13 @@ impl Kernel {
             *back = place;
         }
         false
+    }
+
+    /// Whether a timer has fired, or is of an earlier incarnation.
+    #[must_use]
+    #[inline]
+    pub fn has_fired(&self, timer: TimerId) -> bool {
+        !self.nodes[timer.node.index()].timers.is_armed(timer.slot, timer.generation)
     }
 
     /// Moves a timer that has not fired to another deadline; who waits for it goes on waiting. Gives the timer's new id;
@@ -246,7 +261,7 @@ impl Kernel {
         let node = &mut self.nodes[id.index()];
         let deadline_ns = node.timers.next_deadline()?;
         // The last instant stands for never.
-        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
+        let at = node.when_timer_clock_ns(deadline_ns).max(now);
         Some(at.min(VirtualTime::from_nanos(u64::MAX - 1)))
     }
 

@@ -131,6 +131,11 @@ impl Timers {
         self.slots.get_mut(slot as usize).filter(|t| t.generation == generation)
     }
 
+    #[inline]
+    pub(crate) fn is_armed(&self, slot: u32, generation: u32) -> bool {
+        self.slots.get(slot as usize).is_some_and(|t| t.generation == generation)
+    }
+
     /// Where the sleeper of an armed timer is; `None` when it has fired or is gone.
     pub(crate) fn place(&mut self, slot: u32, generation: u32) -> Option<&mut Parked> {
         self.get(slot, generation).map(|t| &mut t.sleeper)

@@ -190,20 +190,21 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
             (_, None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
             (_, None, None) => return Outcome::WithoutZero,
         };
-        let waits = kernel.peek_timer_clock_ns() < ns
-            && match armed.timer {
-                Some(timer) => !kernel.poll_timer(timer, waker),
+        // What has fired is over, whatever the clock shows.
+        let timer = armed.timer.filter(|&timer| !kernel.has_fired(timer));
+        if armed.timer.is_some() && timer.is_none() {
+            armed.timer = None;
+        } else if kernel.peek_timer_clock_ns() < ns {
+            match timer {
+                Some(timer) => _ = kernel.poll_timer(timer, waker),
                 None => {
                     armed.timer = Some(kernel.create_timer_for(ns, waker));
                     armed.ns = Some(ns);
-                    true
                 }
-            };
-        if waits {
+            }
             kernel.note_wait(Wait::Timer { deadline_ns: ns });
             return Outcome::Waits;
-        }
-        if let Some(timer) = armed.timer.take() {
+        } else if let Some(timer) = armed.timer.take() {
             kernel.cancel_timer(timer);
         }
         count();
