@@ -6,7 +6,6 @@ use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
 use crate::limits::{Failure, Waiting};
 use crate::node::{Down, NodeState, Ready};
 use crate::panics;
-use crate::parked::Sleeper;
 use crate::queue::What;
 use crate::run::{Act, Step};
 use crate::task::{QUEUED, TaskState, Wait};
@@ -418,20 +417,12 @@ impl Universe {
         let kernel = &mut self.kernel;
         let node = &mut kernel.nodes[id.index()];
         let now_ns = node.read_timer_clock_ns(at);
-        // Nearly always one task is woken, and runs at once.
-        let mut woken: Option<Ready> = None;
-        while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
-            kernel.trace.push(Record { at, node: id, kind: Kind::TIMER, a: deadline_ns, b: u64::from(number) });
-            match sleeper.0 {
-                Sleeper::Task(task) if kernel.tasks.get(task).is_some_and(|t| t.node == id) => {
-                    if let Some(ready) = kernel.decide_wake(task)
-                        && let Some(before) = woken.replace(ready)
-                    {
-                        kernel.nodes[id.index()].ready.push(before);
-                    }
-                }
-                // Of another node, or nobody's number.
-                _ => kernel.wake_up(sleeper),
+        // Nearly always one timer is due, one task is woken, and it runs at once.
+        let mut woken = None;
+        if let Some(fired) = node.timers.fire(now_ns) {
+            woken = kernel.timer_fired(id, fired);
+            if kernel.nodes[id.index()].timers.is_due(now_ns) {
+                kernel.fire_others(id, now_ns, woken.take());
             }
         }
         let node = &mut kernel.nodes[id.index()];
@@ -443,8 +434,12 @@ impl Universe {
             && node.outbox.is_empty()
             && kernel.queue.is_quiet_until(at)
             && kernel.attention & RARE == 0;
-        if goes_on && let Some(ready) = woken {
-            let next = if node.ready.is_empty() { ready } else { node.ready.exchange(ready) };
+        if goes_on && (woken.is_some() || !node.ready.is_empty()) {
+            let next = match woken {
+                Some(ready) if node.ready.is_empty() => ready,
+                Some(ready) => node.ready.exchange(ready),
+                None => node.ready.pop()?,
+            };
             kernel.attention |= UNARMED;
             kernel.events += 1;
             if let Some(step) = self.start_poll(id, next).or_else(|| self.run_ready(id)) {

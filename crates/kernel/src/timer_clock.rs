@@ -11,8 +11,11 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::ids::{NodeId, TaskRef, TimerId};
 use crate::kernel::{CLOCK_READ_NS, Kernel, UNARMED};
-use crate::parked::Parked;
+use crate::node::Ready;
+use crate::parked::{Parked, Sleeper};
 use crate::time::VirtualTime;
+use crate::timers::Fired;
+use crate::trace::{Kind, Record};
 
 /// tokio's timers go off at whole milliseconds after its clock's zero, the last part of one rounded up.
 const TICK_NS: u64 = 1_000_000;
@@ -232,6 +235,31 @@ impl Kernel {
     pub fn cancel_timer(&mut self, timer: TimerId) {
         let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
         self.forget(sleeper);
+    }
+
+    /// A timer of `id` has fired: wakes who waited for it. Gives what is to be put among the node's ready ones.
+    #[inline]
+    pub(crate) fn timer_fired(&mut self, id: NodeId, (deadline_ns, number, sleeper): Fired) -> Option<Ready> {
+        let record = Record { at: self.now, node: id, kind: Kind::TIMER, a: deadline_ns, b: u64::from(number) };
+        self.trace.push(record);
+        match sleeper.0 {
+            Sleeper::Task(task) if self.tasks.get(task).is_some_and(|t| t.node == id) => self.decide_wake(task),
+            // Of another node, or nobody's number.
+            _ => {
+                self.wake_up(sleeper);
+                None
+            }
+        }
+    }
+
+    /// Fires whatever else is due, beside the timer that has woken `first`.
+    #[inline(never)]
+    pub(crate) fn fire_others(&mut self, id: NodeId, now_ns: u64, first: Option<Ready>) {
+        self.nodes[id.index()].ready.extend(first);
+        while let Some(fired) = self.nodes[id.index()].timers.fire(now_ns) {
+            let ready = self.timer_fired(id, fired);
+            self.nodes[id.index()].ready.extend(ready);
+        }
     }
 
     /// Sees to it that an event will stand in the queue for the node's earliest timer: at the end of the poll, if the node is

@@ -59,6 +59,9 @@ impl crate::heap::Entry for Entry {
     }
 }
 
+/// The deadline, the number and the sleeper of a timer.
+pub(crate) type Fired = (u64, u32, Parked);
+
 const NO_SLOT: u32 = u32::MAX;
 const UNARMED: u32 = 0;
 const SWEEP_AT_LEAST: usize = 64;
@@ -235,9 +238,15 @@ impl Timers {
 
     /// Fires the earliest timer if it is due at `now_ns`, of equals the first armed; gives its deadline, number and sleeper.
     #[inline(always)]
-    pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Parked)> {
+    pub(crate) fn fire(&mut self, now_ns: u64) -> Option<Fired> {
         let entry = if self.equals.is_empty() { self.take_due(now_ns)? } else { self.equals.pop()? };
         Some((entry.deadline_ns, entry.armed(), self.set_free(entry.slot())))
+    }
+
+    /// Whether a timer would fire at `now_ns`.
+    #[inline(always)]
+    pub(crate) fn is_due(&mut self, now_ns: u64) -> bool {
+        !self.equals.is_empty() || self.first().is_some_and(|first| first.deadline_ns <= now_ns)
     }
 
     #[inline]
