@@ -377,4 +377,42 @@ mod tests {
         assert!((9_500..10_500).contains(&hits), "{hits} of 100,000 at 10 %");
         assert_eq!(decisions.range(DELAY, site, 0, 4, 4), 4);
     }
+
+    #[test]
+    fn a_wakes_priority_and_its_polls_cost_come_of_one_draw_and_say_nothing_of_each_other() {
+        let decisions = Decisions::new(5, vec![]);
+        let task = TaskKey(mix(1, 2));
+        let wakes = decisions.wakes_of(task);
+        // Sixteenths of the priorities against the 51 costs.
+        let mut cells = [[0_u32; 51]; 16];
+        const WAKES: u64 = 816_000;
+        for ordinal in 0..WAKES {
+            let (priority, cost_ns) = decisions.wake(wakes, task, ordinal, true);
+            assert_eq!(priority, decisions.bits(PRIORITY, Site::from_key(task.0), ordinal));
+            cells[(priority >> 60) as usize][(cost_ns - POLL_COST_MIN_NS) as usize] += 1;
+        }
+        let expected = WAKES as f64 / (16.0 * 51.0);
+        let chi_square: f64 = cells.iter().flatten().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+        // Mean 815, standard deviation 40: six of them either way.
+        assert!((573.0..1057.0).contains(&chi_square), "chi square over 815 degrees of freedom: {chi_square}");
+    }
+
+    #[test]
+    fn both_decisions_of_a_wake_can_be_replaced_alone() {
+        let task = TaskKey(255);
+        let with = |lines: &[&str]| {
+            let lines = lines.iter().map(|line| line.parse().expect("a well-formed override")).collect();
+            let decisions = Decisions::new(1, lines);
+            let wake = |ordinal, by_draw| decisions.wake(decisions.wakes_of(task), task, ordinal, by_draw);
+            ([wake(3, true), wake(4, true), wake(3, false)], decisions.unused_overrides())
+        };
+        let ([third, fourth, _], _) = with(&[]);
+        // The poll after wake 3, counted from 0, is the fourth.
+        let ([changed, same, _], unused) = with(&["cpu.poll 00000000000000ff @4 = 77"]);
+        assert_eq!((changed, same, unused.len()), ((third.0, 77), fourth, 0));
+        let ([changed, same, by_order], unused) = with(&["schedule.priority 00000000000000ff @3 = 9"]);
+        assert_eq!((changed, same, by_order, unused.len()), ((9, third.1), fourth, third, 0));
+        let ([held, ..], _) = with(&["cpu.poll 00000000000000ff @4 = 7000"]);
+        assert_eq!(held.1, POLL_COST_MAX_NS);
+    }
 }

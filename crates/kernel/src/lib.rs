@@ -28,6 +28,7 @@ mod parked;
 mod policy;
 mod prf;
 mod queue;
+mod ready;
 mod report;
 mod run;
 mod signals;

@@ -176,9 +176,13 @@ impl Due {
         while place > 1 {
             least = least.min(minima[place ^ 1]);
             place /= 2;
+            if minima[place] == least {
+                // Above, nothing changes.
+                break;
+            }
             minima[place] = least;
         }
-        least
+        minima[1]
     }
 
     /// When the earliest of all others than `node` goes on.
