@@ -73,6 +73,12 @@ impl Clock {
         }
     }
 
+    /// How far the clock is ahead of virtual time, while that does not change.
+    pub(crate) fn lead_ns(&self) -> Option<u64> {
+        let straight = matches!(self.bend, Bend::None) && self.drift_ppb == 0;
+        if straight { self.base_ns.checked_sub(self.since.as_nanos()) } else { None }
+    }
+
     #[cold]
     fn read_bent(&self, passed: u64) -> u64 {
         let straight = |passed| self.base_ns.saturating_add(scaled(passed, self.drift_ppb));

@@ -10,7 +10,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ids::TaskKey;
+use crate::policy::PRIORITY;
 use crate::prf::{Prf, hash_bytes, mix};
+
+/// What a poll costs its node: site = the task's key, ordinal = the poll's number from 1, value in nanoseconds.
+pub const POLL_COST: Point = Point::new(Domain::Cpu, "poll");
+
+const POLL_COST_MIN_NS: u64 = 50;
+const POLL_COST_MAX_NS: u64 = 100;
 
 /// The stream a decision belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -239,6 +247,37 @@ impl Decisions {
         self.overridden(point, site, ordinal)
     }
 
+    /// What the draws for the wakes of a task have in common; see [`Decisions::wake`].
+    #[inline]
+    pub(crate) fn wakes_of(&self, task: TaskKey) -> u64 {
+        self.prf.stream(PRIORITY.hash, task.0)
+    }
+
+    /// What is decided when a task is woken for the `ordinal`th time, from 0: its priority, and what the poll that follows
+    /// costs its node at full speed. Both come of one draw, the priority from its upper bits and the cost from its lower
+    /// half, since this is asked for at every poll.
+    #[inline]
+    pub(crate) fn wake(&self, wakes: u64, task: TaskKey, ordinal: u64, by_draw: bool) -> (u64, u64) {
+        let draw = self.prf.value_of(wakes, ordinal);
+        let count = POLL_COST_MAX_NS - POLL_COST_MIN_NS + 1;
+        let cost_ns = POLL_COST_MIN_NS + ((draw & u64::from(u32::MAX)) * count >> 32);
+        if self.overrides.is_empty() {
+            (draw, cost_ns)
+        } else {
+            self.wake_replaced(draw, cost_ns, task, ordinal, by_draw)
+        }
+    }
+
+    #[cold]
+    fn wake_replaced(&self, draw: u64, cost_ns: u64, task: TaskKey, ordinal: u64, by_draw: bool) -> (u64, u64) {
+        let site = Site::from_key(task.0);
+        // Where the policy asks for no draw, none is replaced.
+        let priority = if by_draw { self.look_up(PRIORITY, site, ordinal) } else { None };
+        // Polls are counted from 1.
+        let cost = self.look_up(POLL_COST, site, ordinal + 1);
+        (priority.unwrap_or(draw), cost.map_or(cost_ns, |cost| cost.clamp(POLL_COST_MIN_NS, POLL_COST_MAX_NS)))
+    }
+
     /// 64 random bits. An override replaces them all.
     #[inline]
     #[must_use]
@@ -337,5 +376,43 @@ mod tests {
         assert_eq!(seen, [true; 4]);
         assert!((9_500..10_500).contains(&hits), "{hits} of 100,000 at 10 %");
         assert_eq!(decisions.range(DELAY, site, 0, 4, 4), 4);
+    }
+
+    #[test]
+    fn a_wakes_priority_and_its_polls_cost_come_of_one_draw_and_say_nothing_of_each_other() {
+        let decisions = Decisions::new(5, vec![]);
+        let task = TaskKey(mix(1, 2));
+        let wakes = decisions.wakes_of(task);
+        // Sixteenths of the priorities against the 51 costs.
+        let mut cells = [[0_u32; 51]; 16];
+        const WAKES: u64 = 816_000;
+        for ordinal in 0..WAKES {
+            let (priority, cost_ns) = decisions.wake(wakes, task, ordinal, true);
+            assert_eq!(priority, decisions.bits(PRIORITY, Site::from_key(task.0), ordinal));
+            cells[(priority >> 60) as usize][(cost_ns - POLL_COST_MIN_NS) as usize] += 1;
+        }
+        let expected = WAKES as f64 / (16.0 * 51.0);
+        let chi_square: f64 = cells.iter().flatten().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+        // Mean 815, standard deviation 40: six of them either way.
+        assert!((573.0..1057.0).contains(&chi_square), "chi square over 815 degrees of freedom: {chi_square}");
+    }
+
+    #[test]
+    fn both_decisions_of_a_wake_can_be_replaced_alone() {
+        let task = TaskKey(255);
+        let with = |lines: &[&str]| {
+            let lines = lines.iter().map(|line| line.parse().expect("a well-formed override")).collect();
+            let decisions = Decisions::new(1, lines);
+            let wake = |ordinal, by_draw| decisions.wake(decisions.wakes_of(task), task, ordinal, by_draw);
+            ([wake(3, true), wake(4, true), wake(3, false)], decisions.unused_overrides())
+        };
+        let ([third, fourth, _], _) = with(&[]);
+        // The poll after wake 3, counted from 0, is the fourth.
+        let ([changed, same, _], unused) = with(&["cpu.poll 00000000000000ff @4 = 77"]);
+        assert_eq!((changed, same, unused.len()), ((third.0, 77), fourth, 0));
+        let ([changed, same, by_order], unused) = with(&["schedule.priority 00000000000000ff @3 = 9"]);
+        assert_eq!((changed, same, by_order, unused.len()), ((9, third.1), fourth, third, 0));
+        let ([held, ..], _) = with(&["cpu.poll 00000000000000ff @4 = 7000"]);
+        assert_eq!(held.1, POLL_COST_MAX_NS);
     }
 }

@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 use crate::ids::{NodeId, TaskRef};
 use crate::parked::WakerIdentity;
-use crate::universe::{self, Shared, TaskWaker};
+use crate::universe::{self, Here, Shared, TaskWaker};
 
 /// Why a task gave no output.
 pub enum TaskError {
@@ -152,51 +152,68 @@ where
 /// A node's program: makes the future of its main task at each boot.
 pub(crate) type Program = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
 
-struct Entry {
+/// A task's future, or its output.
+pub(crate) struct Entry {
     generation: u32,
-    body: Option<Pin<Box<dyn Body>>>,
-    export: Option<Export>,
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
+    body: Pin<Box<dyn Body>>,
+    /// The address of its waker while wakes of the polled task wait for the end of the poll; otherwise no address.
+    waker: usize,
+    export: Option<Export>,
 }
 
-struct Bodies {
-    home: bool,
-    entries: Vec<Entry>,
+/// What the simulation's own thread keeps outside the universe and outside the loop.
+struct Home {
+    /// Futures that are yet to be taken in by the loop.
+    arrivals: Vec<(u32, Entry)>,
+    /// Outputs of tasks that have ended, by slot.
+    outputs: Vec<Option<Entry>>,
     programs: Vec<Option<Program>>,
 }
 
 thread_local! {
-    static BODIES: RefCell<Bodies> = const { RefCell::new(Bodies { home: false, entries: Vec::new(), programs: Vec::new() }) };
+    static HOME: RefCell<Home> =
+        const { RefCell::new(Home { arrivals: Vec::new(), outputs: Vec::new(), programs: Vec::new() }) };
 }
 
 /// Makes this thread the home of futures, or no longer. Futures and programs that are still here are handed back.
-pub(crate) fn set_home(home: bool) {
-    let room = if home { 16 } else { 0 };
-    let bodies = Bodies { home, entries: Vec::with_capacity(room), programs: Vec::with_capacity(room / 2) };
-    let old = BODIES.with_borrow_mut(|b| std::mem::replace(b, bodies));
+pub(crate) fn set_home(is_home: bool) {
+    let room = if is_home { 8 } else { 0 };
+    universe::here(|here| here.home.set(is_home));
+    let home = Home {
+        arrivals: Vec::with_capacity(room),
+        outputs: Vec::with_capacity(2 * room),
+        programs: Vec::with_capacity(room),
+    };
+    let old = HOME.with_borrow_mut(|h| std::mem::replace(h, home));
     drop(old);
 }
 
 /// Whether futures are kept on this thread.
+#[inline]
 pub(crate) fn is_home() -> bool {
-    BODIES.try_with(|b| b.try_borrow().is_ok_and(|b| b.home)).unwrap_or(false)
+    universe::here(|here| here.home.get())
 }
 
 pub(crate) fn set_program(node: NodeId, program: Program) {
-    let old = BODIES.with_borrow_mut(|b| {
-        if b.programs.len() <= node.index() {
-            b.programs.resize_with(node.index() + 1, || None);
+    let old = HOME.with_borrow_mut(|h| {
+        if h.programs.len() <= node.index() {
+            h.programs.resize_with(node.index() + 1, || None);
         }
-        b.programs[node.index()].replace(program)
+        h.programs[node.index()].replace(program)
     });
     drop(old);
 }
 
 pub(crate) fn program(node: NodeId) -> Option<Program> {
-    BODIES.with_borrow(|b| b.programs.get(node.index()).cloned().flatten())
+    HOME.with_borrow(|h| h.programs.get(node.index()).cloned().flatten())
 }
 
+/// No waker is there, and nobody's poll has it while none is under way.
+const NO_ADDRESS: usize = 1;
+
+/// Leaves the future of a new task where the loop will take it in.
 pub(crate) fn place(
     task: TaskRef,
     mut body: Pin<Box<dyn Body>>,
@@ -204,40 +221,103 @@ pub(crate) fn place(
     away: bool,
     shared: &Arc<Shared>,
 ) {
-    let waker = Waker::from(Arc::new(TaskWaker { shared: Arc::clone(shared), task }));
-    let identity = WakerIdentity::of(&waker);
-    body.as_mut().set_waker(waker);
-    universe::with_loop(|u| {
+    let waker = universe::with_loop(|u| {
+        let waker = TaskWaker { shared: Arc::clone(shared), task, generation: u.generation() };
+        let waker = Waker::from(Arc::new(waker));
         if let Some(record) = u.kernel.tasks.get_mut(task) {
-            record.waker = identity;
+            record.waker = WakerIdentity::of(&waker);
         }
+        // Where the order of wakes matters, each is seen to at once.
+        let address = if u.kernel.by_draw { waker.data().addr() } else { NO_ADDRESS };
+        (waker, address)
     });
-    let old = BODIES.with_borrow_mut(|b| {
-        let slot = task.slot as usize;
-        while b.entries.len() <= slot {
-            b.entries.push(Entry { generation: 0, body: None, export: None, away: false });
-        }
-        let entry = Entry { generation: task.generation, body: Some(body), export, away };
-        std::mem::replace(&mut b.entries[slot], entry)
-    });
-    drop(old);
+    let Some((waker, address)) = waker else { return };
+    body.as_mut().set_waker(waker);
+    let entry = Entry { generation: task.generation, away, body, waker: address, export };
+    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
-#[inline]
-fn take(task: TaskRef) -> Option<Pin<Box<dyn Body>>> {
-    BODIES.with_borrow_mut(|b| {
-        let entry = b.entries.get_mut(task.slot as usize).filter(|e| e.generation == task.generation)?;
-        entry.body.take()
+/// The futures of live tasks, by slot. They belong to the loop, so that a poll takes nothing from a thread-local and puts
+/// nothing back.
+#[derive(Default)]
+pub(crate) struct Bodies(Vec<Option<Entry>>);
+
+impl Bodies {
+    /// Takes in the futures of new tasks.
+    pub(crate) fn take_in(&mut self) {
+        HOME.with_borrow_mut(|h| {
+            for (slot, entry) in h.arrivals.drain(..) {
+                let slot = slot as usize;
+                if self.0.len() <= slot {
+                    self.0.resize_with((slot + 1).next_power_of_two().max(16), || None);
+                }
+                self.0[slot] = Some(entry);
+            }
+        });
+    }
+
+    /// Polls a task's future. It may unwind: then [`Bodies::panicked`] is next, and `here` tells that a poll was under way.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self, task: TaskRef, here: &Here) -> Polled {
+        match self.0.get_mut(task.slot as usize) {
+            Some(Some(entry)) if entry.generation == task.generation => {
+                here.polled.set(entry.waker);
+                let polled = entry.body.as_mut().poll();
+                here.polled.set(0);
+                if polled.is_pending() { Polled::Pending } else { Polled::Ended }
+            }
+            _ => Polled::Gone,
+        }
+    }
+
+    fn get_mut(&mut self, task: TaskRef) -> Option<&mut Entry> {
+        self.0.get_mut(task.slot as usize)?.as_mut().filter(|entry| entry.generation == task.generation)
+    }
+
+    /// The poll of a task has panicked: that becomes its output.
+    pub(crate) fn panicked(&mut self, task: TaskRef, payload: Box<dyn Any + Send>) -> Polled {
+        let message = panic_message(&*payload);
+        let Some(entry) = self.get_mut(task) else { return Polled::Panicked(message) };
+        match catch_unwind(AssertUnwindSafe(|| entry.body.as_mut().end(TaskError::Panicked(payload)))) {
+            Ok(()) => Polled::Panicked(message),
+            Err(again) => {
+                Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
+            }
+        }
+    }
+
+    /// Drops a task's future without running more of it than `Drop`. Gives the message if that panicked.
+    pub(crate) fn cancel(&mut self, task: TaskRef) -> Result<(), String> {
+        self.take_in();
+        let Some(entry) = self.get_mut(task) else { return Ok(()) };
+        let result = catch_unwind(AssertUnwindSafe(|| entry.body.as_mut().end(TaskError::Cancelled)));
+        self.retire(task);
+        result.map_err(|payload| panic_message(&*payload))
+    }
+
+    /// Puts the output of a task that has ended where its handle finds it. Gives the output if it was spawned on a thread of
+    /// a node: it is to be there when that thread sees that the task has ended.
+    pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
+        let mut entry = self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)?;
+        if entry.away {
+            return entry.body.as_mut().output().and_then(entry.export?);
+        }
+        let old = HOME.with_borrow_mut(|h| {
+            let slot = task.slot as usize;
+            if h.outputs.len() <= slot {
+                h.outputs.resize_with((slot + 1).next_power_of_two().max(16), || None);
+            }
+            h.outputs[slot].replace(entry)
+        });
+        drop(old);
+        None
+    }
+}
+
+fn take(task: TaskRef) -> Option<Entry> {
+    HOME.with_borrow_mut(|h| {
+        h.outputs.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)
     })
-}
-
-#[inline]
-fn put_back(task: TaskRef, body: Pin<Box<dyn Body>>) {
-    let leftover = BODIES.with_borrow_mut(|b| match b.entries.get_mut(task.slot as usize) {
-        Some(entry) if entry.generation == task.generation => entry.body.replace(body),
-        _ => Some(body),
-    });
-    drop(leftover);
 }
 
 /// How a poll ended.
@@ -254,61 +334,24 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a payload that is no text".to_owned())
 }
 
-/// Polls a task's future. Panics are caught and become its output.
-pub(crate) fn poll(task: TaskRef) -> Polled {
-    let Some(mut body) = take(task) else { return Polled::Gone };
-    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll()));
-    let polled = match result {
-        Ok(Poll::Pending) => Polled::Pending,
-        Ok(Poll::Ready(())) => Polled::Ended,
-        Err(payload) => {
-            let message = panic_message(&*payload);
-            let ended = catch_unwind(AssertUnwindSafe(|| body.as_mut().end(TaskError::Panicked(payload))));
-            match ended {
-                Ok(()) => Polled::Panicked(message),
-                Err(again) => {
-                    Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
-                }
-            }
-        }
-    };
-    put_back(task, body);
-    polled
-}
-
-/// Drops a task's future without running more of it than `Drop`. Gives the message if that panicked.
-pub(crate) fn cancel(task: TaskRef) -> Result<(), String> {
-    let Some(mut body) = take(task) else { return Ok(()) };
-    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().end(TaskError::Cancelled)));
-    put_back(task, body);
-    result.map_err(|payload| panic_message(&*payload))
-}
-
-/// Forgets a task's future and output.
+/// Forgets a task's output.
 pub(crate) fn forget(task: TaskRef) {
     drop(take(task));
 }
 
 /// Takes the output of an ended task.
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
-    let mut body = take(task)?;
-    let output = body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
-    drop(body);
+    let mut entry = take(task)?;
+    let output =
+        entry.body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+    drop(entry);
     output
-}
-
-/// Takes the output of a task that has ended and was spawned on a thread of a node: it is to be there when that thread
-/// sees that the task has ended.
-pub(crate) fn export_if_away(task: TaskRef) -> Option<Box<dyn Any + Send>> {
-    let away = BODIES.with_borrow(|b| b.entries.get(task.slot as usize).is_some_and(|e| e.away));
-    if away { export_output(task) } else { None }
 }
 
 /// Takes the output of an ended task for another thread.
 pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
-    let export = BODIES.with_borrow(|b| b.entries.get(task.slot as usize)?.export)?;
-    let mut body = take(task)?;
-    let output = body.as_mut().output().and_then(export);
-    drop(body);
+    let mut entry = take(task)?;
+    let output = entry.body.as_mut().output().and_then(entry.export?);
+    drop(entry);
     output
 }

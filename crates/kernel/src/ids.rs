@@ -45,6 +45,18 @@ pub struct TaskRef {
 impl TaskRef {
     /// A reference that no task ever has.
     pub(crate) const NONE: Self = Self { slot: u32::MAX, generation: 0 };
+
+    /// Slot and generation in one word.
+    #[inline]
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.slot) << 32 | u64::from(self.generation)
+    }
+
+    /// The reference that [`TaskRef::to_bits`] made a word of.
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self { slot: (bits >> 32) as u32, generation: bits as u32 }
+    }
 }
 
 /// The stable identity of a task: a hash of its parent's key and its ordinal among the parent's children. Equal in

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use crate::exec::{self, TaskError};
 use crate::ids::{TaskKey, TaskRef};
+use crate::kernel::RARE;
 use crate::task::{TaskState, Wait};
 use crate::universe::{self, Universe};
 
@@ -178,7 +179,9 @@ impl<T> Future for JoinHandle<T> {
                 Some(joiner) if joiner.will_wake(cx.waker()) => None,
                 _ => record.joiner.replace(cx.waker().clone()),
             };
-            u.kernel.chores.discards.extend(old);
+            if let Some(old) = old {
+                u.kernel.discard(old);
+            }
             u.kernel.note_wait(Wait::Program);
             false
         });
@@ -200,6 +203,7 @@ impl<T> Future for JoinHandle<T> {
             Some(output) => Poll::Ready(output),
             None => {
                 u.wanted.push((task, cx.waker().clone()));
+                u.kernel.attention |= RARE;
                 Poll::Pending
             }
         });
@@ -222,7 +226,9 @@ impl<T> Drop for JoinHandle<T> {
             record.handle_alive = false;
             let done = record.state == TaskState::Done;
             let joiner = if done { u.kernel.tasks.remove(task) } else { record.joiner.take() };
-            u.kernel.chores.discards.extend(joiner);
+            if let Some(joiner) = joiner {
+                u.kernel.discard(joiner);
+            }
             (done, exported)
         });
         // An output that nobody takes is dropped where user code may run.

@@ -8,25 +8,29 @@ use std::task::Waker;
 use crate::decide::{Decisions, Domain, Point, Site};
 use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef};
 use crate::limits::{Failure, Limits};
-use crate::node::{Down, Node, NodeState, Ready};
+use crate::node::{Down, Node, NodeState};
 use crate::parked::WakerIdentity;
-use crate::policy::{Policy, Wake};
+use crate::policy::Policy;
 use crate::prf::mix;
 use crate::queue::{Key, NODES_MAX, Queue};
 use crate::spare::Spare;
 use crate::subsystem::{Effect, WorldEvent, WorldId};
-use crate::task::{TaskState, Tasks, Wait};
+use crate::task::{Tasks, Wait};
 use crate::time::VirtualTime;
 use crate::trace::{Kind, Record, Trace};
 
-/// What a poll costs its node: ordinal = the task's poll number, value in nanoseconds.
-pub const POLL_COST: Point = Point::new(Domain::Cpu, "poll");
 /// Entropy that a program asked for: site = the task, ordinal = its draw.
 pub const ENTROPY: Point = Point::new(Domain::App, "entropy");
 
-const POLL_COST_MIN_NS: u64 = 50;
-const POLL_COST_MAX_NS: u64 = 100;
-const CLOCK_READ_NS: u64 = 20;
+pub(crate) const CLOCK_READ_NS: u64 = 20;
+
+/// Something that is not done at every poll may be: chores, a failure, threads of nodes, a pause. Set too often it costs
+/// a look around, set too rarely the loop misses it.
+pub(crate) const RARE: u8 = 1;
+/// The node that is being polled has timers, and perhaps the earliest of them does not stand in the queue.
+pub(crate) const UNARMED: u8 = 2;
+/// There may be something in the outbox.
+pub(crate) const OUTBOX: u8 = 4;
 
 /// On whose behalf code runs.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +74,10 @@ pub(crate) struct Chores {
 }
 
 impl Chores {
+    pub(crate) fn has_wakers(&self) -> bool {
+        self.wakes.len() | self.discards.len() != 0
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         let Self { wakes, discards, dropped, boots, calls } = self;
         wakes.len() | discards.len() | dropped.len() | boots.len() | calls.len() == 0
@@ -103,8 +111,14 @@ pub struct Kernel {
     pub(crate) outbox: Vec<Effect>,
     pub(crate) decisions: Decisions,
     pub(crate) policy: Box<dyn Policy>,
+    /// The policy's priorities are the draws themselves.
+    pub(crate) by_draw: bool,
     pub(crate) trace: Trace,
     pub(crate) chores: Chores,
+    /// What the end of a poll must look at: [`RARE`], [`UNARMED`] and [`OUTBOX`].
+    pub(crate) attention: u8,
+    /// Futures have been spawned since the loop took them in last.
+    pub(crate) arrivals: bool,
     /// Nodes that went down (and how) or booted, in order, for the worlds to be told.
     pub(crate) transitions: Vec<(NodeId, Option<Down>)>,
     pub(crate) failure: Option<Failure>,
@@ -116,8 +130,6 @@ pub struct Kernel {
     pub(crate) polls_at_progress: u64,
     /// Memory that an earlier simulation of this thread left, for nodes that are yet to be added.
     pub(crate) spare: Box<Spare>,
-    /// The node that is being polled has timers, and perhaps no event for the earliest of them.
-    pub(crate) unarmed: bool,
     /// At which event the limits are to be looked at next.
     pub(crate) next_check: u64,
 }
@@ -165,8 +177,8 @@ impl Kernel {
     #[inline]
     pub fn charge_ns(&mut self, ns: u64) {
         if let Some(current) = &mut self.current {
-            let slowness = self.nodes[current.node.index()].slowness;
-            current.elapsed_ns = current.elapsed_ns.saturating_add(ns * slowness / 1000);
+            let ns = self.nodes[current.node.index()].slowed_ns(ns);
+            current.elapsed_ns = current.elapsed_ns.saturating_add(ns);
         }
     }
 
@@ -331,23 +343,18 @@ impl Kernel {
 
     /// Schedules `event` to be handled at `at` on behalf of `node`. An instant in the past means now.
     pub fn schedule(&mut self, at: VirtualTime, node: NodeId, event: WorldEvent) {
-        let key = self.event_key(at, node);
-        self.queue.push_world(key, event);
-    }
-
-    /// The key of a new event at `node`, made by the current node.
-    #[inline]
-    pub(crate) fn event_key(&mut self, at: VirtualTime, node: NodeId) -> Key {
         let source = self.current_node();
         let sequence = &mut self.nodes[source.index()].sequence;
         *sequence += 1;
-        Key::new(at.max(self.now), node, source, *sequence)
+        let key = Key::new(at.max(self.now), node, source, *sequence);
+        self.queue.push_world(key, event);
     }
 
     /// Does `event` when the current poll ends, or at once outside a poll. A crash before the end of the poll voids it.
     pub fn effect(&mut self, world: WorldId, kind: u8, a: u64, b: u64) {
         if self.is_effective() {
             self.outbox.push(Effect::World(WorldEvent { world, kind, a, b }));
+            self.attention |= OUTBOX;
         }
     }
 
@@ -355,6 +362,7 @@ impl Kernel {
     pub fn effect_call(&mut self, call: Box<dyn FnOnce() + Send>) {
         if self.is_effective() {
             self.outbox.push(Effect::Call(call));
+            self.attention |= OUTBOX;
         }
     }
 
@@ -395,6 +403,14 @@ impl Kernel {
     /// Ends the run with a failure. The first one counts.
     pub fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
+        self.attention |= RARE;
+    }
+
+    /// What the loop must do while nothing is borrowed, for something to be added.
+    #[inline]
+    pub(crate) fn chores_mut(&mut self) -> &mut Chores {
+        self.attention |= RARE;
+        &mut self.chores
     }
 
     // ---- tasks --------------------------------------------------------------------------------------------------
@@ -421,61 +437,15 @@ impl Kernel {
         };
         node.born += 1;
         let key = TaskKey(mix(parent_key, ordinal));
-        let task = self.tasks.insert(key, node_id, node.incarnation, node.born, location);
+        let draws = self.decisions.wakes_of(key);
+        let task = self.tasks.insert(key, node_id, draws, node.born, location);
+        self.arrivals = true;
+        self.attention |= RARE;
         if self.tasks.live() > self.limits.tasks {
             self.next_check = 0;
         }
         self.trace(Kind::SPAWN, key.0, parent_key);
         self.make_ready(task);
         Some(task)
-    }
-
-    /// Puts a live task among its node's ready ones and sees to it that the node runs.
-    #[inline]
-    pub(crate) fn make_ready(&mut self, task_ref: TaskRef) {
-        let from = self.current_node();
-        let Some(task) = self.tasks.get_mut(task_ref) else { return };
-        if task.queued || task.state != TaskState::Live {
-            return;
-        }
-        let node = &mut self.nodes[task.node.index()];
-        if node.incarnation != task.incarnation || !node.is_up() {
-            return;
-        }
-        task.queued = true;
-        let wake = Wake { task: task.key, ordinal: task.wakes, node_ordinal: node.wakes };
-        task.wakes += 1;
-        node.wakes += 1;
-        let priority = self.policy.priority(&self.decisions, wake);
-        node.ready.push(Ready::new(priority, task_ref));
-        let (id, key) = (node.id, task.key);
-        if from != id {
-            self.trace_on(id, Kind::EDGE, key.0, u64::from(from.0));
-        } else if self.current.as_ref().is_some_and(|c| c.task != TaskRef::NONE) {
-            // The node is in a poll: what comes next is seen to at its end.
-            return;
-        }
-        self.see_to_run(id);
-    }
-
-    /// Schedules a run of `node` if something is ready and none is scheduled.
-    pub(crate) fn see_to_run(&mut self, id: NodeId) {
-        let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
-        let now = self.now();
-        let node = &mut self.nodes[id.index()];
-        if polling || !node.run.is_none() || node.state != NodeState::Running {
-            return;
-        }
-        if node.ready.is_empty() && node.outbox.is_empty() {
-            return;
-        }
-        let at = now.max(node.busy_until);
-        let key = self.event_key(at, id);
-        self.nodes[id.index()].run = key;
-        self.queue.push(key);
-    }
-
-    pub(crate) fn poll_cost_ns(&self, key: TaskKey, ordinal: u64) -> u64 {
-        self.decisions.range(POLL_COST, Site::from_key(key.0), ordinal, POLL_COST_MIN_NS, POLL_COST_MAX_NS)
     }
 }

@@ -1,11 +1,11 @@
 //! The life of a node: boot, pause, resume, signals, crash, power loss, exit.
 
 use crate::ids::NodeId;
-use crate::kernel::{Errand, Kernel};
+use crate::kernel::{Call, Errand, Kernel, OUTBOX, RARE};
 use crate::node::{Down, Node, NodeState};
-use crate::queue::Key;
 use crate::signals::Signals;
 use crate::subsystem::Effect;
+use crate::task::STOPPED;
 use crate::time::VirtualTime;
 use crate::timer_clock::TimerClock;
 use crate::trace::Kind;
@@ -22,11 +22,12 @@ impl Kernel {
         record.roots = 0;
         record.busy_until = self.now;
         record.timer_clock = TimerClock::default();
+        record.note_clocks();
         record.numbers = 0;
         record.signals = Signals::default();
         let incarnation = record.incarnation.0;
         self.transitions.push((node, None));
-        self.chores.boots.push(node);
+        self.chores_mut().boots.push(node);
         self.trace_on(node, Kind::BOOT, 0, u64::from(incarnation));
         true
     }
@@ -41,24 +42,27 @@ impl Kernel {
         for &task in &tasks {
             if let Some(task) = self.tasks.get_mut(task) {
                 task.cancelled = true;
+                task.deaf |= STOPPED;
             }
         }
         let stopped = tasks.len();
         let record = &mut self.nodes[node.index()];
         record.state = if how == Down::Exit { NodeState::Exited } else { NodeState::Crashed };
         record.ready.clear();
-        record.run = Key::NONE;
-        record.timer = Key::NONE;
+        record.run = VirtualTime::MAX;
+        record.timer = VirtualTime::MAX;
+        self.queue.set_own(node, VirtualTime::MAX);
         let outbox = std::mem::take(&mut record.outbox);
         let timers = record.timers.clear();
         let signals = record.signals.take_waiters();
         let incarnation = record.incarnation.0;
-        self.chores.discards.extend(signals);
+        self.chores_mut().discards.extend(signals);
         timers.into_iter().for_each(|sleeper| self.forget(sleeper));
         // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
         // poll: what the program did before it happened.)
         if how == Down::Exit {
             self.outbox.splice(0..0, outbox);
+            self.attention |= OUTBOX;
         } else {
             self.void(outbox);
             if self.current.as_ref().is_some_and(|c| c.node == node) {
@@ -67,9 +71,10 @@ impl Kernel {
             }
         }
         if !tasks.is_empty() {
-            self.chores.dropped.push((node, tasks));
+            self.chores_mut().dropped.push((node, tasks));
         }
         self.transitions.push((node, Some(how)));
+        self.attention |= RARE;
         self.trace_on(node, Kind::DOWN, how as u64, u64::from(incarnation));
         Some(stopped)
     }
@@ -78,7 +83,8 @@ impl Kernel {
         // Calls may own user values: dropped with the chores.
         for effect in outbox {
             if let Effect::Call(call) = effect {
-                self.chores.calls.push(crate::kernel::Call(NodeId::DRIVER, Errand::Run(Box::new(move || drop(call)))));
+                let call = Call(NodeId::DRIVER, Errand::Run(Box::new(move || drop(call))));
+                self.chores_mut().calls.push(call);
             }
         }
     }
@@ -91,6 +97,7 @@ impl Kernel {
             return false;
         }
         record.state = NodeState::Paused;
+        self.attention |= RARE;
         self.trace_on(node, Kind::PAUSE, 1, 0);
         true
     }
@@ -104,7 +111,7 @@ impl Kernel {
         }
         record.state = NodeState::Running;
         record.busy_until = record.busy_until.max(now);
-        record.run = Key::NONE;
+        record.run = VirtualTime::MAX;
         self.trace_on(node, Kind::PAUSE, 0, 0);
         self.see_to_run(node);
         true
@@ -133,7 +140,8 @@ impl Kernel {
         change(now, &mut Clocks { monotonic, wall });
         // Whatever was asked for, `Instant` never goes back.
         monotonic.hold_to(now, shown_ns);
-        *timer = Key::NONE;
+        *timer = VirtualTime::MAX;
+        self.nodes[node.index()].note_clocks();
         self.arm(node);
     }
 }

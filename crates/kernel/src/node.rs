@@ -6,7 +6,6 @@ use crate::clock::Clock;
 use crate::decide::Site;
 use crate::heap::{Entry, Heap};
 use crate::ids::{Incarnation, NodeId, TaskRef};
-use crate::queue::Key;
 use crate::signals::Signals;
 use crate::spare::NodeParts;
 use crate::subsystem::Effect;
@@ -50,23 +49,26 @@ pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ready {
     priority: u64,
-    task: TaskRef,
+    /// Its slot and generation: two words travel in registers.
+    task: u64,
 }
 
 impl Ready {
     #[inline]
     pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
-        Self { priority, task }
+        Self { priority, task: task.to_bits() }
     }
 
     #[inline]
     pub(crate) fn task(self) -> TaskRef {
-        self.task
+        TaskRef::from_bits(self.task)
     }
 }
 
 impl Entry for Ready {
     type Rank = u64;
+
+    const LAST: Self = Self { priority: u64::MAX, task: u64::MAX };
 
     #[inline]
     fn rank(self) -> u64 {
@@ -88,9 +90,10 @@ pub struct Node {
     pub(crate) slowness: u64,
     pub(crate) ready: Heap<Ready>,
     pub(crate) busy_until: VirtualTime,
-    /// The events that stand in the queue for this node's processor and for its earliest timer. Others are void.
-    pub(crate) run: Key,
-    pub(crate) timer: Key,
+    /// When its processor runs next and when its earliest timer goes off, as far as either is arranged: the greatest of times
+    /// if not. The earlier of both stands in the queue.
+    pub(crate) run: VirtualTime,
+    pub(crate) timer: VirtualTime,
     pub(crate) outbox: Vec<Effect>,
     pub(crate) timers: Timers,
     pub(crate) sequence: u64,
@@ -102,6 +105,9 @@ pub struct Node {
     pub(crate) panics_allowed: bool,
     /// What tokio's clock is to the monotonic one.
     pub(crate) timer_clock: TimerClock,
+    /// How far the timer clock is ahead of virtual time, if that does not change: nearly always. Found anew whenever a clock
+    /// is changed.
+    pub(crate) lead_ns: Option<u64>,
     /// Numbers that the node's programs were handed.
     pub(crate) numbers: u64,
     pub(crate) signals: Signals,
@@ -121,8 +127,8 @@ impl Node {
             slowness: 1000,
             ready,
             busy_until: VirtualTime::ZERO,
-            run: Key::NONE,
-            timer: Key::NONE,
+            run: VirtualTime::MAX,
+            timer: VirtualTime::MAX,
             outbox,
             timers,
             sequence: 0,
@@ -133,6 +139,7 @@ impl Node {
             main: TaskRef::NONE,
             panics_allowed: false,
             timer_clock: TimerClock::default(),
+            lead_ns: Some(MONOTONIC_START_NS),
             numbers: 0,
             signals: Signals::default(),
         }
@@ -169,6 +176,41 @@ impl Node {
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// What the timer clock shows at `at`.
+    #[inline]
+    pub(crate) fn read_timer_clock_ns(&self, at: VirtualTime) -> u64 {
+        match self.lead_ns {
+            Some(lead_ns) => at.as_nanos().saturating_add(lead_ns),
+            None => self.timer_clock.read_ns(&self.monotonic, at),
+        }
+    }
+
+    /// When the timer clock will show `ns`, if nobody touches it; an instant that is past if it does already.
+    #[inline]
+    pub(crate) fn when_timer_clock_ns(&self, ns: u64) -> VirtualTime {
+        match self.lead_ns {
+            Some(lead_ns) => VirtualTime::from_nanos(ns.saturating_sub(lead_ns)),
+            None => self.timer_clock.when_ns(&self.monotonic, ns),
+        }
+    }
+
+    /// After a change of the monotonic clock or the timer clock.
+    pub(crate) fn note_clocks(&mut self) {
+        self.lead_ns = self.timer_clock.lead_ns(&self.monotonic);
+    }
+
+    /// What takes `ns` at full speed: nearly every node runs at that.
+    #[inline]
+    pub(crate) fn slowed_ns(&self, ns: u64) -> u64 {
+        if self.slowness == 1000 { ns } else { ns * self.slowness / 1000 }
+    }
+
+    /// When the node goes on by itself.
+    #[inline]
+    pub(crate) fn due(&self) -> VirtualTime {
+        self.run.min(self.timer)
     }
 
     /// Whether the node's machine is up: its kernel answers packets.

@@ -56,12 +56,12 @@ impl WakerIdentity {
 impl Kernel {
     /// Wakes `waker` once nothing is borrowed.
     pub fn wake(&mut self, waker: Waker) {
-        self.chores.wakes.push(waker);
+        self.chores_mut().wakes.push(waker);
     }
 
     /// Drops `waker` once nothing is borrowed: dropping it may run user code.
     pub fn discard(&mut self, waker: Waker) {
-        self.chores.discards.push(waker);
+        self.chores_mut().discards.push(waker);
     }
 
     /// Remembers `waker` in `place`, unless an equal one is there.

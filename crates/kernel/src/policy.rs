@@ -3,7 +3,7 @@
 //! A policy gives each wake a priority; the ready task with the smallest one runs first. Priorities of one node's tasks
 //! never depend on another node's, so that unrelated nodes do not disturb each other's order.
 
-use crate::decide::{Decisions, Domain, Point, Site};
+use crate::decide::{Decisions, Domain, Point};
 use crate::ids::TaskKey;
 
 /// The decision behind the random policy: site = the task's key, ordinal = its wake number.
@@ -18,6 +18,8 @@ pub struct Wake {
     pub ordinal: u64,
     /// Which wake on this node it is, from 0.
     pub node_ordinal: u64,
+    /// 64 random bits: the decision [`PRIORITY`].
+    pub draw: u64,
 }
 
 /// Orders the ready tasks of a node.
@@ -27,6 +29,11 @@ pub trait Policy: Send {
 
     /// The priority of a wake; the smallest runs first.
     fn priority(&mut self, decisions: &Decisions, wake: Wake) -> u64;
+
+    /// Whether the priority of every wake is its draw: such a policy is asked this once and nothing more.
+    fn is_the_draw(&self) -> bool {
+        false
+    }
 }
 
 /// A keyed random priority per wake: partial-order sampling without its bookkeeping.
@@ -39,8 +46,12 @@ impl Policy for Random {
     }
 
     #[inline]
-    fn priority(&mut self, decisions: &Decisions, wake: Wake) -> u64 {
-        decisions.bits(PRIORITY, Site::from_key(wake.task.as_u64()), wake.ordinal)
+    fn priority(&mut self, _: &Decisions, wake: Wake) -> u64 {
+        wake.draw
+    }
+
+    fn is_the_draw(&self) -> bool {
+        true
     }
 }
 

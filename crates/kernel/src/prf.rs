@@ -48,8 +48,19 @@ impl Prf {
 
     #[inline]
     pub(crate) fn value(&self, point: u64, site: u64, ordinal: u64) -> u64 {
+        self.value_of(self.stream(point, site), ordinal)
+    }
+
+    /// What all ordinals of one point and site have in common: whoever asks for many of them keeps it.
+    #[inline]
+    pub(crate) fn stream(&self, point: u64, site: u64) -> u64 {
+        fold(site ^ self.key[0], point ^ self.key[1])
+    }
+
+    #[inline]
+    pub(crate) fn value_of(&self, stream: u64, ordinal: u64) -> u64 {
         let k = &self.key;
-        let a = fold(site ^ k[0], point ^ k[1]);
+        let a = stream;
         let b = fold(ordinal ^ k[2], k[3]);
         fold(a ^ b.rotate_left(32) ^ k[4], b ^ a.rotate_left(17) ^ k[5])
     }

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::decide::Decisions;
-use crate::exec::{self, Polled, Program, TaskError};
+use crate::exec::{self, Bodies, Polled, Program, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::kernel::{Call, Chores, Current, Errand, Kernel};
 use crate::limits::{Failure, Waiting};
@@ -17,7 +18,7 @@ use crate::report::{Counters, Options, Report};
 use crate::spare;
 use crate::time::VirtualTime;
 use crate::trace::Trace;
-use crate::universe::{self, Universe};
+use crate::universe::{self, Here, Universe};
 
 /// Most simulations are of a few nodes.
 const NODES_AT_FIRST: usize = 8;
@@ -54,6 +55,7 @@ impl Simulation {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
+        let by_draw = policy.is_the_draw();
         let universe = Universe::new(|| {
             let mut spare = spare::take();
             let mut kernel = Kernel {
@@ -66,8 +68,11 @@ impl Simulation {
                 outbox: Vec::new(),
                 decisions: Decisions::new(seed, overrides),
                 policy,
+                by_draw,
                 trace: Trace::new(trace, std::mem::take(&mut spare.chunk)),
                 chores: std::mem::take(&mut spare.chores),
+                attention: 0,
+                arrivals: false,
                 transitions: Vec::new(),
                 failure: None,
                 limits,
@@ -76,7 +81,6 @@ impl Simulation {
                 internal_entropy: 0,
                 polls_at_progress: 0,
                 spare,
-                unarmed: false,
                 next_check: 0,
             };
             kernel.nodes.reserve(NODES_AT_FIRST);
@@ -131,14 +135,16 @@ impl Simulation {
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
         universe::with_loop(|u| u.kernel.nodes[NodeId::DRIVER.index()].main = main_task);
-        driver.drive(main_task);
+        let mut bodies = Bodies::default();
+        driver.drive(&mut bodies, main_task);
         let output = exec::take_output(main_task);
         if let Some(AtEnd(at_end)) = self.at_end {
             driver.enter(NodeId::DRIVER, at_end);
         }
-        let report = driver.finish(output);
+        let report = driver.finish(&mut bodies, output);
         shared.ended.store(true, Ordering::Release);
         // User values may be dropped with these; the simulation is still current for them and without effect.
+        drop(bodies);
         exec::set_home(false);
         if let Some(universe) = universe::uninstall() {
             spare::keep(universe.into_kernel());
@@ -174,38 +180,22 @@ pub(crate) enum Act {
 /// A step of the loop: what, and for polls and cancellations of which task. Two words, so that it travels in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
+    what: Act,
     task: u64,
-    rest: u64,
 }
 
 impl Step {
-    pub(crate) const CHORES: Self = Self { task: 0, rest: (Act::Chores as u64) << 48 };
-    pub(crate) const STOP: Self = Self { task: 0, rest: (Act::Stop as u64) << 48 };
+    pub(crate) const CHORES: Self = Self { what: Act::Chores, task: 0 };
+    pub(crate) const STOP: Self = Self { what: Act::Stop, task: 0 };
 
     #[inline]
-    pub(crate) fn of_task(what: Act, task: TaskRef, (node, incarnation): Boot) -> Self {
-        let rest = (what as u64) << 48 | u64::from(node.0) << 32 | u64::from(incarnation.0);
-        Self { task: u64::from(task.slot) << 32 | u64::from(task.generation), rest }
+    pub(crate) fn of_task(what: Act, task: TaskRef) -> Self {
+        Self { what, task: task.to_bits() }
     }
 
     #[inline]
     fn task(self) -> TaskRef {
-        TaskRef { slot: (self.task >> 32) as u32, generation: self.task as u32 }
-    }
-
-    #[inline]
-    fn boot(self) -> Boot {
-        (NodeId((self.rest >> 32) as u16), Incarnation(self.rest as u32))
-    }
-
-    #[inline]
-    fn what(self) -> Act {
-        match self.rest >> 48 {
-            0 => Act::Poll,
-            1 => Act::Cancel,
-            2 => Act::Chores,
-            _ => Act::Stop,
-        }
+        TaskRef::from_bits(self.task)
     }
 }
 
@@ -223,8 +213,9 @@ impl Runner<'_> {
 
     /// Code of `boot` is about to run.
     #[inline]
-    fn switch_to(&self, boot: Boot) {
+    fn switch_to(&self, boot: Option<Boot>) {
         if let Some(on_switch) = self.on_switch
+            && let Some(boot) = boot
             && self.last.replace(Some(boot)) != Some(boot)
         {
             on_switch(boot.0, boot.1);
@@ -245,15 +236,13 @@ impl Runner<'_> {
             });
             incarnation
         });
-        if let Some(incarnation) = incarnation {
-            self.switch_to((node, incarnation));
-        }
+        self.switch_to(incarnation.map(|incarnation| (node, incarnation)));
     }
 
-    fn drop_tasks(&self, node: NodeId, tasks: Vec<TaskRef>) {
+    fn drop_tasks(&self, bodies: &mut Bodies, node: NodeId, tasks: Vec<TaskRef>) {
         self.set_current(node, false);
         for task in tasks {
-            let dropped = exec::cancel(task);
+            let dropped = bodies.cancel(task);
             universe::with_loop(|u| {
                 if let Err(message) = dropped {
                     u.panicked(node, "while its node went down".to_owned(), message);
@@ -264,69 +253,91 @@ impl Runner<'_> {
         universe::with_loop(|u| u.kernel.current = None);
     }
 
-    fn drive(&self, main: TaskRef) {
-        let mut step = Step::CHORES;
+    fn drive(&self, bodies: &mut Bodies, main: TaskRef) {
+        universe::here(|here| {
+            let mut step = Step::CHORES;
+            // One landing for whatever unwinds out of a poll, and not one per poll.
+            while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.turn(here, bodies, step, main))) {
+                here.woken.set(false);
+                let in_poll = here.polled.replace(0) != 0;
+                let polled = universe::with_loop(|u| u.kernel.current.as_ref().map(|current| current.task)).flatten();
+                let Some(task) = polled.filter(|_| in_poll) else { resume_unwind(payload) };
+                let panicked = bodies.panicked(task, payload);
+                step = self.after_end(here, bodies, task, panicked, main);
+            }
+        });
+    }
+
+    /// Goes on from `step` to the end.
+    fn turn(&self, here: &Here, bodies: &mut Bodies, mut step: Step, main: TaskRef) {
+        let hooked = self.on_poll.is_some() | self.on_polled.is_some() | self.on_switch.is_some();
         loop {
-            let task = step.task();
-            step = match step.what() {
-                Act::Poll => {
-                    self.switch_to(step.boot());
-                    if let Some(on_poll) = self.on_poll {
-                        on_poll();
-                    }
-                    match exec::poll(task) {
-                        Polled::Pending => self.after_pending(task),
-                        polled => self.after_end(task, polled, main),
-                    }
+            if step.what == Act::Poll {
+                if hooked {
+                    self.before_poll(here);
                 }
+                match bodies.poll(step.task(), here) {
+                    Polled::Pending => {
+                        if hooked {
+                            self.note_leak();
+                        }
+                        if self.foreign.load(Ordering::Relaxed) {
+                            note_foreign_wake();
+                        }
+                        let woken = here.woken.replace(false);
+                        step = here.step(|u| u.go_on(woken));
+                    }
+                    outcome => step = self.after_end(here, bodies, step.task(), outcome, main),
+                }
+                continue;
+            }
+            match step.what {
                 Act::Cancel => {
-                    self.switch_to(step.boot());
-                    let polled = exec::cancel(task).map_or_else(Polled::Panicked, |()| Polled::Ended);
-                    self.after_end(task, polled, main)
+                    self.switch_to(here.boot());
+                    let outcome = bodies.cancel(step.task()).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                    step = self.after_end(here, bodies, step.task(), outcome, main);
                 }
                 Act::Chores => {
-                    self.do_chores();
-                    universe::with_step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() })
+                    self.do_chores(bodies);
+                    step = here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() });
                 }
-                Act::Stop => return,
-            };
+                Act::Poll | Act::Stop => return,
+            }
         }
     }
 
-    /// After a poll that has not ended its task: nearly all of them. What is rare is kept out of the way.
-    #[inline]
-    fn after_pending(&self, task: TaskRef) -> Step {
-        self.note_leak();
-        let foreign = self.foreign.load(Ordering::Relaxed);
-        universe::with_step(|u| {
-            let node = u.after_poll(task, None);
-            if foreign {
-                u.kernel.fail(Failure::ForeignWake);
-            }
-            u.go_on(node)
-        })
+    #[inline(never)]
+    fn before_poll(&self, here: &Here) {
+        if self.on_switch.is_some() {
+            self.switch_to(here.boot());
+        }
+        if let Some(on_poll) = self.on_poll {
+            on_poll();
+        }
     }
 
     #[inline(never)]
-    fn after_end(&self, task: TaskRef, polled: Polled, main: TaskRef) -> Step {
-        let exported = exec::export_if_away(task);
+    fn after_end(&self, here: &Here, bodies: &mut Bodies, task: TaskRef, outcome: Polled, main: TaskRef) -> Step {
+        // Whoever has ended need not be woken.
+        here.woken.set(false);
+        let exported = bodies.retire(task);
         // First: what was refused may be what the poll panicked for.
         self.note_leak();
         let foreign = self.foreign.load(Ordering::Relaxed);
-        universe::with_step(|u| {
+        here.step(|u| {
             if let Some(output) = exported
                 && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
             {
                 u.exported.insert(task, Some(output));
             }
-            let node = u.after_poll(task, Some(polled));
+            u.after_end(task, outcome);
             if foreign {
                 u.kernel.fail(Failure::ForeignWake);
             }
             if u.has_ended(main) {
                 return Step::STOP;
             }
-            u.go_on(node)
+            u.next_step()
         })
     }
 
@@ -337,7 +348,7 @@ impl Runner<'_> {
         }
     }
 
-    fn do_chores(&self) {
+    fn do_chores(&self, bodies: &mut Bodies) {
         let mut chores = self.chores.take();
         loop {
             let others = universe::with_loop(|u| {
@@ -345,6 +356,7 @@ impl Runner<'_> {
                     u.kernel.make_ready(task);
                 }
                 std::mem::swap(&mut u.kernel.chores, &mut chores);
+                u.kernel.arrivals = false;
                 if u.incoming.len() | u.wanted.len() == 0 {
                     return None;
                 }
@@ -361,9 +373,10 @@ impl Runner<'_> {
                     waker.wake();
                 }
             }
+            bodies.take_in();
             let Chores { wakes, discards, dropped, boots, calls } = &mut chores;
             for (node, tasks) in dropped.drain(..) {
-                self.drop_tasks(node, tasks);
+                self.drop_tasks(bodies, node, tasks);
             }
             universe::with_loop(Universe::tell_transitions);
             wakes.drain(..).for_each(std::task::Waker::wake);
@@ -392,7 +405,7 @@ impl Runner<'_> {
     }
 
     fn guarded(&self, node: NodeId, f: impl FnOnce()) {
-        if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
             let message = exec::panic_message(&*payload);
             universe::with_loop(|u| u.panicked(node, "outside a task".to_owned(), message));
         }
@@ -410,7 +423,7 @@ impl Runner<'_> {
         });
     }
 
-    fn finish<T>(&self, output: Option<Result<T, TaskError>>) -> Report<T> {
+    fn finish<T>(&self, bodies: &mut Bodies, output: Option<Result<T, TaskError>>) -> Report<T> {
         // Every task is dropped in a fixed order, and none of it has an effect.
         for index in 0.. {
             let tasks = universe::with_loop(|u| {
@@ -425,7 +438,7 @@ impl Runner<'_> {
                 WAITING.with_borrow_mut(|all| all.extend(waiting));
             }
             if !tasks.is_empty() {
-                self.drop_tasks(node, tasks);
+                self.drop_tasks(bodies, node, tasks);
             }
         }
         let waiting = WAITING.take();
@@ -453,6 +466,11 @@ impl Runner<'_> {
             }
         })
     }
+}
+
+#[cold]
+fn note_foreign_wake() {
+    universe::with_loop(|u| u.kernel.fail(Failure::ForeignWake));
 }
 
 /// Reports a panic that something within a task has caught, as if it had ended the task: it fails the run, unless panics

@@ -85,7 +85,7 @@ impl Kernel {
         if let Some(handled) = record.signals.handled.get_mut(&signal) {
             handled.count += 1;
             let waiters = std::mem::take(&mut handled.waiters);
-            self.chores.wakes.extend(waiters);
+            self.chores_mut().wakes.extend(waiters);
             return true;
         }
         match default_action(signal) {

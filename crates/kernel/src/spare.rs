@@ -19,7 +19,7 @@ pub(crate) struct Spare {
     pub(crate) tasks: Tasks,
     pub(crate) nodes: Vec<Node>,
     pub(crate) parts: Vec<NodeParts>,
-    pub(crate) chunk: Vec<u8>,
+    pub(crate) chunk: crate::trace::Chunk,
     pub(crate) chores: Chores,
 }
 

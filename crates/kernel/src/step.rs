@@ -2,24 +2,33 @@
 
 use crate::exec::Polled;
 use crate::ids::{NodeId, TaskKey, TaskRef};
-use crate::kernel::{Call, Current, Errand};
+use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
 use crate::limits::{Failure, Waiting};
-use crate::node::{Down, NodeState};
+use crate::node::{Down, NodeState, Ready};
 use crate::panics;
-use crate::queue::{Key, What};
+use crate::queue::What;
 use crate::run::{Act, Step};
-use crate::task::{TaskState, Wait};
+use crate::task::{QUEUED, TaskState, Wait};
 use crate::time::VirtualTime;
-use crate::trace::Kind;
+use crate::trace::{Kind, Record};
 use crate::universe::Universe;
 
 impl Universe {
+    /// Whether something is to be done while nothing is borrowed.
     #[inline]
-    pub(crate) fn has_chores(&self) -> bool {
+    pub(crate) fn has_chores(&mut self) -> bool {
+        self.kernel.attention & RARE != 0 && self.has_rare_chores()
+    }
+
+    fn has_rare_chores(&mut self) -> bool {
         let c = &self.kernel.chores;
         let of_loop = c.wakes.len() | c.discards.len() | c.dropped.len() | c.boots.len() | c.calls.len();
         let of_threads = self.incoming.len() | self.wanted.len();
-        of_loop | of_threads | self.kernel.transitions.len() != 0
+        let has = of_loop | of_threads | self.kernel.transitions.len() != 0 || self.kernel.arrivals;
+        if !has && self.kernel.failure.is_none() {
+            self.kernel.attention &= !RARE;
+        }
+        has
     }
 
     pub(crate) fn panicked(&mut self, node: NodeId, task: String, message: String) {
@@ -40,10 +49,12 @@ impl Universe {
         let (node, key, alive) = (task.node, task.key, task.handle_alive);
         let joiner = task.joiner.take();
         self.kernel.tasks.end(task_ref);
-        self.kernel.chores.wakes.extend(joiner);
+        if let Some(joiner) = joiner {
+            self.kernel.wake(joiner);
+        }
         if !alive {
             self.kernel.tasks.remove(task_ref);
-            self.kernel.chores.calls.push(Call(node, Errand::Forget(task_ref)));
+            self.kernel.chores_mut().calls.push(Call(node, Errand::Forget(task_ref)));
         }
         self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
     }
@@ -53,29 +64,125 @@ impl Universe {
         self.kernel.tasks.get(main).is_none_or(|t| t.state == TaskState::Done)
     }
 
-    /// Ends the poll of `task`: its node was busy until now, and what it did takes place. `ended` says how the task
-    /// ended, if it did.
-    #[inline]
-    pub(crate) fn after_poll(&mut self, task_ref: TaskRef, ended: Option<Polled>) -> NodeId {
-        let Some(current) = &self.kernel.current else { return self.kernel.actor };
-        let (node, incarnation) = (current.node, current.incarnation);
-        let (elapsed_ns, cost) = (current.elapsed_ns, current.cost_ns);
-        self.kernel.current = None;
-        let record = &mut self.kernel.nodes[node.index()];
-        // Nearly every node runs at full speed.
-        let cost = if record.slowness == 1000 { cost } else { cost * record.slowness / 1000 };
-        let end = self.kernel.now.after_nanos(elapsed_ns + cost);
-        record.busy_until = end;
-        self.kernel.actor = node;
-        let still_up = record.incarnation == incarnation && record.is_up();
-        let ended = ended.is_some_and(|polled| self.task_ended(node, task_ref, polled));
-        if !self.kernel.outbox.is_empty() {
-            self.release(node, end, still_up);
+    /// After a poll that has not ended its task, but may have woken it: its node goes on, or whatever else is due.
+    #[inline(always)]
+    pub(crate) fn go_on(&mut self, woken: bool) -> Step {
+        let kernel = &mut self.kernel;
+        // Nearly every poll does nothing that must be seen to, and leaves a task to be run.
+        if kernel.attention != 0 {
+            return self.see_to_rest(woken);
         }
+        let Some(current) = &kernel.current else { return self.next_step() };
+        let (id, task, elapsed_ns, cost_ns) = (current.node, current.task, current.elapsed_ns, current.cost_ns);
+        let ready = if woken { kernel.decide_wake(task) } else { None };
+        let Kernel { nodes, queue, now, .. } = kernel;
+        let node = &mut nodes[id.index()];
+        let end = now.after_nanos(elapsed_ns + node.slowed_ns(cost_ns));
+        let quiet = queue.is_quiet_until(end);
+        let next = match ready {
+            // The node has the processor for a while: the next poll is begun at once.
+            Some(ready) if quiet => node.ready.exchange(ready),
+            Some(ready) => {
+                node.ready.push(ready);
+                return self.give_way(id, end);
+            }
+            None if node.ready.is_empty() => return self.see_to_rest(false),
+            None if !quiet => return self.give_way(id, end),
+            None => match node.ready.pop() {
+                Some(ready) => ready,
+                None => return self.see_to_rest(false),
+            },
+        };
+        node.busy_until = end;
+        if !self.begin(id, end) {
+            return Step::STOP;
+        }
+        self.start_poll(id, next).unwrap_or_else(|| self.run_next(id))
+    }
+
+    /// The next poll of a node that has nothing else to be seen to comes in its turn: something else is due before, most
+    /// likely a poll of another node.
+    #[inline(always)]
+    fn give_way(&mut self, id: NodeId, end: VirtualTime) -> Step {
+        let Kernel { nodes, queue, .. } = &mut self.kernel;
+        let node = &mut nodes[id.index()];
+        node.busy_until = end;
+        node.run = end;
+        let next = queue.set_own_and_look(id, node.due());
+        self.kernel.current = None;
+        self.kernel.actor = id;
+        let Some((at, other)) = next else { return self.next_step() };
+        let Kernel { nodes, queue, .. } = &mut self.kernel;
+        let node = &mut nodes[other.index()];
+        if node.timer <= at || node.run > at || node.state != NodeState::Running || !node.outbox.is_empty() {
+            return self.next_step();
+        }
+        let Some(next) = node.ready.pop() else { return self.next_step() };
+        node.run = VirtualTime::MAX;
+        queue.run_first(other, node.timer);
+        if !self.begin(other, at) {
+            return Step::STOP;
+        }
+        self.start_poll(other, next).unwrap_or_else(|| self.run_next(other))
+    }
+
+    #[cold]
+    fn run_next(&mut self, id: NodeId) -> Step {
+        let Kernel { nodes, queue, current, .. } = &mut self.kernel;
+        *current = None;
+        queue.set_own_if_past(id, nodes[id.index()].due());
+        self.run_ready(id).unwrap_or_else(|| self.next_step())
+    }
+
+    /// As [`Universe::go_on`], where there is something to be seen to, or nothing to be run.
+    #[inline(never)]
+    fn see_to_rest(&mut self, woken: bool) -> Step {
+        if woken && let Some(current) = &self.kernel.current {
+            let task = current.task;
+            self.kernel.put_among_ready(task);
+        }
+        if let Some((id, end, still_up)) = self.end_poll() {
+            self.release(id, end, still_up);
+            if self.kernel.attention & UNARMED != 0 {
+                self.kernel.attention &= !UNARMED;
+                if let Some(step) = self.sleep(id, end) {
+                    return step;
+                }
+                self.kernel.arm(id);
+            }
+            self.kernel.see_to_run(id);
+        }
+        self.next_step()
+    }
+
+    /// Ends a poll: its node was busy until now. Gives the node, until when, and whether it is still up.
+    #[inline(always)]
+    fn end_poll(&mut self) -> Option<(NodeId, VirtualTime, bool)> {
+        let kernel = &mut self.kernel;
+        let current = kernel.current.take()?;
+        let node = &mut kernel.nodes[current.node.index()];
+        let end = kernel.now.after_nanos(current.elapsed_ns + node.slowed_ns(current.cost_ns));
+        node.busy_until = end;
+        kernel.actor = current.node;
+        let still_up = node.incarnation == current.incarnation && node.is_up();
+        // What stood there was when the poll began.
+        kernel.queue.set_own_if_past(current.node, node.due());
+        Some((current.node, end, still_up))
+    }
+
+    /// Ends a poll that has ended its task.
+    pub(crate) fn after_end(&mut self, task_ref: TaskRef, polled: Polled) {
+        let Some((node, end, still_up)) = self.end_poll() else { return };
+        let ended = self.task_ended(node, task_ref, polled);
+        self.release(node, end, still_up);
         if ended && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
             self.kernel.take_down(node, Down::Exit);
         }
-        node
+        if self.kernel.attention & UNARMED != 0 {
+            self.kernel.attention &= !UNARMED;
+            self.kernel.arm(node);
+        }
+        self.kernel.see_to_run(node);
     }
 
     /// Says whether the task has ended.
@@ -95,8 +202,11 @@ impl Universe {
     }
 
     /// What a poll did takes place at its end: at once when nothing else comes before, otherwise in its turn.
+    #[inline]
     fn release(&mut self, node: NodeId, end: VirtualTime, still_up: bool) {
-        if self.kernel.queue.is_quiet_until(end) || !still_up {
+        if self.kernel.outbox.is_empty() {
+            self.kernel.attention &= !OUTBOX;
+        } else if self.kernel.queue.is_quiet_until(end) || !still_up {
             self.kernel.now = end;
             self.flush_outbox(node);
         } else {
@@ -106,129 +216,100 @@ impl Universe {
             } else {
                 own.append(&mut self.kernel.outbox);
             }
+            self.kernel.attention &= !OUTBOX;
         }
-    }
-
-    /// After a poll of `node`: puts its next run among the events and goes on with the earliest of them.
-    #[inline]
-    pub(crate) fn go_on(&mut self, node: NodeId) -> Step {
-        let unarmed = std::mem::take(&mut self.kernel.unarmed);
-        let record = &self.kernel.nodes[node.index()];
-        let idle = record.ready.is_empty() && record.outbox.is_empty();
-        if unarmed {
-            if idle && let Some(step) = self.sleep(node) {
-                return step;
-            }
-            self.kernel.arm(node);
-        }
-        if idle {
-            return self.next_step();
-        }
-        let record = &self.kernel.nodes[node.index()];
-        let simple = record.state == NodeState::Running
-            && record.run.is_none()
-            && record.outbox.is_empty()
-            && !record.ready.is_empty();
-        if !simple || self.kernel.failure.is_some() || self.has_chores() {
-            self.kernel.see_to_run(node);
-            return self.next_step();
-        }
-        let at = record.busy_until;
-        // Most nodes have the processor for a while: nothing else is due before the next poll.
-        if self.kernel.queue.is_quiet_until(at) {
-            if let Some(step) = self.begin(node, at) {
-                return step;
-            }
-            return self.run_ready(node).unwrap_or_else(|| self.next_step());
-        }
-        let key = self.kernel.event_key(at, node);
-        self.kernel.nodes[node.index()].run = key;
-        let first = self.kernel.queue.exchange(key);
-        self.handle(first).unwrap_or_else(|| self.next_step())
     }
 
     /// A node that has nothing to do sleeps until its next timer. When nothing else is due before that, no queue is asked.
-    #[inline]
-    fn sleep(&mut self, node: NodeId) -> Option<Step> {
-        let record = &self.kernel.nodes[node.index()];
-        let simple = record.state == NodeState::Running && !record.timer_clock.is_paused() && record.run.is_none();
-        if !simple || self.kernel.failure.is_some() || self.has_chores() {
+    #[inline(always)]
+    fn sleep(&mut self, id: NodeId, busy_until: VirtualTime) -> Option<Step> {
+        let kernel = &mut self.kernel;
+        let node = &mut kernel.nodes[id.index()];
+        let idle = node.ready.is_empty() && node.outbox.is_empty() && node.run == VirtualTime::MAX;
+        if !idle || kernel.attention != 0 || node.state != NodeState::Running || node.timer_clock.is_paused() {
             return None;
         }
-        let busy_until = record.busy_until;
-        let at = self.kernel.next_timer(node)?;
-        if at < busy_until || !self.kernel.queue.is_quiet_until(at) {
+        let at = kernel.next_timer(id)?;
+        if at < busy_until || !kernel.queue.is_quiet_until(at) {
             return None;
         }
-        if let Some(step) = self.begin(node, at) {
-            return Some(step);
+        if !self.begin(id, at) {
+            return Some(Step::STOP);
         }
         self.kernel.polls_at_progress = self.kernel.polls;
-        self.fire_due(node, at)
+        self.fire_due(id, at)
     }
 
     /// Takes events until one needs the loop.
     pub(crate) fn next_step(&mut self) -> Step {
         loop {
-            if self.kernel.failure.is_some() {
+            if self.kernel.attention & RARE != 0 {
+                if self.kernel.failure.is_some() {
+                    return Step::STOP;
+                }
+                if self.has_chores() {
+                    return Step::CHORES;
+                }
+            }
+            let Some((at, node, what)) = self.kernel.queue.next() else {
+                self.kernel.fail(Failure::Deadlock);
+                return Step::STOP;
+            };
+            if !self.begin(node, at) {
                 return Step::STOP;
             }
-            if self.has_chores() {
-                return Step::CHORES;
+            match what {
+                What::Own => {
+                    if let Some(step) = self.go_by_itself(node, at) {
+                        return step;
+                    }
+                }
+                What::World(event) => {
+                    self.kernel.polls_at_progress = self.kernel.polls;
+                    self.dispatch(node, event);
+                }
             }
-            let first = self.kernel.queue.pop();
-            if let Some(step) = self.handle(first) {
-                return step;
+            if !self.kernel.outbox.is_empty() {
+                self.flush_outbox(node);
             }
         }
     }
 
-    /// Lets an event happen.
+    /// A node fires its timers or runs.
     #[inline]
-    fn handle(&mut self, event: Option<(Key, What)>) -> Option<Step> {
-        let Some((key, what)) = event else {
-            self.kernel.fail(Failure::Deadlock);
-            return Some(Step::STOP);
-        };
-        let node = key.node();
-        if let Some(step) = self.begin(node, key.at()) {
-            return Some(step);
+    fn go_by_itself(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
+        let node = &self.kernel.nodes[id.index()];
+        if node.timer <= at {
+            self.kernel.polls_at_progress = self.kernel.polls;
+            self.fire_timers(id, at)
+        } else if node.run <= at {
+            self.run_node(id)
+        } else {
+            // What stood there has been put off, or is void.
+            let due = node.due();
+            self.kernel.queue.set_own(id, due);
+            None
         }
-        match what {
-            What::Run => {
-                if let Some(step) = self.run_node(node, key) {
-                    return Some(step);
-                }
-            }
-            What::Timer => {
-                self.kernel.polls_at_progress = self.kernel.polls;
-                if let Some(step) = self.fire_timers(node, key) {
-                    return Some(step);
-                }
-            }
-            What::World(event) => {
-                self.kernel.polls_at_progress = self.kernel.polls;
-                self.dispatch(node, event);
-            }
-        }
-        if !self.kernel.outbox.is_empty() {
-            self.flush_outbox(node);
-        }
-        None
     }
 
-    /// An event of `node` begins at `at`, unless the run has used more than it may.
-    #[inline]
-    fn begin(&mut self, node: NodeId, at: VirtualTime) -> Option<Step> {
+    /// An event of `node` begins at `at`. Says no when the run has used more than it may.
+    #[inline(always)]
+    fn begin(&mut self, node: NodeId, at: VirtualTime) -> bool {
         self.kernel.events += 1;
         self.kernel.now = at;
         self.kernel.actor = node;
-        if self.kernel.may_be_past_a_limit() && self.kernel.is_past_a_limit() {
-            let limit = self.exceeded();
-            self.kernel.failure = self.kernel.failure.take().or(limit);
-            return Some(Step::STOP);
+        !self.kernel.may_be_past_a_limit() || self.is_within_limits()
+    }
+
+    #[cold]
+    fn is_within_limits(&mut self) -> bool {
+        if !self.kernel.is_past_a_limit() {
+            return true;
         }
-        None
+        let limit = self.exceeded();
+        self.kernel.failure = self.kernel.failure.take().or(limit);
+        self.kernel.current = None;
+        false
     }
 
     #[cold]
@@ -252,12 +333,10 @@ impl Universe {
     }
 
     #[inline]
-    fn run_node(&mut self, id: NodeId, key: Key) -> Option<Step> {
+    fn run_node(&mut self, id: NodeId) -> Option<Step> {
         let node = &mut self.kernel.nodes[id.index()];
-        if node.run != key {
-            return None;
-        }
-        node.run = Key::NONE;
+        node.run = VirtualTime::MAX;
+        self.kernel.queue.set_own(id, node.timer);
         if node.state != NodeState::Running {
             return None;
         }
@@ -280,44 +359,50 @@ impl Universe {
     /// Starts the poll of the node's next ready task.
     #[inline]
     fn run_ready(&mut self, id: NodeId) -> Option<Step> {
-        let node = &mut self.kernel.nodes[id.index()];
-        let incarnation = node.incarnation;
-        while let Some(ready) = node.ready.pop() {
-            let task_ref = ready.task();
-            let Some(task) = self.kernel.tasks.get_mut(task_ref) else { continue };
-            if task.state != TaskState::Live || task.incarnation != incarnation {
-                continue;
+        while let Some(ready) = self.kernel.nodes[id.index()].ready.pop() {
+            let step = self.start_poll(id, ready);
+            if step.is_some() {
+                return step;
             }
-            task.queued = false;
-            task.wait = Wait::Program;
-            task.polls += 1;
-            node.polls += 1;
-            self.kernel.polls += 1;
-            let (key, ordinal, cancelled, waker) = (task.key, task.polls, task.cancelled, task.waker);
-            let cost_ns = self.kernel.poll_cost_ns(key, ordinal);
-            self.kernel.current =
-                Some(Current { node: id, incarnation, task: task_ref, elapsed_ns: 0, effective: true, waker, cost_ns });
-            self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
-            let boot = (id, incarnation);
-            return Some(Step::of_task(if cancelled { Act::Cancel } else { Act::Poll }, task_ref, boot));
         }
         None
     }
 
-    fn fire_timers(&mut self, id: NodeId, key: Key) -> Option<Step> {
+    /// Starts the poll of a task that was ready, unless it has ended since.
+    #[inline(always)]
+    fn start_poll(&mut self, id: NodeId, ready: Ready) -> Option<Step> {
         let kernel = &mut self.kernel;
-        let node = &mut kernel.nodes[id.index()];
-        if node.timer != key {
+        let task_ref = ready.task();
+        let task = kernel.tasks.get_mut(task_ref)?;
+        if task.deaf != QUEUED {
             return None;
         }
-        node.timer = Key::NONE;
-        let at = key.at();
+        task.deaf = 0;
+        task.wait = Wait::Program;
+        let node = &mut kernel.nodes[id.index()];
+        node.polls += 1;
+        kernel.polls += 1;
+        let incarnation = node.incarnation;
+        let (waker, cost_ns) = (task.waker, task.cost_ns);
+        kernel.current =
+            Some(Current { node: id, incarnation, task: task_ref, elapsed_ns: 0, effective: true, waker, cost_ns });
+        // There is one wake before each poll.
+        kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
+        let what = if task.cancelled { Act::Cancel } else { Act::Poll };
+        Some(Step::of_task(what, task_ref))
+    }
+
+    fn fire_timers(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
+        let kernel = &mut self.kernel;
+        let node = &mut kernel.nodes[id.index()];
+        node.timer = VirtualTime::MAX;
         if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
             // A paused clock moves on only when the program has nothing to do.
             let later = node.busy_until.max(at.after_nanos(1));
             kernel.schedule_timer(later, id);
             return None;
         }
+        kernel.queue.set_own(id, node.run);
         if node.timer_clock.is_paused()
             && let Some(deadline_ns) = node.timers.next_deadline()
         {
@@ -331,30 +416,38 @@ impl Universe {
     fn fire_due(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
         let kernel = &mut self.kernel;
         let node = &mut kernel.nodes[id.index()];
-        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
-        // Whoever is woken finds a run of the node scheduled, until all of them are.
-        let run = std::mem::replace(&mut node.run, Key::FIRING);
-        while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
-            kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
-            kernel.wake_up(sleeper);
+        let now_ns = node.read_timer_clock_ns(at);
+        // Nearly always one timer is due, one task is woken, and it runs at once.
+        let mut woken = None;
+        if let Some(fired) = node.timers.fire(now_ns) {
+            woken = kernel.timer_fired(id, fired);
+            if kernel.nodes[id.index()].timers.is_due(now_ns) {
+                kernel.fire_others(id, now_ns, woken.take());
+            }
         }
         let node = &mut kernel.nodes[id.index()];
-        node.run = run;
         // A node that did nothing, and beside which nothing else is due, goes on at once; its next timer is seen to after
         // that poll, which nearly always arms one.
-        let goes_on = run.is_none() && node.state == NodeState::Running && node.busy_until <= at;
-        if goes_on && node.outbox.is_empty() && !node.ready.is_empty() && kernel.queue.is_quiet_until(at) {
-            if self.has_chores() {
-                self.kernel.arm(id);
-                self.kernel.see_to_run(id);
-                return Some(Step::CHORES);
-            }
-            self.kernel.unarmed = true;
-            self.kernel.events += 1;
-            if let Some(step) = self.run_ready(id) {
+        let goes_on = node.run == VirtualTime::MAX
+            && node.state == NodeState::Running
+            && node.busy_until <= at
+            && node.outbox.is_empty()
+            && kernel.queue.is_quiet_until(at)
+            && kernel.attention & RARE == 0;
+        if goes_on && (woken.is_some() || !node.ready.is_empty()) {
+            let next = match woken {
+                Some(ready) if node.ready.is_empty() => ready,
+                Some(ready) => node.ready.exchange(ready),
+                None => node.ready.pop()?,
+            };
+            kernel.attention |= UNARMED;
+            kernel.events += 1;
+            if let Some(step) = self.start_poll(id, next).or_else(|| self.run_ready(id)) {
                 return Some(step);
             }
-            self.kernel.unarmed = false;
+            self.kernel.attention &= !UNARMED;
+        } else {
+            node.ready.extend(woken);
         }
         self.kernel.arm(id);
         self.kernel.see_to_run(id);
@@ -375,13 +468,13 @@ impl Universe {
                 } else {
                     format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
                 },
-                on: if task.queued {
+                on: if task.deaf & QUEUED != 0 {
                     format!("its turn on the processor{}", if record.is_up() { "" } else { " of a node that is down" })
                 } else {
                     match task.wait {
                         Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
                         Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
+                            format!("a timer at {}", record.when_timer_clock_ns(deadline_ns))
                         }
                         Wait::Resource { what, id } => self.describe(what, id),
                         Wait::Signal => "a signal".to_owned(),

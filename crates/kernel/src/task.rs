@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::task::Waker;
 
-use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef};
+use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::parked::WakerIdentity;
 
 /// What a task waits for, noted by whatever made it pending.
@@ -28,27 +28,40 @@ pub enum Wait {
     Signal,
 }
 
+/// What a wake and a poll look at comes first, and is one line of the processor's cache.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Task {
-    pub(crate) generation: u32,
     pub(crate) key: TaskKey,
-    pub(crate) node: NodeId,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) queued: bool,
-    pub(crate) cancelled: bool,
-    pub(crate) state: TaskState,
-    pub(crate) handle_alive: bool,
+    /// What the draws for its wakes have in common.
+    pub(crate) draws: u64,
+    /// How often it was put among the ready ones: once before each poll.
     pub(crate) wakes: u64,
-    pub(crate) polls: u64,
+    /// What the poll that its last wake brings costs its node at full speed.
+    pub(crate) cost_ns: u64,
+    /// What its own waker is known by.
+    pub(crate) waker: WakerIdentity,
+    pub(crate) generation: u32,
+    pub(crate) node: NodeId,
+    /// Why a wake does nothing, if it does nothing: see [`QUEUED`].
+    pub(crate) deaf: u8,
+    pub(crate) cancelled: bool,
+    pub(crate) handle_alive: bool,
+    pub(crate) state: TaskState,
+    pub(crate) wait: Wait,
     pub(crate) children: u64,
     pub(crate) entropy: u64,
     pub(crate) born: u64,
-    pub(crate) wait: Wait,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) joiner: Option<Waker>,
-    /// What its own waker is known by.
-    pub(crate) waker: WakerIdentity,
 }
+
+/// A deaf task is among the ready ones already.
+pub(crate) const QUEUED: u8 = 1;
+/// A deaf task has ended, or its slot is free.
+pub(crate) const OVER: u8 = 2;
+/// A deaf task's node went down; it is yet to be dropped.
+pub(crate) const STOPPED: u8 = 4;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TaskState {
@@ -73,7 +86,7 @@ impl Tasks {
         &mut self,
         key: TaskKey,
         node: NodeId,
-        incarnation: Incarnation,
+        draws: u64,
         born: u64,
         spawned_at: &'static Location<'static>,
     ) -> TaskRef {
@@ -101,13 +114,13 @@ impl Tasks {
             generation,
             key,
             node,
-            incarnation,
-            queued: false,
+            deaf: 0,
             cancelled: false,
             state: TaskState::Live,
             handle_alive: true,
             wakes: 0,
-            polls: 0,
+            draws,
+            cost_ns: 0,
             children: 0,
             entropy: 0,
             born,
@@ -145,6 +158,7 @@ impl Tasks {
         let record = self.get_mut(task)?;
         record.generation = record.generation.wrapping_add(1);
         record.state = TaskState::Free(next);
+        record.deaf = OVER;
         let joiner = record.joiner.take();
         self.free = Some(task.slot);
         self.live -= 1;
@@ -162,6 +176,7 @@ impl Tasks {
             && record.state == TaskState::Live
         {
             record.state = TaskState::Done;
+            record.deaf = OVER;
             let node = record.node;
             self.by_node[node.index()] -= 1;
         }

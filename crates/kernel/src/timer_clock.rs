@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::ids::{NodeId, TaskRef, TimerId};
-use crate::kernel::Kernel;
-use crate::queue::Key;
+use crate::kernel::{CLOCK_READ_NS, Kernel, UNARMED};
+use crate::node::Ready;
+use crate::parked::{Parked, Sleeper};
 use crate::time::VirtualTime;
+use crate::timers::Fired;
+use crate::trace::{Kind, Record};
 
 /// tokio's timers go off at whole milliseconds after its clock's zero, the last part of one rounded up.
 const TICK_NS: u64 = 1_000_000;
@@ -46,6 +49,14 @@ impl Default for TimerClock {
 impl TimerClock {
     pub(crate) fn is_paused(&self) -> bool {
         matches!(self, Self::Paused { .. })
+    }
+
+    /// How far it is ahead of virtual time, while that does not change.
+    pub(crate) fn lead_ns(&self, monotonic: &Clock) -> Option<u64> {
+        match *self {
+            Self::Runs { ahead_ns } => monotonic.lead_ns()?.checked_add_signed(ahead_ns),
+            Self::Paused { .. } => None,
+        }
     }
 
     #[inline]
@@ -84,13 +95,13 @@ impl Kernel {
             Some(current) => (current.node, self.now.after_nanos(current.elapsed_ns)),
             None => (self.actor, self.now),
         };
-        let node = &self.nodes[id.index()];
-        node.timer_clock.read_ns(&node.monotonic, at)
+        self.nodes[id.index()].read_timer_clock_ns(at)
     }
 
     /// What the current node's timer clock shows. Costs as [`Kernel::read_monotonic_ns`] does.
+    #[inline]
     pub fn read_timer_clock_ns(&mut self) -> u64 {
-        self.read_monotonic_ns();
+        self.charge_ns(CLOCK_READ_NS);
         self.peek_timer_clock_ns()
     }
 
@@ -159,7 +170,8 @@ impl Kernel {
         let id = self.current_node();
         let node = &mut self.nodes[id.index()];
         node.timer_clock = change(node.timer_clock)?;
-        node.timer = Key::NONE;
+        node.note_clocks();
+        node.timer = VirtualTime::MAX;
         self.arm(id);
         Ok(())
     }
@@ -171,7 +183,7 @@ impl Kernel {
     /// the program has paused or advanced it.
     pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
         let id = self.current_node();
-        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns, Parked::nobody());
         self.arm_later(id);
         TimerId { node: id, slot, generation }
     }
@@ -181,7 +193,7 @@ impl Kernel {
     pub fn create_timer_for(&mut self, deadline_ns: u64, waker: &Waker) -> TimerId {
         let id = self.current_node();
         let sleeper = self.sleeper_of(waker);
-        let (slot, generation) = self.nodes[id.index()].timers.create_for(deadline_ns, sleeper);
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns, sleeper);
         self.arm_later(id);
         TimerId { node: id, slot, generation }
     }
@@ -202,11 +214,18 @@ impl Kernel {
         false
     }
 
-    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
+    /// Whether a timer has fired, or is of an earlier incarnation.
+    #[must_use]
+    #[inline]
+    pub fn has_fired(&self, timer: TimerId) -> bool {
+        !self.nodes[timer.node.index()].timers.is_armed(timer.slot, timer.generation)
+    }
+
+    /// Moves a timer that has not fired to another deadline; who waits for it goes on waiting. Gives the timer's new id;
+    /// `None` when it has fired or is stale.
     pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
         let timers = &mut self.nodes[timer.node.index()].timers;
-        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
-        self.forget(sleeper);
+        let generation = timers.reset(timer.slot, timer.generation, deadline_ns)?;
         self.arm_later(timer.node);
         Some(TimerId { generation, ..timer })
     }
@@ -218,41 +237,67 @@ impl Kernel {
         self.forget(sleeper);
     }
 
+    /// A timer of `id` has fired: wakes who waited for it. Gives what is to be put among the node's ready ones.
+    #[inline]
+    pub(crate) fn timer_fired(&mut self, id: NodeId, (deadline_ns, number, sleeper): Fired) -> Option<Ready> {
+        let record = Record { at: self.now, node: id, kind: Kind::TIMER, a: deadline_ns, b: u64::from(number) };
+        self.trace.push(record);
+        match sleeper.0 {
+            Sleeper::Task(task) if self.tasks.get(task).is_some_and(|t| t.node == id) => self.decide_wake(task),
+            // Of another node, or nobody's number.
+            _ => {
+                self.wake_up(sleeper);
+                None
+            }
+        }
+    }
+
+    /// Fires whatever else is due, beside the timer that has woken `first`.
+    #[inline(never)]
+    pub(crate) fn fire_others(&mut self, id: NodeId, now_ns: u64, first: Option<Ready>) {
+        self.nodes[id.index()].ready.extend(first);
+        while let Some(fired) = self.nodes[id.index()].timers.fire(now_ns) {
+            let ready = self.timer_fired(id, fired);
+            self.nodes[id.index()].ready.extend(ready);
+        }
+    }
+
     /// Sees to it that an event will stand in the queue for the node's earliest timer: at the end of the poll, if the node is
     /// in one.
     #[inline]
     fn arm_later(&mut self, id: NodeId) {
         if self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE) {
-            self.unarmed = true;
+            self.attention |= UNARMED;
         } else {
             self.arm(id);
         }
     }
 
-    /// Sees to it that an event stands in the queue for the node's earliest timer.
+    /// Sees to it that the node's earliest timer stands in the queue.
     pub(crate) fn arm(&mut self, id: NodeId) {
-        if let Some(at) = self.next_timer(id) {
-            let armed = self.nodes[id.index()].timer;
-            if armed.is_none() || at < armed.at() {
-                self.schedule_timer(at, id);
-            }
+        if let Some(at) = self.next_timer(id)
+            && at < self.nodes[id.index()].timer
+        {
+            self.schedule_timer(at, id);
         }
     }
 
     /// When the node's earliest timer is due.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_timer(&mut self, id: NodeId) -> Option<VirtualTime> {
         let now = self.now;
         let node = &mut self.nodes[id.index()];
         let deadline_ns = node.timers.next_deadline()?;
-        Some(node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now))
+        // The last instant stands for never.
+        let at = node.when_timer_clock_ns(deadline_ns).max(now);
+        Some(at.min(VirtualTime::from_nanos(u64::MAX - 1)))
     }
 
-    /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.
+    /// Puts the node's earliest timer in the queue, instead of what stood there for its timers.
     pub(crate) fn schedule_timer(&mut self, at: VirtualTime, id: NodeId) {
-        let key = self.event_key(at, id).of_timer();
-        self.nodes[id.index()].timer = key;
-        self.queue.push(key);
+        let node = &mut self.nodes[id.index()];
+        node.timer = at;
+        self.queue.set_own(id, node.due());
     }
 
     /// A time on the current node's timer clock, `delay` from now.

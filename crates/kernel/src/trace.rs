@@ -13,11 +13,10 @@ use crate::time::VirtualTime;
 /// Bytes of one record in a trace.
 pub const RECORD_BYTES: usize = 24;
 const CHUNK_RECORDS: usize = 2048;
-const CHUNK_BYTES: usize = HEAD_BYTES + CHUNK_RECORDS * RECORD_BYTES;
-/// What a chunk begins with: the digest of all chunks before it.
-const HEAD_BYTES: usize = 16;
+/// A chunk begins with the digest of all chunks before it, in the place of a record.
+const CHUNK_PLACES: usize = 1 + CHUNK_RECORDS;
 /// Enough for a very short run.
-const FIRST_BYTES: usize = HEAD_BYTES + 80 * RECORD_BYTES;
+const FIRST_PLACES: usize = 81;
 
 /// What happened. The meaning of `a` and `b` of a record depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -148,67 +147,71 @@ impl<F: FnMut(&[u8]) + Send> TraceSink for F {
     }
 }
 
+/// Records as bytes, one after the other.
+pub(crate) type Chunk = Vec<[u8; RECORD_BYTES]>;
+
 /// The trace of one run.
 pub struct Trace {
     /// The digest so far, then records. It grows to a whole chunk, so that a short run costs little memory.
-    chunk: Vec<u8>,
-    previous: Vec<u8>,
-    count: u64,
+    chunk: Chunk,
+    previous: Chunk,
+    /// Records in the chunks before.
+    before: u64,
     sink: Option<Box<dyn TraceSink>>,
 }
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trace").field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("Trace").field("count", &self.count()).finish_non_exhaustive()
     }
 }
 
 impl Trace {
-    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>, mut first: Vec<u8>) -> Self {
+    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>, mut first: Chunk) -> Self {
         first.clear();
-        first.reserve(FIRST_BYTES);
-        first.resize(HEAD_BYTES, 0);
-        Self { chunk: first, previous: Vec::new(), count: 0, sink }
+        first.reserve(FIRST_PLACES);
+        first.push([0; RECORD_BYTES]);
+        Self { chunk: first, previous: Vec::new(), before: 0, sink }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, record: Record) {
-        if self.chunk.len() == CHUNK_BYTES {
+        if self.chunk.len() == CHUNK_PLACES {
             self.turn();
         }
-        self.chunk.extend_from_slice(&record.to_bytes());
-        self.count += 1;
+        self.chunk.push(record.to_bytes());
     }
 
     #[cold]
     fn turn(&mut self) {
         if let Some(sink) = &mut self.sink {
-            sink.records(&self.chunk[HEAD_BYTES..]);
+            sink.records(self.chunk[1..].as_flattened());
         }
-        let digest = self.digest();
+        self.before += CHUNK_RECORDS as u64;
+        let mut head = [0; RECORD_BYTES];
+        head[..16].copy_from_slice(&self.digest().0.to_le_bytes());
         std::mem::swap(&mut self.chunk, &mut self.previous);
         self.chunk.clear();
-        self.chunk.reserve_exact(CHUNK_BYTES);
-        self.chunk.extend_from_slice(&digest.0.to_le_bytes());
+        self.chunk.reserve_exact(CHUNK_PLACES);
+        self.chunk.push(head);
     }
 
     /// How many records the run has made.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.count
+        self.before + self.chunk.len() as u64 - 1
     }
 
     /// The digest of everything so far.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest(XxHash3_128::oneshot(&self.chunk))
+        Digest(XxHash3_128::oneshot(self.chunk.as_flattened()))
     }
 
     /// The last records, oldest first; at least 2,048 of them if the run made as many.
     #[must_use]
     pub fn recent(&self) -> Vec<Record> {
-        let chunks = [&self.previous, &self.chunk].map(|chunk| chunk.get(HEAD_BYTES..).unwrap_or_default());
-        let [older, newer] = chunks.map(|records| records.as_chunks::<RECORD_BYTES>().0);
+        let [older, newer] = [&self.previous, &self.chunk].map(|chunk| chunk.get(1..).unwrap_or_default());
         let mut recent = Vec::with_capacity(older.len() + newer.len());
         recent.extend(older.iter().map(Record::from_bytes));
         recent.extend(newer.iter().map(Record::from_bytes));
@@ -216,14 +219,14 @@ impl Trace {
     }
 
     /// Memory for the next trace.
-    pub(crate) fn into_chunk(self) -> Vec<u8> {
+    pub(crate) fn into_chunk(self) -> Chunk {
         self.chunk
     }
 
     /// Hands what is left to the sink.
     pub(crate) fn flush(&mut self) {
         if let Some(sink) = &mut self.sink {
-            sink.records(&self.chunk[HEAD_BYTES..]);
+            sink.records(self.chunk[1..].as_flattened());
         }
         self.sink = None;
     }

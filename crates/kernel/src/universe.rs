@@ -4,7 +4,8 @@
 //! Nothing of the user's (poll, drop, waker, closure) runs while it is borrowed.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Wake;
@@ -13,11 +14,11 @@ use crate::ids::TaskRef;
 use crate::kernel::Kernel;
 use crate::limits::Failure;
 use crate::node::Down;
-use crate::run::Step;
+use crate::run::{Boot, Step};
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 use crate::{
     ids::NodeId,
-    kernel::{Call, Errand},
+    kernel::{Call, Errand, OUTBOX, RARE},
 };
 
 /// The kernel and the worlds of one simulation.
@@ -25,6 +26,7 @@ use crate::{
 pub struct Universe {
     /// Nodes, tasks, time, decisions and trace.
     pub kernel: Kernel,
+    generation: u32,
     worlds: Worlds,
     pub(crate) shared: Arc<Shared>,
     /// Starts the threads of nodes.
@@ -54,14 +56,33 @@ impl std::fmt::Debug for Worlds {
 /// What wakers hold of their simulation.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) generation: u32,
     pub(crate) foreign_wake: AtomicBool,
     pub(crate) ended: AtomicBool,
 }
 
+/// What this thread has of a simulation.
+pub(crate) struct Here {
+    pub(crate) universe: RefCell<Option<Box<Universe>>>,
+    /// The address of the waker of the task that is polled: waking it takes no more than a look. Compared, and nothing else.
+    pub(crate) polled: Cell<usize>,
+    /// The polled task has been woken.
+    pub(crate) woken: Cell<bool>,
+    /// Futures are kept on this thread: it is the simulation's own.
+    pub(crate) home: Cell<bool>,
+}
+
 thread_local! {
-    static CURRENT: RefCell<Option<Box<Universe>>> = const { RefCell::new(None) };
+    /// Never dropped with its thread: whoever installs a universe takes it out again, and a thread-local without a destructor
+    /// is reached without asking whether it is still there.
+    static HERE: ManuallyDrop<Here> = const {
+        ManuallyDrop::new(Here { universe: RefCell::new(None), polled: Cell::new(0), woken: Cell::new(false), home: Cell::new(false) })
+    };
     static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `f` with what this thread has of a simulation.
+pub(crate) fn here<R>(f: impl FnOnce(&Here) -> R) -> R {
+    HERE.with(|here| f(here))
 }
 
 /// Tells simulations of one process apart, so that a stale handle is known as such. It is compared and never ordered,
@@ -71,9 +92,10 @@ static GENERATION: AtomicU32 = AtomicU32::new(1);
 impl Universe {
     pub(crate) fn new(kernel: impl FnOnce() -> Kernel) -> Self {
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let shared = Shared { generation, foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
+        let shared = Shared { foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
         Self {
             kernel: kernel(),
+            generation,
             worlds: Worlds::default(),
             shared: Arc::new(shared),
             spawn_thread: crate::baton::plain_thread,
@@ -136,7 +158,7 @@ impl Universe {
     /// Which simulation of this process it is.
     #[must_use]
     pub fn generation(&self) -> u32 {
-        self.shared.generation
+        self.generation
     }
 
     /// Counters of every world, as `world.counter`.
@@ -162,7 +184,7 @@ impl Universe {
         for effect in effects.drain(..) {
             match effect {
                 Effect::World(event) => self.dispatch(node, event),
-                Effect::Call(call) => self.kernel.chores.calls.push(Call(node, Errand::Run(call))),
+                Effect::Call(call) => self.kernel.chores_mut().calls.push(Call(node, Errand::Run(call))),
             }
         }
     }
@@ -174,6 +196,7 @@ impl Universe {
         self.flush(node, &mut outbox);
         if self.kernel.outbox.is_empty() {
             self.kernel.outbox = outbox;
+            self.kernel.attention &= !OUTBOX;
         }
     }
 
@@ -206,39 +229,36 @@ impl Universe {
 }
 
 pub(crate) fn install(universe: Box<Universe>) -> Option<Box<Universe>> {
-    CURRENT.with_borrow_mut(|c| c.replace(universe))
+    HERE.with(|here| here.universe.borrow_mut().replace(universe))
 }
 
 pub(crate) fn uninstall() -> Option<Box<Universe>> {
-    CURRENT.with_borrow_mut(Option::take)
+    HERE.with(|here| here.universe.borrow_mut().take())
 }
 
 /// Whether this thread holds a simulation and may use it now.
 #[must_use]
 #[inline]
 pub fn is_current() -> bool {
-    CURRENT.try_with(|c| c.try_borrow().is_ok_and(|c| c.is_some())).unwrap_or(false)
+    HERE.with(|here| here.universe.try_borrow().is_ok_and(|u| u.is_some()))
 }
 
 /// Whether this thread holds a simulation at all, even while Stormglass itself works on it.
 #[must_use]
 pub fn is_held() -> bool {
-    CURRENT.try_with(|c| c.try_borrow().map_or(true, |c| c.is_some())).unwrap_or(false)
+    HERE.with(|here| here.universe.try_borrow().map_or(true, |u| u.is_some()))
 }
 
 /// Runs `f` on the simulation of this thread, then wakes and drops the wakers that it left behind. `None` when this
 /// thread holds no simulation.
 #[inline]
 pub fn try_with<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
-    let (result, left_behind) = CURRENT
-        .try_with(|current| {
-            let mut current = current.try_borrow_mut().ok()?;
-            let universe = current.as_deref_mut()?;
-            let result = f(universe);
-            let chores = &universe.kernel.chores;
-            Some((result, chores.wakes.len() | chores.discards.len() != 0))
-        })
-        .ok()??;
+    let (result, left_behind) = HERE.with(|here| {
+        let mut universe = here.universe.try_borrow_mut().ok()?;
+        let universe = universe.as_deref_mut()?;
+        let result = f(universe);
+        Some((result, universe.kernel.attention & RARE != 0 && universe.kernel.chores.has_wakers()))
+    })?;
     if left_behind {
         wake_and_discard();
     }
@@ -271,16 +291,25 @@ pub fn with<R>(f: impl FnOnce(&mut Universe) -> R) -> R {
 /// As [`with`], for the loop itself: leaves wakers among the chores.
 #[inline]
 pub(crate) fn with_loop<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
-    CURRENT.with_borrow_mut(|current| current.as_deref_mut().map(f))
+    HERE.with(|here| here.universe.borrow_mut().as_deref_mut().map(f))
 }
 
-/// As [`with_loop`], for a step of the loop: there is nothing more to do without a simulation.
-#[inline]
-pub(crate) fn with_step(f: impl FnOnce(&mut Universe) -> Step) -> Step {
-    CURRENT.with_borrow_mut(|current| match current.as_deref_mut() {
-        Some(universe) => f(universe),
-        None => Step::STOP,
-    })
+impl Here {
+    /// On whose behalf code is about to run.
+    pub(crate) fn boot(&self) -> Option<Boot> {
+        let universe = self.universe.borrow();
+        let current = universe.as_deref()?.kernel.current.as_ref()?;
+        Some((current.node, current.incarnation))
+    }
+
+    /// As [`with_loop`], for a step of the loop: there is nothing more to do without a simulation.
+    #[inline(always)]
+    pub(crate) fn step(&self, f: impl FnOnce(&mut Universe) -> Step) -> Step {
+        match self.universe.borrow_mut().as_deref_mut() {
+            Some(universe) => f(universe),
+            None => Step::STOP,
+        }
+    }
 }
 
 /// Tasks that were woken while the universe was borrowed.
@@ -293,6 +322,8 @@ pub(crate) fn take_deferred() -> Vec<TaskRef> {
 pub(crate) struct TaskWaker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) task: TaskRef,
+    /// Of the simulation.
+    pub(crate) generation: u32,
 }
 
 impl Wake for TaskWaker {
@@ -301,9 +332,23 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let woken = CURRENT.try_with(|current| match current.try_borrow_mut() {
-            Ok(mut current) => match current.as_deref_mut() {
-                Some(universe) if universe.shared.generation == self.shared.generation => {
+        HERE.with(|here| {
+            if here.polled.get() == Arc::as_ptr(self).addr() {
+                // It gives way: its next poll is seen to at the end of this one.
+                here.woken.set(true);
+            } else {
+                self.wake_from(here);
+            }
+        });
+    }
+}
+
+impl TaskWaker {
+    #[inline(never)]
+    fn wake_from(&self, here: &Here) {
+        let woken = match here.universe.try_borrow_mut() {
+            Ok(mut universe) => match universe.as_deref_mut() {
+                Some(universe) if universe.generation == self.generation => {
                     universe.kernel.make_ready(self.task);
                     true
                 }
@@ -313,8 +358,8 @@ impl Wake for TaskWaker {
                 DEFERRED.with_borrow_mut(|deferred| deferred.push(self.task));
                 true
             }
-        });
-        if !woken.unwrap_or(false) && !self.shared.ended.load(Ordering::Acquire) {
+        };
+        if !woken && !self.shared.ended.load(Ordering::Acquire) {
             self.shared.foreign_wake.store(true, Ordering::Release);
         }
     }

@@ -20,6 +20,8 @@ pub(crate) enum Scope {
 thread_local! {
     static ENTERED: RefCell<Vec<(u64, Scope)>> = const { RefCell::new(Vec::new()) };
     static ENTRIES: Cell<u64> = const { Cell::new(0) };
+    /// How many are entered: nearly always none, and then nobody looks further.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Whether this thread polls a future of `block_on`.
     static DRIVING: Cell<bool> = const { Cell::new(false) };
 }
@@ -36,11 +38,14 @@ pub(crate) fn current() -> Option<Scope> {
 
 /// Whether the current runtime has what `asked` asks for; with no runtime it has not.
 pub(crate) fn has(asked: impl FnOnce(&Built) -> bool) -> Option<bool> {
-    let top = ENTERED.with_borrow(|entered| match entered.last() {
-        Some((_, Scope::Built(built))) => Some(asked(built)),
-        Some((_, Scope::Node)) => Some(true),
-        None => None,
-    });
+    let top = || {
+        ENTERED.with_borrow(|entered| match entered.last() {
+            Some((_, Scope::Built(built))) => Some(asked(built)),
+            Some((_, Scope::Node)) => Some(true),
+            None => None,
+        })
+    };
+    let top = if DEPTH.get() == 0 { None } else { top() };
     top.or_else(|| (!stormglass_kernel::may_block()).then_some(true))
 }
 
@@ -52,6 +57,7 @@ pub(crate) fn enter(scope: Scope) -> Entered {
     let number = ENTRIES.get() + 1;
     ENTRIES.set(number);
     ENTERED.with_borrow_mut(|entered| entered.push((number, scope)));
+    DEPTH.set(DEPTH.get() + 1);
     Entered(number)
 }
 
@@ -60,7 +66,9 @@ impl Drop for Entered {
         let left = ENTERED.try_with(|entered| {
             let mut entered = entered.borrow_mut();
             let place = entered.iter().rposition(|(number, _)| *number == self.0);
-            place.map(|place| entered.remove(place))
+            let removed = place.map(|place| entered.remove(place));
+            DEPTH.set(entered.len());
+            removed
         });
         drop(left);
     }

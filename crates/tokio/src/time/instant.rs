@@ -36,12 +36,18 @@ impl Instant {
     /// The present.
     #[must_use]
     pub fn now() -> Self {
-        let shown = try_with(|u| (u.std_zero(), u.kernel.read_timer_clock_ns()));
-        let shown = shown.and_then(|(zero, ns)| {
-            let zero = zero.or_else(find_zero)?;
-            Some(Self { std: zero + Duration::from_nanos(ns) })
-        });
-        shown.unwrap_or_else(|| Self { std: real_tokio::time::Instant::now().into_std() })
+        match Self::shown() {
+            Some((now, _)) => now,
+            None => Self { std: real_tokio::time::Instant::now().into_std() },
+        }
+    }
+
+    /// The present and what the current node's timer clock shows, in nanoseconds; `None` outside a simulation.
+    #[inline]
+    pub(super) fn shown() -> Option<(Self, u64)> {
+        let (zero, ns) = try_with(|u| (u.std_zero(), u.kernel.read_timer_clock_ns()))?;
+        let zero = zero.or_else(find_zero)?;
+        Some((Self { std: zero + Duration::from_nanos(ns) }, ns))
     }
 
     /// From `std`'s instant.

@@ -1,6 +1,7 @@
 //! `sleep`: a timer of the current node.
 
 use std::future::Future;
+use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -19,30 +20,37 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Sleep {
         deadline: Instant,
-        #[pin]
         timer: Timer,
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = TimerProjection]
-    enum Timer {
-        Real { #[pin] sleep: real_tokio::time::Sleep },
-        Simulated { armed: Armed },
+        #[pin]
+        stays: PhantomPinned,
     }
 }
 
 #[derive(Debug)]
+enum Timer {
+    /// Apart, so that a simulated one is small: a sleep is moved more often than it is made.
+    Real(Pin<Box<real_tokio::time::Sleep>>),
+    Simulated(Armed),
+}
+
+#[derive(Debug)]
 struct Armed {
-    /// The timer, and when it goes off in nanoseconds of its node's timer clock.
-    timer: Option<(TimerId, u64)>,
+    timer: Option<TimerId>,
+    /// In nanoseconds of the node's timer clock: when the timer goes off, or before there is one the deadline, if it is known
+    /// already.
+    ns: Option<u64>,
     elapsed: bool,
+}
+
+impl Armed {
+    fn new(ns: Option<u64>) -> Self {
+        Self { timer: None, ns, elapsed: false }
+    }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        if let Some((timer, _)) = self.timer.take() {
+        if let Some(timer) = self.timer.take() {
             try_with(|u| u.kernel.cancel_timer(timer));
         }
     }
@@ -55,19 +63,22 @@ impl Drop for Armed {
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     let timer = if is_simulated() {
-        Timer::Simulated { armed: Armed { timer: None, elapsed: false } }
+        Timer::Simulated(Armed::new(None))
     } else {
-        Timer::Real { sleep: real_tokio::time::sleep_until(deadline.into_std().into()) }
+        Timer::Real(Box::pin(real_tokio::time::sleep_until(deadline.into_std().into())))
     };
-    Sleep { deadline, timer }
+    Sleep { deadline, timer, stays: PhantomPinned }
 }
 
 /// Whether a timer that is made now is one of a simulation.
 #[track_caller]
 fn is_simulated() -> bool {
-    if !stormglass_kernel::is_current() {
-        return false;
-    }
+    stormglass_kernel::is_current() && has_time()
+}
+
+/// Whether a simulation's timers may be made now.
+#[track_caller]
+fn has_time() -> bool {
     match context::has(|built| built.settings.time) {
         Some(true) => true,
         Some(false) => panic!(
@@ -86,7 +97,15 @@ fn is_simulated() -> bool {
 #[doc(alias = "delay_for")]
 #[doc(alias = "wait")]
 pub fn sleep(duration: Duration) -> Sleep {
-    sleep_until(Instant::now().checked_add(duration).unwrap_or_else(Instant::far_future))
+    let shown = Instant::shown();
+    let now = shown.map_or_else(Instant::now, |(now, _)| now);
+    match (now.checked_add(duration), shown) {
+        (Some(deadline), Some((_, now_ns))) if has_time() => {
+            let ns = now_ns.saturating_add(stormglass_kernel::saturating_nanos(duration));
+            Sleep { deadline, timer: Timer::Simulated(Armed::new(Some(ns))), stays: PhantomPinned }
+        }
+        (deadline, _) => sleep_until(deadline.unwrap_or_else(Instant::far_future)),
+    }
 }
 
 impl Sleep {
@@ -100,8 +119,8 @@ impl Sleep {
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
         match &self.timer {
-            Timer::Real { sleep } => sleep.is_elapsed(),
-            Timer::Simulated { armed } => armed.elapsed,
+            Timer::Real(sleep) => sleep.is_elapsed(),
+            Timer::Simulated(armed) => armed.elapsed,
         }
     }
 
@@ -109,15 +128,14 @@ impl Sleep {
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
         *this.deadline = deadline;
-        match this.timer.project() {
-            TimerProjection::Real { sleep } => sleep.reset(deadline.into_std().into()),
-            TimerProjection::Simulated { armed } => {
+        match this.timer {
+            Timer::Real(sleep) => sleep.as_mut().reset(deadline.into_std().into()),
+            Timer::Simulated(armed) => {
                 armed.elapsed = false;
-                let moved = armed.timer.zip(tick_ns(deadline));
-                armed.timer = moved.and_then(|((timer, _), ns)| {
-                    let timer = try_with(|u| u.kernel.reset_timer(timer, ns)).flatten()?;
-                    Some((timer, ns))
-                });
+                let (timer, ns) = (armed.timer.take(), tick_ns(deadline));
+                armed.timer =
+                    timer.zip(ns).and_then(|(timer, ns)| try_with(|u| u.kernel.reset_timer(timer, ns)).flatten());
+                armed.ns = if armed.timer.is_some() { ns } else { None };
             }
         }
     }
@@ -134,9 +152,9 @@ impl Future for Sleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let armed = match this.timer.project() {
-            TimerProjection::Real { sleep } => return sleep.poll(cx),
-            TimerProjection::Simulated { armed } => armed,
+        let armed = match this.timer {
+            Timer::Real(sleep) => return sleep.as_mut().poll(cx),
+            Timer::Simulated(armed) => armed,
         };
         if armed.elapsed {
             return Poll::Ready(());
@@ -166,24 +184,27 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
         if !may_proceed() {
             return Outcome::Unbudgeted;
         }
-        let deadline_ns = match (armed.timer, zero) {
-            (Some((_, deadline_ns)), _) => deadline_ns,
-            (None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
-            (None, None) => return Outcome::WithoutZero,
+        let ns = match (armed.timer, armed.ns, zero) {
+            (Some(_), Some(ns), _) => ns,
+            (_, Some(ns), _) => kernel.timer_tick_ns(ns),
+            (_, None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
+            (_, None, None) => return Outcome::WithoutZero,
         };
-        let waits = kernel.peek_timer_clock_ns() < deadline_ns
-            && match armed.timer {
-                Some((timer, _)) => !kernel.poll_timer(timer, waker),
+        // What has fired is over, whatever the clock shows.
+        let timer = armed.timer.filter(|&timer| !kernel.has_fired(timer));
+        if armed.timer.is_some() && timer.is_none() {
+            armed.timer = None;
+        } else if kernel.peek_timer_clock_ns() < ns {
+            match timer {
+                Some(timer) => _ = kernel.poll_timer(timer, waker),
                 None => {
-                    armed.timer = Some((kernel.create_timer_for(deadline_ns, waker), deadline_ns));
-                    true
+                    armed.timer = Some(kernel.create_timer_for(ns, waker));
+                    armed.ns = Some(ns);
                 }
-            };
-        if waits {
-            kernel.note_wait(Wait::Timer { deadline_ns });
+            }
+            kernel.note_wait(Wait::Timer { deadline_ns: ns });
             return Outcome::Waits;
-        }
-        if let Some((timer, _)) = armed.timer.take() {
+        } else if let Some(timer) = armed.timer.take() {
             kernel.cancel_timer(timer);
         }
         count();

@@ -1,0 +1,76 @@
+//! From a wake to the place among what is ready: the decisions of a wake, and when the woken task's node runs.
+
+use crate::ids::{NodeId, TaskRef};
+use crate::kernel::Kernel;
+use crate::node::{NodeState, Ready};
+use crate::policy::Wake;
+use crate::task::QUEUED;
+use crate::time::VirtualTime;
+use crate::trace::Kind;
+
+impl Kernel {
+    /// Puts a live task among its node's ready ones and sees to it that the node runs.
+    #[inline]
+    pub(crate) fn make_ready(&mut self, task: TaskRef) {
+        if let Some(node) = self.put_among_ready(task) {
+            self.see_to_run(node);
+        }
+    }
+
+    /// Puts a live task among its node's ready ones. Gives the node, unless a poll is under way there: what comes next is seen
+    /// to at its end.
+    #[inline]
+    pub(crate) fn put_among_ready(&mut self, task: TaskRef) -> Option<NodeId> {
+        let ready = self.decide_wake(task)?;
+        let task = self.tasks.get(task)?;
+        let node = &mut self.nodes[task.node.index()];
+        node.ready.push(ready);
+        let (id, key) = (node.id, task.key);
+        match &self.current {
+            Some(current) if current.node == id => (current.task == TaskRef::NONE).then_some(id),
+            None if self.actor == id => Some(id),
+            _ => {
+                let from = self.current_node();
+                self.trace_on(id, Kind::EDGE, key.0, u64::from(from.0));
+                Some(id)
+            }
+        }
+    }
+
+    /// Decides what a wake of a task is: what is to be put among its node's ready ones. `None` if it is there already, or has
+    /// ended.
+    #[inline(always)]
+    pub(crate) fn decide_wake(&mut self, task_ref: TaskRef) -> Option<Ready> {
+        let task = self.tasks.get_mut(task_ref)?;
+        if task.deaf != 0 {
+            return None;
+        }
+        task.deaf = QUEUED;
+        let ordinal = task.wakes;
+        task.wakes += 1;
+        let (draw, cost_ns) = self.decisions.wake(task.draws, task.key, ordinal, self.by_draw);
+        task.cost_ns = cost_ns;
+        if self.by_draw {
+            return Some(Ready::new(draw, task_ref));
+        }
+        let wakes = &mut self.nodes[task.node.index()].wakes;
+        let wake = Wake { task: task.key, ordinal, node_ordinal: *wakes, draw };
+        *wakes += 1;
+        Some(Ready::new(self.policy.priority(&self.decisions, wake), task_ref))
+    }
+
+    /// Arranges a run of `node` if something is ready and none is arranged.
+    pub(crate) fn see_to_run(&mut self, id: NodeId) {
+        let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
+        let now = self.now();
+        let node = &mut self.nodes[id.index()];
+        if polling || node.run != VirtualTime::MAX || node.state != NodeState::Running {
+            return;
+        }
+        if node.ready.is_empty() && node.outbox.is_empty() {
+            return;
+        }
+        node.run = now.max(node.busy_until);
+        self.queue.set_own(id, node.due());
+    }
+}
