@@ -17,8 +17,13 @@ use stormglass_check::model::{
 };
 use stormglass_check::{Budget, Engine, History, Outcome, linearizability_by};
 
+/// A value of its own, or now and then one that others may have, too.
+fn value(rng: &mut ChaCha8Rng, number: u32) -> Bytes {
+    if rng.random_ratio(9, 10) { text(number) } else { text(rng.random_range(0..3)) }
+}
+
 fn queue_op(rng: &mut ChaCha8Rng, number: u32) -> QueueOp {
-    if rng.random_ratio(1, 2) { QueueOp::Put(text(number)) } else { QueueOp::Take }
+    if rng.random_ratio(1, 2) { QueueOp::Put(value(rng, number)) } else { QueueOp::Take }
 }
 
 fn queue_lie(rng: &mut ChaCha8Rng, op: &QueueOp, ret: &QueueRet) -> QueueRet {
@@ -112,7 +117,7 @@ fn sets_are_judged_as_by_brute_force() {
 #[test]
 fn sets_that_grow_are_judged_as_by_brute_force() {
     fn draw(rng: &mut ChaCha8Rng, number: u32) -> SetOp {
-        if rng.random_ratio(3, 5) { SetOp::Add(text(number)) } else { SetOp::All }
+        if rng.random_ratio(3, 5) { SetOp::Add(value(rng, number)) } else { SetOp::All }
     }
     let plain = Plain { start: BTreeSet::new(), draw, run: set_run, admits: set_admits, lie: set_lie };
     gate("growing set", &Set, &plain, true);
@@ -142,7 +147,7 @@ fn logs_are_judged_as_by_brute_force() {
         let log = Bytes::from(if rng.random_ratio(4, 5) { "a" } else { "b" });
         let offset = rng.random_range(0..4);
         match rng.random_range(0..8u32) {
-            0..=3 => LogOp::Append { log, value: text(number) },
+            0..=3 => LogOp::Append { log, value: value(rng, number) },
             4 | 5 => LogOp::Read { log, offset },
             6 => LogOp::Poll { log, offset },
             _ => LogOp::Length { log },

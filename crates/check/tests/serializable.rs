@@ -86,7 +86,13 @@ fn with_last_read(history: &Transactions, truth: &Transactions) -> Transactions 
             }
         }
     }
-    let mut whole = history.clone();
+    // Each by a process of its own: the order within a process also holds where two touch, and is no matter of time.
+    let mut whole = Transactions::new();
+    for (process, operation) in (0u32..).zip(history.operations()) {
+        let mut operation = operation.clone();
+        operation.process = process.into();
+        whole.push(operation).expect("it was well-formed");
+    }
     let end = 1 + history.operations().iter().filter_map(|operation| operation.returned).max().unwrap_or(0);
     let asked = KEYS.iter().map(|key| Access::List { key: Bytes::from(*key), values: None }).collect();
     let told = longest.into_iter().map(|(key, values)| Access::List { key, values: Some(values) }).collect();
@@ -95,12 +101,12 @@ fn with_last_read(history: &Transactions, truth: &Transactions) -> Transactions 
     whole
 }
 
-/// The same at one instant, so that any order is in time; each transaction by a process of its own.
+/// The same at one instant, so that any order is in time.
 fn timeless(history: &Transactions) -> Transactions {
     let mut timeless = Transactions::new();
-    for (process, operation) in (0u32..).zip(history.operations()) {
+    for operation in history.operations() {
         let mut operation = operation.clone();
-        (operation.call, operation.returned, operation.process) = (0, Some(0), process.into());
+        (operation.call, operation.returned) = (0, Some(0));
         timeless.push(operation).expect("it was well-formed");
     }
     timeless

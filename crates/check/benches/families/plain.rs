@@ -2,6 +2,7 @@
 //! returns and a memo of every set of operations with its state, and nothing else. Keys are judged one by one.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use stormglass_check::model::{Model, Step};
 use stormglass_check::{History, Operation, Outcome};
 
@@ -74,7 +75,7 @@ pub(crate) fn plain<M: Model>(model: &M, history: &History<M::Op, M::Ret>, steps
 fn part<M: Model>(model: &M, ops: &[&Operation<M::Op, M::Ret>], steps: &mut u64) -> Option<bool> {
     let mut line = Line::new(ops);
     let mut done = vec![0u64; ops.len().div_ceil(64)];
-    let mut seen: HashSet<(Vec<u64>, M::State)> = HashSet::new();
+    let mut seen: HashSet<(Vec<u64>, M::State), BuildHasherDefault<DefaultHasher>> = HashSet::default();
     let mut path: Vec<(usize, M::State)> = Vec::new();
     let mut state = model.initial();
     let mut at = line.next[0];
