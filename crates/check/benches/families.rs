@@ -3,6 +3,8 @@
 
 #[path = "families/generate.rs"]
 mod generate;
+#[path = "families/plain.rs"]
+mod plain;
 
 use generate::{FAMILIES, Family};
 use std::process::Command;

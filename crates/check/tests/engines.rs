@@ -1,5 +1,7 @@
 //! The gate of the engines: each of them alone, and the check that follows a run, agree with an exhaustive search on
-//! tens of thousands of small histories. An engine may give up only where it says that it can.
+//! tens of thousands of small histories. Every shortcut (keys apart, eager reads, symmetry, the memo's inclusion, dominance,
+//! dropped and tightened operations of unknown outcome) is sound only as long as this passes. An engine may give up only
+//! where it says that it can.
 
 #[path = "oracle/generate.rs"]
 mod generate;
@@ -7,7 +9,7 @@ mod oracle;
 #[path = "oracle/registers.rs"]
 mod registers;
 
-use generate::{Features, Shape, mutated, rng, valid};
+use generate::{any_shape, mutated, rng, valid};
 use oracle::{kv_is_linearizable, register_is_linearizable};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -58,29 +60,12 @@ impl Tally {
 const ENGINES: [Engine; 6] =
     [Engine::Portfolio, Engine::DepthFirst, Engine::Frontier, Engine::Narrow(1), Engine::Narrow(3), Engine::Monitor];
 
-fn shape(rng: &mut ChaCha8Rng) -> Shape {
-    Shape {
-        operations: rng.random_range(1..9),
-        clients: rng.random_range(1..6),
-        keys: rng.random_range(1..3),
-        values: rng.random_range(0..4),
-        unknown: [0, 20, 50][rng.random_range(0..3usize)],
-        length: [0, 1, 2, 4, 10][rng.random_range(0..5usize)],
-        features: Features {
-            cas: rng.random_ratio(1, 2),
-            delete: rng.random_ratio(1, 3),
-            append: rng.random_ratio(1, 4),
-            txn: rng.random_ratio(1, 6),
-        },
-    }
-}
-
 #[test]
 fn every_engine_judges_twenty_thousand_maps_as_brute_force_does() {
     let mut tallies: Vec<Tally> = ENGINES.iter().map(|_| Tally::default()).collect();
     for seed in 0..10_000 {
         let mut rng = rng(seed ^ 0xe61e);
-        let shape = shape(&mut rng);
+        let shape = any_shape(&mut rng);
         let history = valid(&mut rng, &shape);
         let broken = mutated(&mut rng, &shape, &history);
         for (history, kind) in [(&history, "valid"), (&broken, "mutated")] {
@@ -169,7 +154,7 @@ fn a_check_that_follows_the_run_ends_with_the_verdict_of_brute_force() {
     let (mut passes, mut failures) = (0, 0);
     for seed in 0..12_000 {
         let mut rng = rng(seed ^ 0x0411);
-        let shape = shape(&mut rng);
+        let shape = any_shape(&mut rng);
         let history = valid(&mut rng, &shape);
         let broken = mutated(&mut rng, &shape, &history);
         let register: History<RegisterOp, RegisterRet> = guessed(&mut rng);

@@ -1,67 +1,29 @@
-//! The gate of the other objects and of their monitors: queues, stacks, sets, logs, counters and locks, run and then
+//! The gate of the objects that hold values, and of their monitors: queues, stacks, sets, logs and counters, run and then
 //! perhaps changed, are judged as by an exhaustive search over a plain model of each.
 
 #[path = "oracle/generate.rs"]
 mod generate;
 mod oracle;
-#[path = "oracle/small.rs"]
-mod small;
+#[path = "oracle/objects.rs"]
+mod plain;
 
-use generate::rng;
-use oracle::exhaustive;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use small::{Plain, changed, text, valid};
+use plain::{Plain, gate, text};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stormglass_check::model::{
-    AppendLog, Bytes, Counter, CounterOp, CounterRet, FifoQueue, Lock, LockOp, LockRet, LogOp, LogRet, Model, QueueOp,
-    QueueRet, Set, SetOp, SetRet, Stack,
+    AppendLog, Bytes, Counter, CounterOp, CounterRet, FifoQueue, LogOp, LogRet, QueueOp, QueueRet, Set, SetOp, SetRet,
+    Stack,
 };
-use stormglass_check::{Budget, Engine, History, Outcome, Verdict, linearizability_by, replay};
+use stormglass_check::{Budget, Engine, History, Outcome, linearizability_by};
 
-const ENGINES: [Engine; 5] =
-    [Engine::Portfolio, Engine::DepthFirst, Engine::Frontier, Engine::Narrow(2), Engine::Monitor];
-
-/// Compares every engine with the truth; counts what a monitor passed, failed and left.
-fn gate<M: Model, S: Clone>(name: &str, model: &M, plain: &Plain<M::Op, M::Ret, S>, monitored: bool) {
-    let (mut passes, mut failures, mut left) = (0, 0, 0);
-    for seed in 0..11_000 {
-        let mut rng = rng(seed ^ 0x0b1ec7);
-        let history = valid(&mut rng, plain);
-        let broken = changed(&mut rng, plain, &history);
-        for history in [&history, &broken] {
-            let expected = exhaustive(history, &plain.start, plain.admits);
-            for engine in ENGINES {
-                let found = linearizability_by(engine, model, history, Budget::default());
-                let context = || format!("{name}, {engine:?}, seed {seed}: {}\n{history:#?}", found.verdict);
-                match &found.verdict {
-                    Verdict::Pass => {
-                        assert!(expected, "no order exists: {}", context());
-                        let certificate = found.certificate.as_ref().expect("a pass has a certificate");
-                        assert_eq!(replay(model, history, certificate), Ok(()), "{}", context());
-                    }
-                    Verdict::Fail(evidence) => {
-                        assert!(!expected, "an order exists: {}", context());
-                        assert!(!evidence.operations.is_empty(), "{}", context());
-                    }
-                    Verdict::Unknown(undecided) => {
-                        let may = matches!(engine, Engine::Monitor | Engine::Narrow(_));
-                        assert!(may && !undecided.limit.to_string().contains("trust"), "{}", context());
-                        left += usize::from(engine == Engine::Monitor);
-                    }
-                }
-            }
-            if expected { passes += 1 } else { failures += 1 }
-        }
-    }
-    eprintln!("{name}: {passes} passed, {failures} failed, the monitor left {left}");
-    assert_eq!(passes + failures, 22_000);
-    assert!(passes > 11_000 && failures > 1_500, "{name} is one-sided: {passes} and {failures}");
-    assert_eq!(left < 12_000, monitored, "{name}: the monitor left {left}");
+/// A value of its own, or now and then one that others may have, too.
+fn value(rng: &mut ChaCha8Rng, number: u32) -> Bytes {
+    if rng.random_ratio(9, 10) { text(number) } else { text(rng.random_range(0..3)) }
 }
 
 fn queue_op(rng: &mut ChaCha8Rng, number: u32) -> QueueOp {
-    if rng.random_ratio(1, 2) { QueueOp::Put(text(number)) } else { QueueOp::Take }
+    if rng.random_ratio(1, 2) { QueueOp::Put(value(rng, number)) } else { QueueOp::Take }
 }
 
 fn queue_lie(rng: &mut ChaCha8Rng, op: &QueueOp, ret: &QueueRet) -> QueueRet {
@@ -155,7 +117,7 @@ fn sets_are_judged_as_by_brute_force() {
 #[test]
 fn sets_that_grow_are_judged_as_by_brute_force() {
     fn draw(rng: &mut ChaCha8Rng, number: u32) -> SetOp {
-        if rng.random_ratio(3, 5) { SetOp::Add(text(number)) } else { SetOp::All }
+        if rng.random_ratio(3, 5) { SetOp::Add(value(rng, number)) } else { SetOp::All }
     }
     let plain = Plain { start: BTreeSet::new(), draw, run: set_run, admits: set_admits, lie: set_lie };
     gate("growing set", &Set, &plain, true);
@@ -185,7 +147,7 @@ fn logs_are_judged_as_by_brute_force() {
         let log = Bytes::from(if rng.random_ratio(4, 5) { "a" } else { "b" });
         let offset = rng.random_range(0..4);
         match rng.random_range(0..8u32) {
-            0..=3 => LogOp::Append { log, value: text(number) },
+            0..=3 => LogOp::Append { log, value: value(rng, number) },
             4 | 5 => LogOp::Read { log, offset },
             6 => LogOp::Poll { log, offset },
             _ => LogOp::Length { log },
@@ -239,68 +201,6 @@ fn counters_are_judged_as_by_brute_force() {
         told.is_none_or(|told| matches!(told, CounterRet::Done) || *told == CounterRet::Value(*sum))
     };
     gate("counter", &Counter, &Plain { start: 0, draw, run, admits, lie }, false);
-}
-
-#[test]
-fn locks_are_judged_as_by_brute_force() {
-    #[derive(Clone, Default)]
-    struct Service {
-        holder: Option<u64>,
-        token: u64,
-        written: u64,
-    }
-    fn draw(rng: &mut ChaCha8Rng, number: u32) -> LockOp {
-        let holder = u64::from(number % 3);
-        match rng.random_range(0..6u32) {
-            0..=2 => LockOp::Acquire { holder },
-            3 | 4 => LockOp::Release { holder: rng.random_range(0..3) },
-            _ => LockOp::Write { token: rng.random_range(0..3) },
-        }
-    }
-    fn run(service: &mut Service, op: &LockOp) -> LockRet {
-        match op {
-            LockOp::Acquire { .. } if service.holder.is_some() => LockRet::Refused,
-            LockOp::Acquire { holder } => {
-                service.holder = Some(*holder);
-                service.token += 1;
-                LockRet::Acquired(Some(service.token))
-            }
-            LockOp::Release { holder } | LockOp::Expire { holder } if service.holder == Some(*holder) => {
-                service.holder = None;
-                LockRet::Done
-            }
-            LockOp::Release { .. } | LockOp::Expire { .. } => LockRet::Refused,
-            LockOp::Write { token } if *token < service.written => LockRet::Refused,
-            LockOp::Write { token } => {
-                service.written = *token;
-                LockRet::Done
-            }
-        }
-    }
-    fn lie(rng: &mut ChaCha8Rng, _: &LockOp, ret: &LockRet) -> LockRet {
-        match ret {
-            LockRet::Acquired(_) => LockRet::Acquired(Some(rng.random_range(0..4))),
-            LockRet::Done => LockRet::Refused,
-            LockRet::Refused => LockRet::Done,
-        }
-    }
-    // The lock's tokens grow, by however much.
-    let admits = |service: &mut Service, op: &LockOp, told: Option<&LockRet>| {
-        let before = service.token;
-        match (run(service, op), told) {
-            (LockRet::Acquired(_), None) => {
-                service.token = before;
-                true
-            }
-            (_, None) => true,
-            (LockRet::Acquired(_), Some(LockRet::Acquired(Some(token)))) => {
-                service.token = *token;
-                *token > before
-            }
-            (truth, Some(told)) => truth == *told,
-        }
-    };
-    gate("lock", &Lock, &Plain { start: Service::default(), draw, run, admits, lie }, false);
 }
 
 /// Long queues and logs, which no search could judge.

@@ -36,8 +36,8 @@ fn is_root(source: &Source) -> bool {
         ["src", "lib.rs" | "main.rs"] | ["build.rs"] => true,
         ["src", "bin", _] | ["tests" | "benches" | "examples", _] => true,
         ["src", "bin", _, "main.rs"] | ["tests" | "benches" | "examples", _, "main.rs"] => true,
-        // A path without any of these folders: a build script, or a file that stands alone.
-        _ => source.path.ends_with("/build.rs"),
+        // A path without any of these folders: a build script, or a target of cargo-fuzz.
+        _ => source.path.ends_with("/build.rs") || source.path.contains("/fuzz/fuzz_targets/"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Generated histories: clients really run against an object, and take effect at an instant between call and return;
 //! a broken one has one answer replaced by an old one.
 
+use super::plain::plain;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -34,10 +35,23 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "queue", generate: |c, n, u| check(FifoQueue, queue(c, n, u)) },
     Family { name: "set-elements", generate: |c, n, u| check(Set, set(c, n, u)) },
     Family { name: "transactions", generate: transactions },
+    Family { name: "register-few-values, plain", generate: |c, n, u| search(CasRegister, register(c, n, u, false)) },
+    Family { name: "cas-register, plain", generate: |c, n, u| search(CasRegister, cas_register(c, n, u, false)) },
+    Family { name: "map, plain", generate: |c, n, u| search(Kv::default(), map(c, n, u)) },
+    Family { name: "set-elements, plain", generate: |c, n, u| search(Set, set(c, n, u)) },
 ];
 
 fn check<M: Model + 'static>(model: M, history: History<M::Op, M::Ret>) -> Check {
     Box::new(move || word(linearizability(&model, &history, Budget::PATIENT).verdict))
+}
+
+/// The same history judged by the plain search.
+fn search<M: Model + 'static>(model: M, history: History<M::Op, M::Ret>) -> Check {
+    Box::new(move || match plain(&model, &history, Budget::PATIENT.steps) {
+        Some(true) => "pass".to_owned(),
+        Some(false) => "fail".to_owned(),
+        None => "unknown".to_owned(),
+    })
 }
 
 fn word(verdict: Verdict) -> String {

@@ -55,14 +55,16 @@ pub struct Online<M: Model> {
     model: M,
     budget: Budget,
     steps: u64,
-    streams: BTreeMap<M::Key, Stream<M>>,
+    streams: Vec<Stream<M>>,
+    /// Which stream is whose.
+    by_key: BTreeMap<M::Key, usize>,
     /// The operations that had not ended when they were last looked at.
     open: Vec<u32>,
     /// How many operations of the history were seen at all, and of how many the call was fed.
     seen: u32,
     fed: u32,
     /// Answered operations whose call was fed and whose return was not.
-    returns: BinaryHeap<Reverse<(u64, u32)>>,
+    returns: BinaryHeap<Reverse<Due>>,
     /// Everything before this instant is judged.
     reached: u64,
     /// Some operations were not judged on the way.
@@ -77,8 +79,17 @@ struct Stream<M: Model> {
     machine: Machine<M>,
     /// `None` once it is left to the end of the run.
     frontier: Option<Frontier>,
-    slots: BTreeMap<u32, u8>,
     ids: Vec<u32>,
+}
+
+/// A return that is still to come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: u64,
+    id: u32,
+    /// The index of its stream, and its slot there.
+    stream: usize,
+    slot: u8,
 }
 
 impl<M: Model> Online<M> {
@@ -95,7 +106,8 @@ impl<M: Model> Online<M> {
             model,
             budget,
             steps: budget.steps,
-            streams: BTreeMap::new(),
+            streams: Vec::new(),
+            by_key: BTreeMap::new(),
             open: Vec::new(),
             seen: 0,
             fed: 0,
@@ -151,7 +163,7 @@ impl<M: Model> Online<M> {
         let ops = history.operations();
         while self.failed.is_none() {
             let call = ops.get(self.fed as usize).map(|op| op.call).filter(|call| *call < until);
-            let due = self.returns.peek().map(|Reverse((at, _))| *at).filter(|at| *at < until);
+            let due = self.returns.peek().map(|Reverse(due)| due.at).filter(|at| *at < until);
             match (call, due) {
                 (None, None) => break,
                 (Some(call), due) if due.is_none_or(|due| call <= due) => {
@@ -163,9 +175,9 @@ impl<M: Model> Online<M> {
                     self.reached = call;
                 }
                 _ => {
-                    let Some(Reverse((at, id))) = self.returns.pop() else { break };
-                    self.reached = at;
-                    self.answer(history, id, at);
+                    let Some(Reverse(due)) = self.returns.pop() else { break };
+                    self.reached = due.at;
+                    self.answer(history, due);
                 }
             }
         }
@@ -179,27 +191,9 @@ impl<M: Model> Online<M> {
         if operation.outcome == Outcome::Fail || (answer.is_none() && pure) {
             return;
         }
-        let mut keys: Vec<M::Key> = Vec::new();
-        self.model.each_key(&operation.op, &mut |key| {
-            if !keys.contains(key) {
-                keys.push(key.clone());
-            }
-        });
-        if keys.len() != 1 {
-            // What ties keys together is judged at the end, and so are the keys.
-            self.left_over = true;
-            match keys.len() {
-                0 => {
-                    self.tied = true;
-                    self.streams.values_mut().for_each(|stream| stream.frontier = None);
-                }
-                _ => keys.into_iter().for_each(|key| self.stream(key).frontier = None),
-            }
-            return;
-        }
-        let Some(key) = keys.pop() else { return };
+        let Some(at) = self.only_stream(&operation.op) else { return };
         let source = Source { model: &self.model, ops: history.operations() };
-        let stream = self.streams.entry(key).or_insert_with(|| Stream::new(&self.model));
+        let stream = &mut self.streams[at];
         stream.ids.push(id);
         if self.tied {
             stream.frontier = None;
@@ -213,10 +207,7 @@ impl<M: Model> Online<M> {
         }
         let deadline = operation.returned.unwrap_or(u64::MAX);
         match frontier.call(&stream.machine, id, class, deadline) {
-            Ok(slot) => {
-                stream.slots.insert(id, slot);
-                self.returns.push(Reverse((deadline, id)));
-            }
+            Ok(slot) => self.returns.push(Reverse(Due { at: deadline, id, stream: at, slot })),
             Err(_) => {
                 stream.frontier = None;
                 self.left_over = true;
@@ -224,18 +215,38 @@ impl<M: Model> Online<M> {
         }
     }
 
-    fn stream(&mut self, key: M::Key) -> &mut Stream<M> {
-        self.streams.entry(key).or_insert_with(|| Stream::new(&self.model))
+    /// The stream of an operation on one key. Operations on several tie them together: they are left to the end.
+    fn only_stream(&mut self, op: &M::Op) -> Option<usize> {
+        let (by_key, streams, model) = (&mut self.by_key, &mut self.streams, &self.model);
+        let (mut first, mut several, mut none) = (None, false, true);
+        model.each_key(op, &mut |key| {
+            none = false;
+            let at = by_key.get(key).copied().unwrap_or_else(|| {
+                streams.push(Stream::new(model));
+                by_key.insert(key.clone(), streams.len() - 1);
+                streams.len() - 1
+            });
+            let first = *first.get_or_insert(at);
+            if first != at {
+                several = true;
+                streams[first].frontier = None;
+                streams[at].frontier = None;
+            }
+        });
+        if none {
+            self.tied = true;
+            self.streams.iter_mut().for_each(|stream| stream.frontier = None);
+        }
+        self.left_over |= none || several;
+        first.filter(|_| !several)
     }
 
-    fn answer(&mut self, history: &History<M::Op, M::Ret>, id: u32, at: u64) {
+    fn answer(&mut self, history: &History<M::Op, M::Ret>, due: Due) {
         let source = Source { model: &self.model, ops: history.operations() };
-        let mut only = None;
-        self.model.each_key(&history.operations()[id as usize].op, &mut |key| only = Some(key.clone()));
-        let Some(stream) = only.and_then(|key| self.streams.get_mut(&key)) else { return };
-        let (Some(frontier), Some(slot)) = (&mut stream.frontier, stream.slots.remove(&id)) else { return };
+        let stream = &mut self.streams[due.stream];
+        let Some(frontier) = &mut stream.frontier else { return };
         let mut quota = Quota { steps: self.steps, bytes: self.budget.bytes };
-        let alive = frontier.returns(source, &mut stream.machine, slot, &mut quota);
+        let alive = frontier.returns(source, &mut stream.machine, due.slot, &mut quota);
         self.steps = quota.steps;
         if alive == Ok(true) {
             return;
@@ -243,7 +254,7 @@ impl<M: Model> Online<M> {
         let narrowed = frontier.narrowed;
         stream.frontier = None;
         if alive == Ok(false) && !narrowed {
-            let refusal = Refusal { at: Some(at), witness: Vec::new() };
+            let refusal = Refusal { at: Some(due.at), witness: Vec::new() };
             let part = part_by_ids(source, &stream.ids);
             self.failed = evidence_of(source, history.clock(), &part, &refusal, self.budget);
         }
@@ -257,7 +268,6 @@ impl<M: Model> Stream<M> {
         Stream {
             machine: Machine::new(model),
             frontier: Some(Frontier::new(WIDTH, true)),
-            slots: BTreeMap::new(),
             ids: Vec::new(),
         }
     }

@@ -28,7 +28,7 @@ impl<K> Component<K> {
 
 /// The parts, ordered by their first operation.
 pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Vec<Component<M::Key>> {
-    let mut keys = Keys { ids: BTreeMap::new(), parent: Vec::new() };
+    let mut keys = Keys { ids: BTreeMap::new(), parent: Vec::new(), recent: None };
     let mut home: Vec<Option<u32>> = Vec::with_capacity(ops.len());
     for operation in ops {
         let mut first: Option<u32> = None;
@@ -41,9 +41,13 @@ pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) 
         });
         home.push(first);
     }
+    let all = || (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect();
     if home.iter().any(Option::is_none) {
-        let all = u32::try_from(ops.len()).unwrap_or(u32::MAX);
-        return vec![Component { keys: Vec::new(), ops: (0..all).collect() }];
+        return vec![Component { keys: Vec::new(), ops: all() }];
+    }
+    // One key, as of a register: nothing is to be split.
+    if let (1, Some((key, _))) = (keys.ids.len(), keys.ids.first_key_value()) {
+        return vec![Component { keys: vec![key.clone()], ops: all() }];
     }
     let mut slots: BTreeMap<u32, usize> = BTreeMap::new();
     let mut parts: Vec<Component<M::Key>> = Vec::new();
@@ -68,16 +72,24 @@ pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) 
 struct Keys<K> {
     ids: BTreeMap<K, u32>,
     parent: Vec<u32>,
+    /// The last that was asked for: often it is the next, too.
+    recent: Option<(K, u32)>,
 }
 
 impl<K: Ord + Clone> Keys<K> {
     fn id(&mut self, key: &K) -> u32 {
-        if let Some(id) = self.ids.get(key) {
+        if let Some((recent, id)) = &self.recent
+            && recent == key
+        {
             return *id;
         }
-        let id = u32::try_from(self.parent.len()).unwrap_or(u32::MAX);
-        self.parent.push(id);
-        self.ids.insert(key.clone(), id);
+        let id = self.ids.get(key).copied().unwrap_or_else(|| {
+            let fresh = u32::try_from(self.parent.len()).unwrap_or(u32::MAX);
+            self.parent.push(fresh);
+            self.ids.insert(key.clone(), fresh);
+            fresh
+        });
+        self.recent = Some((key.clone(), id));
         id
     }
 

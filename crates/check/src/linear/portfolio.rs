@@ -7,6 +7,7 @@ use super::Engine;
 use super::depth::{Exhausted, Found, Quota, search};
 use super::machine::{Machine, Source};
 use super::monitor::monitor;
+use super::phantom::phantom;
 use super::prepare::{Problem, prepare};
 use super::sweep::sweep;
 use crate::model::Model;
@@ -46,6 +47,12 @@ pub(super) fn round<M: Model>(
     }
     let mut machine = Machine::new(source.model);
     let problem = prepare(source, &mut machine, ids, None);
+    if engine == Engine::Portfolio
+        && round == 0
+        && let Some(found) = phantom(&problem)
+    {
+        return Round::Decided(found);
+    }
     match engine {
         Engine::Portfolio | Engine::Monitor => take_turns(&problem, &mut machine, round, quota),
         Engine::DepthFirst => alone(search(&problem, &mut machine, quota)),

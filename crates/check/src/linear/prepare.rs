@@ -55,6 +55,8 @@ pub(super) struct Problem<'a, M: Model> {
     pub(super) optional: Vec<Entry>,
     /// Whether all operations are on one and the same cell.
     pub(super) one_cell: bool,
+    /// Where every operation is a plain move of values on one cell: the number of the initial value, and of all values.
+    pub(super) plain: Option<(u32, u32)>,
 }
 
 /// An operation as seen at the instant `cut`: later returns have not happened yet. `None` if it plays no part.
@@ -100,15 +102,15 @@ pub(super) fn prepare<'a, M: Model>(
     let one_cell = !several;
     let initial = model.initial_value().map(|value| cells.values.of(value));
     machine.keys = cells.keys;
-    let plain = initial.filter(|_| cells.plain && one_cell);
     let values = u32::try_from(cells.values.len()).unwrap_or(u32::MAX);
-    if let (Some(initial), false) = (plain, optional.is_empty()) {
+    let plain = initial.filter(|_| cells.plain && one_cell).map(|initial| (initial, values));
+    if let (Some((initial, values)), false) = (plain, optional.is_empty()) {
         settle(initial, values, &mut required, &mut optional);
     }
     // Histories are recorded in order of call, so that this is nearly always done already.
     required.sort_by_key(|entry| (entry.call, entry.id));
     optional.sort_by_key(|entry| (entry.call, entry.id));
-    Problem { source, required, optional, one_cell }
+    Problem { source, required, optional, one_cell, plain }
 }
 
 /// Keys and values by number.

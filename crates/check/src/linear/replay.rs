@@ -52,6 +52,8 @@ pub fn replay<M: Model>(
     let mut owner: BTreeMap<M::Key, usize> = BTreeMap::new();
     for (part, order) in certificate.orders.iter().enumerate() {
         let mut state = model.initial();
+        // The last key that was found to be this order's own.
+        let mut own: Option<M::Key> = None;
         let mut latest_call: Option<(u64, OpId)> = None;
         for &id in order {
             let operation = history.operations().get(id.0 as usize).ok_or(CertificateError::NoSuchOperation(id))?;
@@ -62,7 +64,10 @@ pub fn replay<M: Model>(
             let mut shared = false;
             model.each_key(&operation.op, &mut |key| {
                 keys += 1;
-                shared |= *owner.entry(key.clone()).or_insert(part) != part;
+                if own.as_ref() != Some(key) {
+                    shared |= *owner.entry(key.clone()).or_insert(part) != part;
+                    own = Some(key.clone());
+                }
             });
             if shared || (keys == 0 && certificate.orders.len() > 1) {
                 return Err(CertificateError::SharedKey(id));

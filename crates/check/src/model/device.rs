@@ -1,11 +1,15 @@
-//! Block devices and stale registers: objects that forget, or remember too long.
+//! The block device: what is not flushed may be lost when the power goes, or torn.
 
-use super::{Bytes, Object, Step};
+use super::{Object, Step};
+use crate::history::{History, HistoryError, Operation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A block device whose writes are stamped, so that a read tells which write it sees. What is not flushed when the power
 /// goes may be there or not, sector by sector, and may be torn.
+///
+/// Here a write of several sectors takes effect at one instant while the power is on. Most devices promise that of single
+/// sectors only: for those, judge [`BlockDevice::sector_by_sector`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockDevice {
     /// Whether a sector that was being written when the power went may hold a mixture.
@@ -71,6 +75,31 @@ impl Sector {
 /// Writes of more sectors than this are refused: a history that holds one is mistaken.
 const COUNT_MAX: u64 = 1 << 20;
 
+impl BlockDevice {
+    /// The history with each write as one write per sector, at the same time and with the same outcome: each of them may
+    /// take effect before or after the others. Writes of no sector, or of more than are believed, stay as they are.
+    ///
+    /// # Errors
+    /// None for an operation that was in a history.
+    pub fn sector_by_sector(history: &History<BlockOp, BlockRet>) -> Result<History<BlockOp, BlockRet>, HistoryError> {
+        let mut split = History::with_clock(history.clock());
+        for operation in history.operations() {
+            match &operation.op {
+                BlockOp::Write { sector, count: count @ 2..=COUNT_MAX, stamp, durable } => {
+                    for at in *sector..sector.saturating_add(*count) {
+                        let op = BlockOp::Write { sector: at, count: 1, stamp: *stamp, durable: *durable };
+                        split.push(Operation { op, ..operation.clone() })?;
+                    }
+                }
+                _ => {
+                    split.push(operation.clone())?;
+                }
+            }
+        }
+        Ok(split)
+    }
+}
+
 impl Object for BlockDevice {
     const NAME: &'static str = "block-device";
     type Op = BlockOp;
@@ -125,53 +154,5 @@ impl Object for BlockDevice {
         }
         next.retain(|_, held| *held != Sector::fresh());
         if next == *state { Step::Same } else { Step::Next(next) }
-    }
-}
-
-/// A register whose reads may be late: they see one of the last `versions` values, of which 1 is a plain register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StaleRegister {
-    /// How many of the last values a read may see.
-    pub versions: usize,
-}
-
-/// What clients ask of a register that may be late.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum StaleOp {
-    /// Set it.
-    Write(Bytes),
-    /// Read it.
-    Read,
-}
-
-impl Object for StaleRegister {
-    const NAME: &'static str = "stale-register";
-    type Op = StaleOp;
-    /// To a read what it saw; to a write `None`.
-    type Ret = Option<Bytes>;
-    /// The last values, the latest last.
-    type State = Vec<Option<Bytes>>;
-
-    fn initial(&self) -> Self::State {
-        vec![None]
-    }
-
-    fn step(&self, last: &Self::State, op: &StaleOp, told: Option<&Option<Bytes>>) -> Step<Self::State> {
-        match (op, told) {
-            (StaleOp::Write(value), _) => {
-                let mut next = last.clone();
-                next.push(Some(value.clone()));
-                let old = next.len().saturating_sub(self.versions.max(1));
-                next.drain(..old);
-                Step::Next(next)
-            }
-            (StaleOp::Read, Some(told)) if !last.contains(told) => Step::Refused,
-            (StaleOp::Read, _) => Step::Same,
-        }
-    }
-
-    fn observes_only(&self, op: &StaleOp, _: Option<&Option<Bytes>>) -> bool {
-        *op == StaleOp::Read
     }
 }

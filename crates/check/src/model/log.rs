@@ -1,10 +1,10 @@
 //! The append-only log: what is appended gets the next offset, from 0 on, and stays there. Offsets are witnesses: the
 //! history is judged without a search, however many clients there are.
 
+use super::row::Row;
 use super::{Bytes, Model, Step, log_monitor};
 use crate::linear::{Monitored, Part};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Any number of logs, each at first empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,11 +68,11 @@ impl LogOp {
 
 /// The values of one log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Entries(Arc<Vec<Bytes>>);
+pub struct Entries(Row);
 
 impl Entries {
-    fn from(&self, offset: u64) -> &[Bytes] {
-        usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default()
+    fn at(&self, offset: u64) -> Option<&Bytes> {
+        self.0.get(usize::try_from(offset).ok()?)
     }
 }
 
@@ -93,25 +93,23 @@ impl Model for AppendLog {
     }
 
     fn step(&self, state: &Entries, op: &LogOp, ret: Option<&LogRet>) -> Step<Entries> {
-        let same = |fits: bool| if fits { Step::Same } else { Step::Refused };
         let length = state.0.len() as u64;
         match (op, ret) {
             (LogOp::Append { value, .. }, None | Some(LogRet::Appended(_))) => {
                 if matches!(ret, Some(LogRet::Appended(Some(told))) if *told != length) {
                     return Step::Refused;
                 }
-                let mut values = Vec::with_capacity(state.0.len() + 1);
-                values.extend_from_slice(&state.0);
-                values.push(value.clone());
-                Step::Next(Entries(Arc::new(values)))
+                Step::Next(Entries(state.0.pushed(value)))
             }
             (LogOp::Append { .. }, Some(_)) => Step::Refused,
             (_, None) => Step::Same,
             (LogOp::Read { offset, .. }, Some(LogRet::Value(told))) => {
-                same(state.from(*offset).first() == told.as_ref())
+                Step::same_if(state.at(*offset) == told.as_ref())
             }
-            (LogOp::Poll { offset, .. }, Some(LogRet::Values(told))) => same(state.from(*offset).starts_with(told)),
-            (LogOp::Length { .. }, Some(LogRet::Length(told))) => same(*told == length),
+            (LogOp::Poll { offset, .. }, Some(LogRet::Values(told))) => {
+                Step::same_if((*offset..).zip(told).all(|(offset, value)| state.at(offset) == Some(value)))
+            }
+            (LogOp::Length { .. }, Some(LogRet::Length(told))) => Step::same_if(*told == length),
             _ => Step::Refused,
         }
     }

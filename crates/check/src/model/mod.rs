@@ -1,36 +1,43 @@
 //! Models: what a correct object would answer. A model is deterministic and sequential; the checkers supply the
 //! concurrency. One file per object.
 
+mod bank;
 mod bytes;
+mod counter;
 mod device;
 mod kv;
 mod kv_flow;
 mod kv_step;
+mod lock;
 mod log;
 mod log_monitor;
 mod object;
 mod queue;
 mod queue_monitor;
 mod register;
+mod row;
+mod semaphore;
 mod set;
 mod set_monitor;
-mod small;
 mod stack;
+mod stale;
 mod two_orders;
 
+pub use bank::{Bank, BankOp, BankRet};
 pub use bytes::Bytes;
-pub use device::{BlockDevice, BlockOp, BlockRet, Sector, StaleOp, StaleRegister};
+pub use counter::{Counter, CounterOp, CounterRet};
+pub use device::{BlockDevice, BlockOp, BlockRet, Sector};
 pub use kv::{Compare, Expect, Kv, KvOp, KvRet};
 pub use kv_step::KvState;
+pub use lock::{Held, Lock, LockOp, LockRet};
 pub use log::{AppendLog, Entries, LogOp, LogRet};
 pub use object::{AnyOf, Choices, Object};
 pub use queue::{FifoQueue, Line, QueueOp, QueueRet};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
+pub use semaphore::{Semaphore, SemaphoreOp};
 pub use set::{Set, SetOp, SetRet};
-pub use small::{
-    Bank, BankOp, BankRet, Counter, CounterOp, CounterRet, Held, Lock, LockOp, LockRet, Semaphore, SemaphoreOp,
-};
 pub use stack::Stack;
+pub use stale::{StaleOp, StaleRegister};
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -44,6 +51,14 @@ pub enum Step<S> {
     Same,
     /// It would, and goes to this state.
     Next(S),
+}
+
+impl<S> Step<S> {
+    /// For what changes nothing: [`Step::Same`] if the answer is right, otherwise [`Step::Refused`].
+    #[must_use]
+    pub fn same_if(right: bool) -> Self {
+        if right { Step::Same } else { Step::Refused }
+    }
 }
 
 /// What an operation does to a single cell, for models whose keys are cells that hold one value. It is a promise, on

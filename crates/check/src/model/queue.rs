@@ -1,9 +1,9 @@
 //! The FIFO queue: what is put in first comes out first.
 
+use super::row::Row;
 use super::{Bytes, Model, Step, queue_monitor};
 use crate::linear::{Monitored, Part};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// A queue without a bound, at first empty. With all values different it is judged without a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,29 +29,34 @@ pub enum QueueRet {
     Taken(Option<Bytes>),
 }
 
-/// The values held, the next to be taken from a queue first.
+/// The values held, in the order in which they were put in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Line(pub(super) Arc<Vec<Bytes>>);
+pub struct Line(Row);
+
+/// At which end values come out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Out {
+    First,
+    Last,
+}
 
 impl Line {
-    pub(super) fn put(&self, value: &Bytes) -> Step<Line> {
-        let mut list = (*self.0).clone();
-        list.push(value.clone());
-        Step::Next(Line(Arc::new(list)))
-    }
-
-    /// Takes the value at `at`, which is there if there is any.
-    pub(super) fn take(&self, at: usize, told: Option<&QueueRet>) -> Step<Line> {
-        let found = self.0.get(at);
-        match told {
-            None if found.is_none() => Step::Same,
-            Some(QueueRet::Taken(told)) if told.as_ref() != found => Step::Refused,
-            Some(QueueRet::Taken(None)) => Step::Same,
-            Some(QueueRet::Done) => Step::Refused,
-            None | Some(QueueRet::Taken(_)) => {
-                let mut list = (*self.0).clone();
-                list.remove(at);
-                Step::Next(Line(Arc::new(list)))
+    /// A step of a queue or of a stack.
+    pub(super) fn step(&self, out: Out, op: &QueueOp, told: Option<&QueueRet>) -> Step<Line> {
+        match (op, told) {
+            (QueueOp::Put(value), None | Some(QueueRet::Done)) => Step::Next(Line(self.0.pushed(value))),
+            (QueueOp::Put(_), Some(QueueRet::Taken(_))) | (QueueOp::Take, Some(QueueRet::Done)) => Step::Refused,
+            (QueueOp::Take, told) => {
+                let found = match out {
+                    Out::First => self.0.get(0),
+                    Out::Last => self.0.len().checked_sub(1).and_then(|last| self.0.get(last)),
+                };
+                match told {
+                    Some(QueueRet::Taken(told)) if told.as_ref() != found => Step::Refused,
+                    _ if found.is_none() => Step::Same,
+                    _ if out == Out::First => Step::Next(Line(self.0.without_first())),
+                    _ => Step::Next(Line(self.0.without_last())),
+                }
             }
         }
     }
@@ -90,11 +95,7 @@ impl Model for FifoQueue {
     }
 
     fn step(&self, state: &Line, op: &QueueOp, ret: Option<&QueueRet>) -> Step<Line> {
-        match (op, ret) {
-            (QueueOp::Put(value), None | Some(QueueRet::Done)) => state.put(value),
-            (QueueOp::Put(_), Some(QueueRet::Taken(_))) => Step::Refused,
-            (QueueOp::Take, told) => state.take(0, told),
-        }
+        state.step(Out::First, op, ret)
     }
 
     fn observes_only(&self, op: &QueueOp, ret: Option<&QueueRet>) -> bool {

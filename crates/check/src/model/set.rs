@@ -72,13 +72,12 @@ impl Model for Set {
             };
             Step::Next(next)
         };
-        let same = |fits: bool| if fits { Step::Same } else { Step::Refused };
         match (op, ret) {
             (SetOp::Add(value), _) => change(value, true),
             (SetOp::Remove(value), _) => change(value, false),
             (_, None) => Step::Same,
-            (SetOp::Contains(value), Some(SetRet::Truth(told))) => same(*told == state.contains(value)),
-            (SetOp::All, Some(SetRet::Values(told))) => same(told == state),
+            (SetOp::Contains(value), Some(SetRet::Truth(told))) => Step::same_if(*told == state.contains(value)),
+            (SetOp::All, Some(SetRet::Values(told))) => Step::same_if(told == state),
             _ => Step::Refused,
         }
     }

@@ -1,6 +1,6 @@
 //! The stack: what is put in last comes out first.
 
-use super::queue::{Line, QueueOp, QueueRet, describe};
+use super::queue::{Line, Out, QueueOp, QueueRet, describe};
 use super::{Model, Step};
 
 /// A stack without a bound, at first empty. It is asked and answers as a queue is.
@@ -24,11 +24,7 @@ impl Model for Stack {
     }
 
     fn step(&self, state: &Line, op: &QueueOp, ret: Option<&QueueRet>) -> Step<Line> {
-        match (op, ret) {
-            (QueueOp::Put(value), None | Some(QueueRet::Done)) => state.put(value),
-            (QueueOp::Put(_), Some(QueueRet::Taken(_))) => Step::Refused,
-            (QueueOp::Take, told) => state.take(state.0.len().saturating_sub(1), told),
-        }
+        state.step(Out::Last, op, ret)
     }
 
     fn observes_only(&self, op: &QueueOp, ret: Option<&QueueRet>) -> bool {

@@ -6,7 +6,7 @@
 use crate::history::{History, Outcome, Process};
 use crate::model::{Bytes, KvOp, KvRet};
 use crate::verdict::{Evidence, Limit, Undecided, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The oracle's name in verdicts.
 pub const CAUSAL: &str = "causal consistency";
@@ -24,7 +24,7 @@ struct Event<'a> {
 }
 
 /// Whether a history of gets and puts is causally consistent. Other operations, and values that were put twice, leave it
-/// `Unknown`.
+/// `Unknown`. A put of unknown outcome that nobody read may not have happened, and is left out.
 pub fn causal(history: &History<KvOp, KvRet>) -> Verdict {
     let unknown = |left: &str| {
         let limit = Limit::Named("the kind of history that this oracle knows".to_owned());
@@ -37,12 +37,21 @@ pub fn causal(history: &History<KvOp, KvRet>) -> Verdict {
     }
     let mut order: Vec<u32> = (0u32..).take(history.len()).collect();
     order.sort_by_key(|id| history.operations()[*id as usize].call);
+    let read: BTreeSet<(&Bytes, &Bytes)> = history
+        .operations()
+        .iter()
+        .filter_map(|operation| match (&operation.op, &operation.outcome) {
+            (KvOp::Get { key }, Outcome::Ok(KvRet::Value { value: Some(value), .. })) => Some((key, value)),
+            _ => None,
+        })
+        .collect();
     let mut places = vec![0u32; numbers.len()];
     let mut events: Vec<Event<'_>> = Vec::new();
     for id in order {
         let operation = &history.operations()[id as usize];
         let (key, wrote, read) = match (&operation.op, &operation.outcome) {
             (_, Outcome::Fail) | (KvOp::Get { .. }, Outcome::Indeterminate) => continue,
+            (KvOp::Put { key, value }, Outcome::Indeterminate) if !read.contains(&(key, value)) => continue,
             (KvOp::Put { key, value }, _) => (key, Some(value), None),
             (KvOp::Get { key }, Outcome::Ok(KvRet::Value { value, .. })) => (key, None, Some(value.as_ref())),
             _ => return unknown("only gets and puts are known"),

@@ -45,8 +45,8 @@ pub fn watched(log: &[WatchEvent], watch: &Watch) -> Verdict {
         .iter()
         .filter(|event| event.revision >= watch.from && event.key.as_slice().starts_with(&watch.prefix))
         .collect();
-    // Everything up to this revision was delivered, or said to be nothing.
-    let mut until = watch.from.saturating_sub(1);
+    // Everything up to this revision was delivered, or said to be nothing. A bookmark from before the beginning is none.
+    let mut until = 0;
     let mut next = 0;
     for WatchResponse { events, bookmark } in &watch.responses {
         for event in events {

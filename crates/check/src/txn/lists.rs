@@ -72,6 +72,12 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
         }
         writers.push(versions);
     }
+    let unread = never_read(index, &numbers, &lists);
+    for (versions, unread) in writers.iter().zip(&unread) {
+        if let Some(Some(last)) = versions.last() {
+            unread.iter().for_each(|then| graph.add(*last, *then, Kind::WriteWrite));
+        }
+    }
     // Who read which version of a list before appending to it, so that two that did are found.
     let mut updates: HashMap<(usize, usize), u32, FixedState> = HashMap::default();
     for (number, reader, values, own) in reads {
@@ -95,6 +101,9 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
         if let Some(Some(writer)) = versions.get(values.len()) {
             graph.add(reader, *writer, Kind::ReadWrite);
         }
+        if values.len() == longest.len() {
+            unread[number].iter().for_each(|writer| graph.add(reader, *writer, Kind::ReadWrite));
+        }
         let accesses = index.transactions[reader as usize].accesses;
         let appends = accesses.iter().any(|access| matches!(access, Access::Append { key: other, .. } if other == key));
         if appends && let Some(other) = updates.insert((number, values.len()), reader).filter(|other| *other != reader)
@@ -107,4 +116,26 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
         }
     }
     found
+}
+
+/// Who appended to each list what nobody read: that came after the longest that anyone did read. Of many only the first few,
+/// for they are written down once for each reader.
+fn never_read(index: &Index<'_>, numbers: &HashMap<&Bytes, usize, FixedState>, lists: &[List<'_>]) -> Vec<Vec<u32>> {
+    const MOST: usize = 16;
+    let read: HashMap<(usize, &Bytes), (), FixedState> =
+        lists.iter().enumerate().flat_map(|(at, list)| list.longest.iter().map(move |value| ((at, value), ()))).collect();
+    let mut unread = vec![Vec::new(); lists.len()];
+    for (at, transaction) in (0u32..).zip(&index.transactions) {
+        for access in transaction.accesses {
+            if let Access::Append { key, value } = access
+                && let Some(number) = numbers.get(key)
+                && !read.contains_key(&(*number, value))
+                && unread[*number].len() < MOST
+                && unread[*number].last() != Some(&at)
+            {
+                unread[*number].push(at);
+            }
+        }
+    }
+    unread
 }

@@ -33,6 +33,24 @@ pub struct Features {
     pub txn: bool,
 }
 
+/// A small one of any kind.
+pub fn any_shape(rng: &mut ChaCha8Rng) -> Shape {
+    Shape {
+        operations: rng.random_range(1..9),
+        clients: rng.random_range(1..6),
+        keys: rng.random_range(1..3),
+        values: rng.random_range(0..4),
+        unknown: [0, 20, 50][rng.random_range(0..3usize)],
+        length: [0, 1, 2, 4, 10][rng.random_range(0..5usize)],
+        features: Features {
+            cas: rng.random_ratio(1, 2),
+            delete: rng.random_ratio(1, 3),
+            append: rng.random_ratio(1, 4),
+            txn: rng.random_ratio(1, 6),
+        },
+    }
+}
+
 pub fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }

@@ -20,8 +20,8 @@ struct View {
     moves: Slots,
     /// Of those, the ones that look before they write.
     seers: Slots,
-    /// Kinds of unknown outcome that would change something: where in the list, and how many.
-    optional: (u32, u32),
+    /// Kinds of unknown outcome that would change something: where in the list, and how many. Not looked for unless asked.
+    optional: Option<(u32, u32)>,
 }
 
 /// Room that is used again at every return.
@@ -181,20 +181,29 @@ impl<M: Model> Closing<'_, '_, M> {
                 view.seers |= bit & !frontier.blind;
             }
         }
+        if self.closure.views.len() <= at {
+            self.closure.views.resize(at + 1, View::default());
+        }
+        self.closure.views[at] = view;
+        view
+    }
+
+    /// Where kinds of unknown outcome lead from `state`, which was viewed.
+    fn optional(&mut self, state: u32) -> (u32, u32) {
+        if let Some(known) = self.closure.views[state as usize].optional {
+            return known;
+        }
         let first = self.closure.leads.len();
-        for (kind, optional) in frontier.optional.iter().enumerate() {
+        for (kind, optional) in self.frontier.optional.iter().enumerate() {
             let to = self.machine.step(self.source, state, optional.class);
             if to != REFUSED && to != state {
                 self.closure.leads.push((u32::try_from(kind).unwrap_or(u32::MAX), to));
             }
         }
         let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        view.optional = (narrow(first), narrow(self.closure.leads.len() - first));
-        if self.closure.views.len() <= at {
-            self.closure.views.resize(at + 1, View::default());
-        }
-        self.closure.views[at] = view;
-        view
+        let found = (narrow(first), narrow(self.closure.leads.len() - first));
+        self.closure.views[state as usize].optional = Some(found);
+        found
     }
 
     fn expand(&mut self, config: &Config, quota: &mut Quota) -> Result<(), Exhausted> {
@@ -223,7 +232,7 @@ impl<M: Model> Closing<'_, '_, M> {
             next.tail = self.frontier.chain.push(config.tail, id);
             self.enter(next);
         }
-        let (first, count) = view.optional;
+        let (first, count) = self.optional(config.state);
         for at in first..first + count {
             let Some(steps) = quota.steps.checked_sub(1) else { return Err(Exhausted::Steps) };
             quota.steps = steps;
@@ -263,7 +272,7 @@ impl<M: Model> Closing<'_, '_, M> {
         if (view.pure | view.seers) & !config.done != 0 || !self.frontier.one_cell {
             return true;
         }
-        let (first, count) = view.optional;
+        let (first, count) = self.optional(config.state);
         (first..first + count).any(|at| {
             let (kind, _) = self.closure.leads[at as usize];
             let known = &self.frontier.optional[kind as usize];
