@@ -39,7 +39,7 @@ impl CrashModel {
     }
 }
 
-/// How the disks of a simulation behave. The same for every node.
+/// How a disk behaves: all of a simulation, or one node's ([`Disk::set_device`](crate::Disk::set_device)).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DiskOptions {
     /// A read that the page cache answers, one way from issue to completion.

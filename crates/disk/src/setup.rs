@@ -12,12 +12,17 @@ use crate::injection::Injection;
 use crate::injuries::Injury;
 use crate::inode::{Body, InodeId};
 use crate::volume::Volume;
-use crate::world::{Disk, wall_ns};
+use crate::world::{Disk, options_of, wall_ns};
 
 impl Disk {
-    /// From now on the disks behave like this.
+    /// From now on the disks behave like this, but for those of [`Disk::set_device`].
     pub fn set_options(&mut self, options: crate::DiskOptions) {
         self.options = options;
+    }
+
+    /// From now on the disk of one node behaves like this.
+    pub fn set_device(&mut self, node: NodeId, options: crate::DiskOptions) {
+        self.special.insert(node, options);
     }
 
     /// A file's bytes, as the node's programs would read them.
@@ -95,7 +100,8 @@ impl Disk {
         if kernel.node(node).is_up() {
             return Err(Errno::EBUSY.into());
         }
-        let volume = Volume::new(kernel.node(node).name(), &self.options, wall_ns(kernel, node));
+        let options = options_of(&self.options, &self.special, node);
+        let volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
         self.device(kernel, node).volume.swap(volume);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The disks of all nodes as a world beside the kernel: operations begin, take their time, and complete.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::task::Waker;
 use std::time::Duration;
@@ -31,6 +32,8 @@ const CLOSE: u8 = 2;
 #[derive(Debug)]
 pub struct Disk {
     pub(crate) options: DiskOptions,
+    /// Devices that are not like the others.
+    pub(crate) special: BTreeMap<NodeId, DiskOptions>,
     pub(crate) devices: Vec<Option<Box<Device>>>,
     pub(crate) injections: Injections,
     operations: u64,
@@ -39,12 +42,23 @@ pub struct Disk {
     bytes_written: u64,
 }
 
+/// What a node's device is like.
+#[inline]
+pub(crate) fn options_of<'a>(
+    common: &'a DiskOptions,
+    special: &'a BTreeMap<NodeId, DiskOptions>,
+    node: NodeId,
+) -> &'a DiskOptions {
+    if special.is_empty() { common } else { special.get(&node).unwrap_or(common) }
+}
+
 impl Disk {
     /// Empty disks.
     #[must_use]
     pub fn new(options: DiskOptions) -> Self {
         Self {
             options,
+            special: BTreeMap::new(),
             devices: Vec::new(),
             injections: Injections::default(),
             operations: 0,
@@ -58,7 +72,7 @@ impl Disk {
         if self.devices.len() <= node.index() {
             self.devices.resize_with(node.index() + 1, || None);
         }
-        let options = &self.options;
+        let options = options_of(&self.options, &self.special, node);
         self.devices[node.index()].get_or_insert_with(|| {
             let mut volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
             volume.device = device_number(kernel, node);
@@ -153,7 +167,7 @@ impl Disk {
         Some(Performer {
             volume: &mut device.volume,
             injections: &mut self.injections,
-            options: &self.options,
+            options: options_of(&self.options, &self.special, node),
             node,
             now_ns: wall_ns(kernel, node),
             at: kernel.now(),
@@ -216,7 +230,7 @@ impl Disk {
         site: Site,
         ordinal: u64,
     ) -> u64 {
-        let options = &self.options;
+        let options = options_of(&self.options, &self.special, node);
         let (range, speed): (&RangeInclusive<Duration>, _) = match class {
             Class::Read => (&options.read_latency, options.cache_bytes_per_us),
             Class::Write => (&options.write_latency, options.cache_bytes_per_us),

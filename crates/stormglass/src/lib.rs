@@ -26,6 +26,7 @@ pub use runner::{render_trace, run_scenario};
 pub use sim::{NodeHandle, Sim, TASK_STACK_BYTES};
 pub use storm::Calming;
 pub use stormglass_check as check;
+pub use stormglass_disk as disk;
 pub use stormglass_disk::{CrashModel, DiskOptions};
 pub use stormglass_faults as faults;
 pub use stormglass_harness as harness;

@@ -244,6 +244,18 @@ impl Sim {
         })
     }
 
+    /// Acts on the disks: what happened to their data, what is on them, faults of single devices. What it is given must not
+    /// wait.
+    ///
+    /// # Panics
+    /// Outside a simulation.
+    pub fn disks<R>(&self, act: impl FnOnce(&mut Disk) -> R) -> R {
+        kernel::with(|u| match u.get::<Disk>() {
+            Some((disk, _)) => act(disk),
+            None => panic!("this simulation has no disks"),
+        })
+    }
+
     /// Writes every packet that leaves a node from now on to a file, in the format pcapng, for Wireshark. The parameter
     /// `pcap` of a run does the same from its start.
     ///

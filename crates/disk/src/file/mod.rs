@@ -264,13 +264,14 @@ impl FileData {
         covered.filter(|c| c.fate == Fate::Pending).map(|c| c.promised = true).count() as u64
     }
 
-    /// Marks every change below `upto` as never to be written: its fsync failed.
-    pub(crate) fn doom(&mut self, upto: u64) {
-        for change in self.pending.iter_mut().take_while(|c| c.number < upto) {
-            if change.fate == Fate::Pending {
-                change.fate = Fate::Doomed;
-            }
-        }
+    /// Marks every change below `upto` as never to be written: its fsync failed. Gives where they are: offset and length.
+    pub(crate) fn doom(&mut self, upto: u64) -> Vec<(u64, u64)> {
+        let covered = self.pending.iter_mut().take_while(|c| c.number < upto).filter(|c| c.fate == Fate::Pending);
+        let doom = |change: &mut Change| {
+            change.fate = Fate::Doomed;
+            (change.offset, change.len)
+        };
+        covered.map(doom).collect()
     }
 
     /// Makes the oldest changes durable until no more than `max` are left.

@@ -354,11 +354,12 @@ impl Performer<'_> {
                 Ok(reply)
             }
             Some((fault, _)) => {
-                if let Some(file) = self.volume.inodes.get_mut(inode).file_mut() {
-                    file.doom(changes);
-                }
+                let file = self.volume.inodes.get_mut(inode).file_mut();
+                let dropped = file.map(|file| file.doom(changes)).unwrap_or_default();
                 self.injections.hit(fault, 1);
-                self.injure_by(inode, 0, 0, Harm::Dropped, Some(fault));
+                for (offset, len) in dropped {
+                    self.injure_by(inode, offset, len, Harm::Dropped, Some(fault));
+                }
                 Err(Errno::EIO)
             }
         };
