@@ -212,11 +212,8 @@ impl Device {
                     };
                     may_be = may_be.iter().flat_map(with).collect();
                 }
-                let device = |held: BTreeMap<u64, Option<u64>>| Device {
-                    cache: held.clone(),
-                    medium: held,
-                    behind: Vec::new(),
-                };
+                let device =
+                    |held: BTreeMap<u64, Option<u64>>| Device { cache: held.clone(), medium: held, behind: Vec::new() };
                 return may_be.into_iter().map(device).collect();
             }
         }
@@ -271,9 +268,8 @@ fn block_admits(devices: &mut BTreeSet<Device>, op: &BlockOp, told: Option<&Bloc
 #[test]
 fn block_devices_are_judged_as_by_brute_force() {
     let start = BTreeSet::from([Device::default()]);
-    let admits = |devices: &mut BTreeSet<Device>, op: &BlockOp, told: Option<&BlockRet>| {
-        block_admits(devices, op, told, false)
-    };
+    let admits =
+        |devices: &mut BTreeSet<Device>, op: &BlockOp, told: Option<&BlockRet>| block_admits(devices, op, told, false);
     let plain = Plain { start, draw: block_draw, run: block_run, admits, lie: block_lie };
     gate("block device", &BlockDevice { tears: false }, &plain, false);
     let admits =
@@ -316,5 +312,10 @@ fn stale_registers_are_judged_as_by_brute_force() {
     }
     let plain = Plain { start: vec![None], draw, run, admits: admits::<2>, lie };
     gate("register that is late by one", &StaleRegister { versions: 2 }, &plain, false);
-    gate("register that is late by two", &StaleRegister { versions: 3 }, &Plain { admits: admits::<3>, ..plain }, false);
+    gate(
+        "register that is late by two",
+        &StaleRegister { versions: 3 },
+        &Plain { admits: admits::<3>, ..plain },
+        false,
+    );
 }

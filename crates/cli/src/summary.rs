@@ -134,7 +134,8 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
         let all = kinds * (kinds - 1) / 2;
         let few: Vec<String> = apart.iter().take(5).map(|pair| format!("{} + {}", pair.0, pair.1)).collect();
         let rest = if few.is_empty() { String::new() } else { format!("; never together: {}", few.join(", ")) };
-        let more = if apart.len() > few.len() { format!(" and {} more", apart.len() - few.len()) } else { String::new() };
+        let more =
+            if apart.len() > few.len() { format!(" and {} more", apart.len() - few.len()) } else { String::new() };
         row("pairs", format!("{} of {all} pairs of kinds hit in one seed{rest}{more}", all - apart.len()));
     }
     if !summary.limits_hit.is_empty() {

@@ -120,7 +120,9 @@ impl Injector {
             let mut book = Book::new(fault.clone());
             match possible(id, fault, world) {
                 Ok(()) => steps.extend(scheduled(id, fault)),
-                Err(error @ (InjectError::Unsupported { .. } | InjectError::Impossible { .. })) if missing == Missing::Drop => {
+                Err(error @ (InjectError::Unsupported { .. } | InjectError::Impossible { .. }))
+                    if missing == Missing::Drop =>
+                {
                     book.refused = Some(error.reason());
                 }
                 Err(error) => return Err(error),

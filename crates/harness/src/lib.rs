@@ -56,10 +56,10 @@ pub use libtest::{
 };
 pub use linkme;
 pub use protocol::{Hello, PROTOCOL, WORKER_ARGUMENT, WorkerFault};
-pub use recorder::{Recorder, RunClock};
-pub use returned::{IntoExit, IntoOutcome};
 pub use record::{Closest, FaultRecord, Refusal, RunRecord, Verdict};
+pub use recorder::{Recorder, RunClock};
 pub use request::{Limits, RunRequest};
+pub use returned::{IntoExit, IntoOutcome};
 pub use scenario::{
     Defaults, DuplicateScenario, SCENARIOS, ScenarioDef, ScenarioInfo, TraceError, TraceLines, registered, suggestions,
 };

@@ -376,7 +376,8 @@ mod tests {
         let one = |seed, margin, kinds: [(&str, u64); 2]| {
             let mut record = record(seed, Verdict::Pass, "");
             record.closest = BTreeMap::from([("always: limit".to_owned(), Closest { margin, most: false })]);
-            record.faults = kinds.map(|(kind, hit)| (kind.to_owned(), FaultTally { hit, ..FaultTally::default() })).into();
+            record.faults =
+                kinds.map(|(kind, hit)| (kind.to_owned(), FaultTally { hit, ..FaultTally::default() })).into();
             record
         };
         let mut records = [

@@ -47,7 +47,8 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::
     let ident = &function.sig.ident;
     let name = ident.to_string();
     let doc = arguments::doc_of(&function.attrs);
-    let Arguments { seconds, nanos, families, features, profiles, tags, properties, sometimes_within, runtime } = arguments;
+    let Arguments { seconds, nanos, families, features, profiles, tags, properties, sometimes_within, runtime } =
+        arguments;
     // The crate that goes by the name `stormglass` has a module for each runtime that it is.
     let runtime = runtime.as_ref().map(|runtime| {
         let module = syn::Ident::new(&runtime.value(), runtime.span());

@@ -110,7 +110,10 @@ where
     }
     if let Some(path) = &request.trace_to {
         write_trace(path, &sim).map_err(|error| {
-            refusal(format!("cannot write the trace to {}: {error}", path.display()), "name a file in a folder that has space")
+            refusal(
+                format!("cannot write the trace to {}: {error}", path.display()),
+                "name a file in a folder that has space",
+            )
         })?;
     }
     Ok(record)

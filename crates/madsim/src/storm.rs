@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use stormglass_faults::{
-    Fault, FaultId, FaultRecord, Hits, Injector, Missing, NodeName, Plan, Planner, World,
-};
+use stormglass_faults::{Fault, FaultId, FaultRecord, Hits, Injector, Missing, NodeName, Plan, Planner, World};
 use stormglass_harness::Refusal;
 
 use crate::calm::Calming;

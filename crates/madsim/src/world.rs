@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use madsim::net::NetSim;
 use madsim::task::NodeId;
-use stormglass_faults::{Capabilities, Effect, EffectKind, FaultId, Hits, Link, Links, NodeName, World, WorldError, counter};
+use stormglass_faults::{
+    Capabilities, Effect, EffectKind, FaultId, Hits, Link, Links, NodeName, World, WorldError, counter,
+};
 
 use crate::books::{Books, Held, counter as own};
 use crate::sim::{Shared, Sim};
@@ -76,13 +78,7 @@ impl World for MadsimWorld {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::of([
-            EffectKind::Cut,
-            EffectKind::Latency,
-            EffectKind::Loss,
-            EffectKind::Kill,
-            EffectKind::Pause,
-        ])
+        Capabilities::of([EffectKind::Cut, EffectKind::Latency, EffectKind::Loss, EffectKind::Kill, EffectKind::Pause])
     }
 
     fn can(&self, effect: &Effect) -> Result<(), WorldError> {

@@ -49,7 +49,9 @@ macro_rules! sometimes {
 /// Nothing: this build is no simulation's.
 #[macro_export]
 macro_rules! reachable {
-    ($name:expr $(,)?) => { $crate::__unused!(true, $name) };
+    ($name:expr $(,)?) => {
+        $crate::__unused!(true, $name)
+    };
 }
 
 /// Nothing: this build is no simulation's.
@@ -62,7 +64,9 @@ macro_rules! unreachable {
 /// `false`: this build is no simulation's.
 #[macro_export]
 macro_rules! buggify {
-    ($name:expr $(,)?) => { $crate::buggify!($name, 0.25) };
+    ($name:expr $(,)?) => {
+        $crate::buggify!($name, 0.25)
+    };
     ($name:expr, $probability:expr $(,)?) => {{
         $crate::__unused!($probability < 1.0_f64, $name);
         false

@@ -32,7 +32,12 @@ pub fn set_simulation(simulation: &'static dyn Simulation) {
 }
 
 #[doc(hidden)]
-pub fn observed(site: &'static Site, held: bool, sides: Option<(&dyn Measure, &dyn Measure)>, detail: &dyn Fn() -> String) {
+pub fn observed(
+    site: &'static Site,
+    held: bool,
+    sides: Option<(&dyn Measure, &dyn Measure)>,
+    detail: &dyn Fn() -> String,
+) {
     if let Some(simulation) = SIMULATION.get() {
         let margin = sides.map(|(left, right)| {
             let apart = left.measure().saturating_sub(right.measure()).unsigned_abs();

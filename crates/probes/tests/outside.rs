@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stormglass_probes::{
     always, always_at_least, always_at_most, always_greater_than, always_less_than, always_or_unreached, buggify, knob,
-    reachable, sometimes, sometimes_at_least, sometimes_at_most, sometimes_greater_than, sometimes_less_than, unreachable,
+    reachable, sometimes, sometimes_at_least, sometimes_at_most, sometimes_greater_than, sometimes_less_than,
+    unreachable,
 };
 
 #[test]

@@ -34,8 +34,8 @@ pub use stormglass_harness::{IntoExit, IntoOutcome};
 pub use stormglass_kernel as kernel;
 pub use stormglass_macros::scenario;
 pub use stormglass_net as net;
-pub use stormglass_probes as probes;
 pub use stormglass_net::{LinkOptions, Spread};
+pub use stormglass_probes as probes;
 
 /// What a scenario comes to: a verdict, or evidence that `?` carried out of it.
 pub type Outcome = Result<check::Verdict, check::Evidence>;

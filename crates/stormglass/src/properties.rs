@@ -75,7 +75,9 @@ pub(crate) struct Heard {
 impl Heard {
     /// What the current simulation heard; of what is to be met, only what lies in one of `modules`, if there are any.
     pub(crate) fn of(modules: &[&str]) -> Self {
-        kernel::try_with(|u| u.get::<Properties>().map(|(properties, _)| properties.heard(modules))).flatten().unwrap_or_default()
+        kernel::try_with(|u| u.get::<Properties>().map(|(properties, _)| properties.heard(modules)))
+            .flatten()
+            .unwrap_or_default()
     }
 }
 
@@ -191,7 +193,9 @@ impl Simulation for Here {
                 let place = Place::named(site.name);
                 let last = u64::try_from(rare).ok()?.checked_sub(1)?;
                 let turned = kernel.decisions().chance(TURNED.0, place, 0, TURNED.1);
-                turned.then(|| kernel.decisions().range(SIZE, place, 0, 0, last)).and_then(|at| usize::try_from(at).ok())
+                turned
+                    .then(|| kernel.decisions().range(SIZE, place, 0, 0, last))
+                    .and_then(|at| usize::try_from(at).ok())
             })
         })?
     }

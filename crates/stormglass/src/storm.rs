@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stormglass_check::Evidence;
 use stormglass_faults::{
-    Budget, Calm, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, Nemesis, NodeName,
-    Observed, Plan, Planner, World,
+    Budget, Calm, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, Nemesis, NodeName, Observed, Plan,
+    Planner, World,
 };
 use stormglass_harness::{Refusal, converge};
 use stormglass_kernel as kernel;

@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 use stormglass::harness::{Campaign, CaseReport, Closest, Exit, SeedRange, Status, WorkerCommand};
 use stormglass::prelude::*;
 use stormglass::probes::{
-    always, always_at_most, always_or_unreached, buggify, knob, reachable, sometimes, sometimes_greater_than, unreachable,
+    always, always_at_most, always_or_unreached, buggify, knob, reachable, sometimes, sometimes_greater_than,
+    unreachable,
 };
 
 use crate::judging::{binary, checks, evidence, report, request, worker};
