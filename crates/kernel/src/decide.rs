@@ -260,7 +260,7 @@ impl Decisions {
     pub(crate) fn wake(&self, wakes: u64, task: TaskKey, ordinal: u64, by_draw: bool) -> (u64, u64) {
         let draw = self.prf.value_of(wakes, ordinal);
         let count = POLL_COST_MAX_NS - POLL_COST_MIN_NS + 1;
-        let cost_ns = POLL_COST_MIN_NS + ((draw & u64::from(u32::MAX)) * count >> 32);
+        let cost_ns = POLL_COST_MIN_NS + (((draw & u64::from(u32::MAX)) * count) >> 32);
         if self.overrides.is_empty() {
             (draw, cost_ns)
         } else {

@@ -91,7 +91,7 @@ impl<T: Entry> Heap<T> {
     #[inline(never)]
     fn append(&mut self, item: T) {
         let mut place = self.len - 1;
-        if (place + ARITY - 1) / ARITY >= self.blocks.len() {
+        if place.div_ceil(ARITY) >= self.blocks.len() {
             self.blocks.push([T::LAST; ARITY]);
         }
         let items = self.blocks.as_flattened_mut();

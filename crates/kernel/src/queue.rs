@@ -111,6 +111,7 @@ fn node(own: Own) -> NodeId {
 /// The own instants of all nodes, and the earliest of them: a complete binary tree in which each place has the smaller of
 /// the two below it. The root is in place 1, the leaves follow in the order of the nodes.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a simulation has one, and it is to be reached without a pointer")]
 enum Due {
     /// Most simulations are of a few nodes: nothing is allocated for them, and no place is looked for.
     Few([Own; 2 * FEW]),
