@@ -96,7 +96,7 @@ fn twenty_four_thousand_histories_of_a_map_are_judged_as_by_brute_force() {
         tally.compare(&mutated(&mut rng, &shape, &history), &format!("seed {seed}, mutated"));
     }
     assert_eq!(tally.passes + tally.failures, 24_000);
-    assert!(tally.passes > 12_000 && tally.failures > 3_000, "the histories are one-sided: {tally:?}");
+    assert!(tally.passes > 12_000 && tally.failures > 2_500, "the histories are one-sided: {tally:?}");
 }
 
 /// Revisions: a map that numbers its writes, some of the numbers not reported, and sometimes one of them wrong. The
