@@ -7,9 +7,9 @@ mod oracle;
 #[path = "oracle/objects.rs"]
 mod plain;
 
+use plain::{Plain, gate, text};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use plain::{Plain, gate, text};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use stormglass_check::model::{
     AppendLog, Bytes, Counter, CounterOp, CounterRet, FifoQueue, LogOp, LogRet, QueueOp, QueueRet, Set, SetOp, SetRet,

@@ -26,7 +26,7 @@ fn locks_are_judged_as_by_brute_force() {
     }
     fn draw(rng: &mut ChaCha8Rng, number: u32) -> LockOp {
         let holder = u64::from(number % 3);
-        match rng.random_range(0..6u32) {
+        match rng.random_range(0..8u32) {
             0..=2 => LockOp::Acquire { holder },
             3 | 4 => LockOp::Release { holder: rng.random_range(0..3) },
             _ => LockOp::Write { token: rng.random_range(0..3) },
@@ -212,11 +212,8 @@ impl Device {
                     };
                     may_be = may_be.iter().flat_map(with).collect();
                 }
-                let device = |held: BTreeMap<u64, Option<u64>>| Device {
-                    cache: held.clone(),
-                    medium: held,
-                    behind: Vec::new(),
-                };
+                let device =
+                    |held: BTreeMap<u64, Option<u64>>| Device { cache: held.clone(), medium: held, behind: Vec::new() };
                 return may_be.into_iter().map(device).collect();
             }
         }
@@ -226,13 +223,13 @@ impl Device {
 
 fn block_draw(rng: &mut ChaCha8Rng, number: u32) -> BlockOp {
     let sector = rng.random_range(0..2);
-    match rng.random_range(0..9u32) {
+    match rng.random_range(0..10u32) {
         0..=2 => {
             let count = if sector == 0 { rng.random_range(1..3) } else { 1 };
             BlockOp::Write { sector, count, stamp: u64::from(number) + 1, durable: rng.random_ratio(1, 3) }
         }
-        3..=6 => BlockOp::Read { sector },
-        7 => BlockOp::Flush,
+        3..=5 => BlockOp::Read { sector },
+        6 | 7 => BlockOp::Flush,
         _ => BlockOp::PowerLoss,
     }
 }
@@ -252,7 +249,8 @@ fn block_lie(rng: &mut ChaCha8Rng, _: &BlockOp, ret: &BlockRet) -> BlockRet {
     match ret {
         BlockRet::Done => BlockRet::Done,
         BlockRet::Stamp(_) if rng.random_ratio(1, 5) => BlockRet::Stamp(None),
-        BlockRet::Stamp(_) => BlockRet::Stamp(Some(rng.random_range(0..9))),
+        BlockRet::Stamp(_) if rng.random_ratio(2, 5) => BlockRet::Stamp(Some(0)),
+        BlockRet::Stamp(_) => BlockRet::Stamp(Some(rng.random_range(1..6))),
     }
 }
 
@@ -271,9 +269,8 @@ fn block_admits(devices: &mut BTreeSet<Device>, op: &BlockOp, told: Option<&Bloc
 #[test]
 fn block_devices_are_judged_as_by_brute_force() {
     let start = BTreeSet::from([Device::default()]);
-    let admits = |devices: &mut BTreeSet<Device>, op: &BlockOp, told: Option<&BlockRet>| {
-        block_admits(devices, op, told, false)
-    };
+    let admits =
+        |devices: &mut BTreeSet<Device>, op: &BlockOp, told: Option<&BlockRet>| block_admits(devices, op, told, false);
     let plain = Plain { start, draw: block_draw, run: block_run, admits, lie: block_lie };
     gate("block device", &BlockDevice { tears: false }, &plain, false);
     let admits =
@@ -316,5 +313,10 @@ fn stale_registers_are_judged_as_by_brute_force() {
     }
     let plain = Plain { start: vec![None], draw, run, admits: admits::<2>, lie };
     gate("register that is late by one", &StaleRegister { versions: 2 }, &plain, false);
-    gate("register that is late by two", &StaleRegister { versions: 3 }, &Plain { admits: admits::<3>, ..plain }, false);
+    gate(
+        "register that is late by two",
+        &StaleRegister { versions: 3 },
+        &Plain { admits: admits::<3>, ..plain },
+        false,
+    );
 }

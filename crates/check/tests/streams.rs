@@ -10,16 +10,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use stormglass_check::model::Bytes;
-use stormglass_check::{
-    Guarantee, Seen, SessionEvent, Watch, WatchEvent, WatchResponse, converged, sessions, watched,
-};
+use stormglass_check::{Guarantee, Seen, SessionEvent, Watch, WatchEvent, WatchResponse, converged, sessions, watched};
 
-const GUARANTEES: [Guarantee; 4] = [
-    Guarantee::ReadYourWrites,
-    Guarantee::MonotonicReads,
-    Guarantee::MonotonicWrites,
-    Guarantee::WritesFollowReads,
-];
+const GUARANTEES: [Guarantee; 4] =
+    [Guarantee::ReadYourWrites, Guarantee::MonotonicReads, Guarantee::MonotonicWrites, Guarantee::WritesFollowReads];
 
 fn session_events(rng: &mut ChaCha8Rng) -> Vec<SessionEvent> {
     let mut last = 0u64;
@@ -215,7 +209,11 @@ fn twenty_thousand_sets_of_replicas_are_judged_as_pair_by_pair() {
             let mut held = first.clone();
             if rng.random_ratio(1, 4) {
                 let key = Bytes::from(rng.random_range(0..5u32).to_string());
-                if rng.random_ratio(1, 2) { held.remove(&key) } else { held.insert(key, "1".into()) };
+                if rng.random_ratio(1, 2) {
+                    held.remove(&key)
+                } else {
+                    held.insert(key, "1".into())
+                };
             }
             replicas.insert(format!("n{at}"), held);
         }

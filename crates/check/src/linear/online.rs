@@ -265,10 +265,6 @@ impl<M: Model> Online<M> {
 
 impl<M: Model> Stream<M> {
     fn new(model: &M) -> Self {
-        Stream {
-            machine: Machine::new(model),
-            frontier: Some(Frontier::new(WIDTH, true)),
-            ids: Vec::new(),
-        }
+        Stream { machine: Machine::new(model), frontier: Some(Frontier::new(WIDTH, true)), ids: Vec::new() }
     }
 }

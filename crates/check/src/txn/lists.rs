@@ -122,8 +122,11 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
 /// for they are written down once for each reader.
 fn never_read(index: &Index<'_>, numbers: &HashMap<&Bytes, usize, FixedState>, lists: &[List<'_>]) -> Vec<Vec<u32>> {
     const MOST: usize = 16;
-    let read: HashMap<(usize, &Bytes), (), FixedState> =
-        lists.iter().enumerate().flat_map(|(at, list)| list.longest.iter().map(move |value| ((at, value), ()))).collect();
+    let read: HashMap<(usize, &Bytes), (), FixedState> = lists
+        .iter()
+        .enumerate()
+        .flat_map(|(at, list)| list.longest.iter().map(move |value| ((at, value), ())))
+        .collect();
     let mut unread = vec![Vec::new(); lists.len()];
     for (at, transaction) in (0u32..).zip(&index.transactions) {
         for access in transaction.accesses {
