@@ -103,6 +103,32 @@ fn every_engine_judges_twenty_thousand_registers_as_brute_force_does() {
     }
 }
 
+/// Two ways to one state, of which each leaves the other for later: neither makes the other superfluous, though both used
+/// one operation of unknown outcome.
+#[test]
+fn what_was_used_is_compared_kind_by_kind() {
+    let value = |text: &str| Some(stormglass_check::model::Bytes::from(text));
+    let write = RegisterOp::Write(value("1"));
+    let swap = RegisterOp::Cas { from: None, to: value("1") };
+    for unknown in [[write.clone(), swap.clone()], [swap, write]] {
+        let mut history: History<RegisterOp, RegisterRet> = History::new();
+        for (process, op) in (0u32..).zip(unknown) {
+            history.invoke(process, 1, op);
+        }
+        let read = || (RegisterOp::Read, RegisterRet::Value(value("1")));
+        let rest = [read(), (RegisterOp::Write(value("2")), RegisterRet::Written), read()];
+        for (at, (op, ret)) in (1u64..).zip(rest) {
+            let id = history.invoke(9u32, at * 10, op);
+            history.ok(id, at * 10 + 5, ret).expect("it was just invoked");
+        }
+        assert!(register_is_linearizable(&history));
+        for engine in [Engine::Portfolio, Engine::DepthFirst, Engine::Frontier] {
+            let found = linearizability_by(engine, &CasRegister, &history, Budget::default()).verdict;
+            assert!(found.is_pass(), "{engine:?}: {found}");
+        }
+    }
+}
+
 /// Every value is written once: the histories that zones decide, touching instants and unknown outcomes included.
 #[test]
 fn zones_judge_twenty_thousand_registers_of_unique_values_as_brute_force_does() {

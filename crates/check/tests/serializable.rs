@@ -1,6 +1,11 @@
 //! The gate of transactions: where a last transaction reads every list, so that the order of all versions is known, a
 //! history is said to be strict serializable, or serializable, just when an exhaustive search finds an order.
 
+#![allow(
+    clippy::ptr_arg,
+    reason = "what is asked and told of a history is a `Vec`, and functions are given by pointer"
+)]
+
 #[path = "oracle/generate.rs"]
 mod generate;
 mod oracle;

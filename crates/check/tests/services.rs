@@ -26,7 +26,7 @@ fn locks_are_judged_as_by_brute_force() {
     }
     fn draw(rng: &mut ChaCha8Rng, number: u32) -> LockOp {
         let holder = u64::from(number % 3);
-        match rng.random_range(0..6u32) {
+        match rng.random_range(0..8u32) {
             0..=2 => LockOp::Acquire { holder },
             3 | 4 => LockOp::Release { holder: rng.random_range(0..3) },
             _ => LockOp::Write { token: rng.random_range(0..3) },
@@ -223,13 +223,13 @@ impl Device {
 
 fn block_draw(rng: &mut ChaCha8Rng, number: u32) -> BlockOp {
     let sector = rng.random_range(0..2);
-    match rng.random_range(0..9u32) {
+    match rng.random_range(0..10u32) {
         0..=2 => {
             let count = if sector == 0 { rng.random_range(1..3) } else { 1 };
             BlockOp::Write { sector, count, stamp: u64::from(number) + 1, durable: rng.random_ratio(1, 3) }
         }
-        3..=6 => BlockOp::Read { sector },
-        7 => BlockOp::Flush,
+        3..=5 => BlockOp::Read { sector },
+        6 | 7 => BlockOp::Flush,
         _ => BlockOp::PowerLoss,
     }
 }
@@ -249,7 +249,8 @@ fn block_lie(rng: &mut ChaCha8Rng, _: &BlockOp, ret: &BlockRet) -> BlockRet {
     match ret {
         BlockRet::Done => BlockRet::Done,
         BlockRet::Stamp(_) if rng.random_ratio(1, 5) => BlockRet::Stamp(None),
-        BlockRet::Stamp(_) => BlockRet::Stamp(Some(rng.random_range(0..9))),
+        BlockRet::Stamp(_) if rng.random_ratio(2, 5) => BlockRet::Stamp(Some(0)),
+        BlockRet::Stamp(_) => BlockRet::Stamp(Some(rng.random_range(1..6))),
     }
 }
 

@@ -57,9 +57,15 @@ impl Line {
     }
 }
 
+/// The operations on one key.
+type Part<'a, M> = Vec<&'a Operation<<M as Model>::Op, <M as Model>::Ret>>;
+
+/// What was tried: which operations were done, and the state.
+type Seen<S> = HashSet<(Vec<u64>, S), BuildHasherDefault<DefaultHasher>>;
+
 /// Whether the history is linearizable; `None` if it took too much.
 pub(crate) fn plain<M: Model>(model: &M, history: &History<M::Op, M::Ret>, steps_max: u64) -> Option<bool> {
-    let mut parts: BTreeMap<M::Key, Vec<&Operation<M::Op, M::Ret>>> = BTreeMap::new();
+    let mut parts: BTreeMap<M::Key, Part<'_, M>> = BTreeMap::new();
     for operation in history.operations().iter().filter(|operation| operation.outcome != Outcome::Fail) {
         model.each_key(&operation.op, &mut |key| parts.entry(key.clone()).or_default().push(operation));
     }
@@ -75,7 +81,7 @@ pub(crate) fn plain<M: Model>(model: &M, history: &History<M::Op, M::Ret>, steps
 fn part<M: Model>(model: &M, ops: &[&Operation<M::Op, M::Ret>], steps: &mut u64) -> Option<bool> {
     let mut line = Line::new(ops);
     let mut done = vec![0u64; ops.len().div_ceil(64)];
-    let mut seen: HashSet<(Vec<u64>, M::State), BuildHasherDefault<DefaultHasher>> = HashSet::default();
+    let mut seen: Seen<M::State> = HashSet::default();
     let mut path: Vec<(usize, M::State)> = Vec::new();
     let mut state = model.initial();
     let mut at = line.next[0];

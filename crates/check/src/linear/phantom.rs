@@ -11,13 +11,10 @@ const MAKERS_MAX: usize = 8;
 /// An answer that saw a value before anybody was asked to make it, with all who made it later.
 pub(super) fn phantom<M: Model>(problem: &Problem<'_, M>) -> Option<Found> {
     let (initial, values) = problem.plain?;
-    // What sees a value and leaves the same behind did not bring it in.
-    let makers = || {
-        let all = problem.required.iter().chain(&problem.optional);
-        all.filter(|entry| entry.makes != NO_VALUE && entry.sees != Sees::Value(entry.makes))
-    };
+    let makers = || problem.required.iter().chain(&problem.optional).filter(|entry| entry.makes != NO_VALUE);
     let mut made_from = vec![u64::MAX; values as usize];
-    for maker in makers() {
+    // What sees a value and leaves the same behind did not bring it in.
+    for maker in makers().filter(|entry| entry.sees != Sees::Value(entry.makes)) {
         let from = &mut made_from[maker.makes as usize];
         *from = maker.call.min(*from);
     }
