@@ -4,6 +4,7 @@
 //! test it judges: it starts itself as a worker, has its scenarios misbehave there, and looks at the verdicts.
 
 mod campaigns;
+mod captures;
 mod causes;
 mod deadlocks;
 mod endings;
@@ -11,6 +12,7 @@ mod judging;
 mod leaks;
 mod limits;
 mod panics;
+mod residue;
 mod sealed;
 mod twice;
 
@@ -42,7 +44,9 @@ fn main() -> ExitCode {
         sealed::CHECKS,
         twice::CHECKS,
         campaigns::CHECKS,
+        captures::CHECKS,
         causes::CHECKS,
+        residue::CHECKS,
     ];
     let trials = rooms.into_iter().flatten().map(|&(name, check)| {
         Trial::test(name, move || {

@@ -5,14 +5,17 @@
 //! to all of them strongly, and [`enter`](crate::seal::enter) refers to the table.
 
 use super::super::interpose::Symbol;
-use super::{descriptors, files, processes, random, sleep, sockets, stats, syscall, system, threads, time, users};
+use super::{
+    descriptors, files, names, processes, random, sleep, sockets, stats, syscall, system, threads, time, users,
+};
 
 #[used]
-static TABLE: [&[Symbol]; 12] = [
+static TABLE: [&[Symbol]; 13] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
     threads::THREADS,
+    names::NAMES,
     sockets::SOCKETS,
     files::FILES,
     stats::STATS,

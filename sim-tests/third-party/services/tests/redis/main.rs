@@ -1,4 +1,5 @@
-//! mini-redis: its server and its client.
+//! mini-redis: its server and its client. In a binary of its own, which is built again with servers that are wrong: see
+//! `../../../run`.
 
 use bytes::Bytes;
 use mini_redis::{client, server};
@@ -42,3 +43,5 @@ async fn mini_redis_keeps(sim: Sim) -> Outcome {
     })
     .await
 }
+
+stormglass::main!();
