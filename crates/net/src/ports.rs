@@ -64,12 +64,7 @@ impl Host {
 
     /// An ephemeral port for a connection to `remote`: one that nobody uses, or at least not towards there
     /// (`__inet_hash_connect`).
-    pub(crate) fn port_towards(
-        &mut self,
-        kernel: &Kernel,
-        own: Ipv4Addr,
-        remote: SocketAddrV4,
-    ) -> Result<u16, Cause> {
+    pub(crate) fn port_towards(&mut self, kernel: &Kernel, own: Ipv4Addr, remote: SocketAddrV4) -> Result<u16, Cause> {
         self.forget_time_wait(kernel.now());
         let mut ports = self.ephemeral_ports(kernel);
         let unused = ports.clone().find(|port| !self.ports.contains_key(port) && !self.listeners.contains_key(port));

@@ -54,7 +54,10 @@ async fn answers() -> Vec<String> {
         see("a connection when all are bound", text(TcpStream::connect(made[0].local_addr().expect("bound")).await));
         let port = made.pop().expect("twenty").local_addr().expect("bound").port();
         let again = TcpListener::bind(on(1, 0)).await;
-        see("what was freed is given again", (again.and_then(|l| l.local_addr()).ok() == Some(on(1, port))).to_string());
+        see(
+            "what was freed is given again",
+            (again.and_then(|l| l.local_addr()).ok() == Some(on(1, port))).to_string(),
+        );
     }
     {
         let (one, two) = (TcpListener::bind(on(1, 80)).await, TcpListener::bind(on(1, 81)).await);
@@ -90,7 +93,9 @@ async fn answers() -> Vec<String> {
 
 /// The answers of real sockets; `None`, said aloud, where no namespace can be made.
 fn really() -> Option<Vec<String>> {
-    let within = format!("ip link set lo up && echo {FIRST} {LAST} > /proc/sys/net/ipv4/ip_local_port_range && exec \"$0\" \"$@\"");
+    let within = format!(
+        "ip link set lo up && echo {FIRST} {LAST} > /proc/sys/net/ipv4/ip_local_port_range && exec \"$0\" \"$@\""
+    );
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "sh", "-c", &within])
         .arg(std::env::current_exe().expect("a running binary has a path"))
@@ -99,7 +104,9 @@ fn really() -> Option<Vec<String>> {
         .stdin(Stdio::null())
         .output();
     let (text, problem) = match output {
-        Ok(output) => (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned()),
+        Ok(output) => {
+            (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        }
         Err(error) => (String::new(), error.to_string()),
     };
     let answers: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix("seen ")?.to_owned())).collect();

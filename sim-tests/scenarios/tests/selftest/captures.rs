@@ -132,8 +132,7 @@ fn dissect(bytes: &[u8], told: &Told) {
         let payload = headers.payload.slice();
         assert_eq!(ip.header_checksum, ip.calc_header_checksum());
         assert_eq!(Ok(tcp.checksum), tcp.calc_checksum_ipv4(&ip, payload));
-        let (this, other) =
-            if tcp.source_port == PORT { (&mut served, &mut asked) } else { (&mut asked, &mut served) };
+        let (this, other) = if tcp.source_port == PORT { (&mut served, &mut asked) } else { (&mut asked, &mut served) };
         assert_eq!(tcp.ack, other.first.is_some(), "all but the first segment acknowledge");
         assert!(!tcp.rst);
         let again = this.take(&tcp, payload, dropped);
@@ -155,7 +154,8 @@ fn dissect(bytes: &[u8], told: &Told) {
 
 /// How many packets of a capture tshark shows under a filter; `None`, said aloud, where the machine has no tshark.
 fn count(file: &Path, filter: &str) -> Option<u64> {
-    let checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-T", "fields", "-e", "frame.number"];
+    let checks =
+        ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-T", "fields", "-e", "frame.number"];
     match Command::new("tshark").arg("-r").arg(file).args(checks).args(["-Y", filter]).output() {
         Ok(output) => {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

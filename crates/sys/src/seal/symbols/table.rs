@@ -6,20 +6,27 @@
 
 use super::super::interpose::Symbol;
 use super::{
-    descriptors, files, names, processes, random, sleep, sockets, stats, syscall, system, threads, time, users,
+    descriptors, directories, file_calls, file_locks, files, names, processes, random, sleep, sockets, stats, syscall,
+    system, threads, time, users,
 };
 
 #[used]
-static TABLE: [&[Symbol]; 13] = [
+static TABLE: [&[Symbol]; 19] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
     threads::THREADS,
     names::NAMES,
     sockets::SOCKETS,
+    file_calls::others::FILE_OTHERS,
     files::FILES,
+    files::answers::ANSWERS,
+    files::spaces::SPACES,
     stats::STATS,
     descriptors::DESCRIPTORS,
+    directories::DIRECTORIES,
+    file_calls::FILE_CALLS,
+    file_locks::FILE_LOCKS,
     processes::PROCESSES,
     system::SYSTEM,
     syscall::SYSCALL,
