@@ -156,7 +156,7 @@ impl Host {
         let local = SocketAddrV4::new(*local.ip(), port);
         self.forget_time_wait(kernel.now());
         let uses = self.ports.get(&port).copied().unwrap_or_default();
-        let old = uses.all > 0 && !(reuse.address && uses.strict == 0 || reuse.port);
+        let old = self.is_connected_from(local) && !(reuse.address && uses.strict == 0 || reuse.port);
         if old || self.shares_badly(local, reuse) {
             return Err(Cause::AddressInUse);
         }

@@ -58,8 +58,23 @@ impl Host {
         let bound = if tcp { &self.listeners } else { &self.datagrams };
         let connected = |port: &u16| tcp && self.ports.contains_key(port);
         let unused = ports.clone().find(|port| !connected(port) && !bound.contains_key(port));
-        let elsewhere = |port: &u16| !connected(port) && !Self::conflicts(bound, SocketAddrV4::new(own, *port));
+        let elsewhere = |port: &u16| {
+            let local = SocketAddrV4::new(own, *port);
+            !(tcp && self.is_connected_from(local)) && !Self::conflicts(bound, local)
+        };
         unused.or_else(|| ports.find(elsewhere))
+    }
+
+    /// Whether a connection, TIME_WAIT included, has this address on our side.
+    pub(crate) fn is_connected_from(&self, local: SocketAddrV4) -> bool {
+        if !self.ports.contains_key(&local.port()) {
+            return false;
+        }
+        let end = |ip, port| Key { local, remote: SocketAddrV4::new(ip, port) };
+        let all = end(Ipv4Addr::UNSPECIFIED, 0)..=end(Ipv4Addr::BROADCAST, u16::MAX);
+        local.ip().is_unspecified()
+            || self.connections.range(all.clone()).next().is_some()
+            || self.time_wait.range(all).next().is_some()
     }
 
     /// An ephemeral port for a connection to `remote`: one that nobody uses, or at least not towards there

@@ -152,7 +152,7 @@ fn the_machine_is_the_nodes() {
     // SAFETY: a pointer to a local.
     assert_eq!(unsafe { libc::uname(&raw mut machine) }, 0);
     // SAFETY: the call has succeeded, so the name ends with a NUL.
-    let name = unsafe { std::ffi::CStr::from_ptr(machine.nodename.as_ptr()) };
+    let name = unsafe { CStr::from_ptr(machine.nodename.as_ptr()) };
     assert_eq!(name, c"n3");
     let mut short = [0_u8; 2];
     // SAFETY: the buffer and its size.
