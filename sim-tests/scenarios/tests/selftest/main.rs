@@ -4,7 +4,6 @@
 //! test it judges: it starts itself as a worker, has its scenarios misbehave there, and looks at the verdicts.
 
 mod campaigns;
-mod captures;
 mod causes;
 mod deadlocks;
 mod endings;
@@ -12,7 +11,6 @@ mod judging;
 mod leaks;
 mod limits;
 mod panics;
-mod residue;
 mod sealed;
 mod twice;
 
@@ -44,9 +42,7 @@ fn main() -> ExitCode {
         sealed::CHECKS,
         twice::CHECKS,
         campaigns::CHECKS,
-        captures::CHECKS,
         causes::CHECKS,
-        residue::CHECKS,
     ];
     let trials = rooms.into_iter().flatten().map(|&(name, check)| {
         Trial::test(name, move || {

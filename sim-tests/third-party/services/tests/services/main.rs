@@ -1,7 +1,8 @@
-//! tonic, tokio-util's codecs and openraft as they come from the registry, in simulated clusters.
+//! mini-redis, tonic, tokio-util's codecs and openraft as they come from the registry, in simulated clusters.
 
 mod codec;
 mod grpc;
 mod raft;
+mod redis;
 
 stormglass::main!();

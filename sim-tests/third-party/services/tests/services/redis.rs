@@ -1,5 +1,4 @@
-//! mini-redis: its server and its client. In a binary of its own, which is built again with servers that are wrong: see
-//! `../../../run`.
+//! mini-redis: its server and its client.
 
 use bytes::Bytes;
 use mini_redis::{client, server};
@@ -43,5 +42,3 @@ async fn mini_redis_keeps(sim: Sim) -> Outcome {
     })
     .await
 }
-
-stormglass::main!();
