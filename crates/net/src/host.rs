@@ -9,9 +9,9 @@ use stormglass_kernel::{Down, Kernel, NodeId, Site, VirtualTime, WorldId, mix};
 
 use crate::address::{Form, ip_of, node_of};
 use crate::error::Cause;
-use crate::flow::{Flow, PORT, SEQUENCE};
+use crate::flow::{Flow, SEQUENCE};
 use crate::packet::SocketRef;
-use crate::ports::PortUses;
+use crate::ports::{PortRange, PortUses};
 use crate::residue::Residue;
 use crate::sockets::{Socket, Sockets};
 use crate::tcp::Reuse;
@@ -20,9 +20,6 @@ use crate::tcp::listener::Listener;
 use crate::unix::Names;
 use crate::wire::OUTPUT;
 
-/// Linux's default range of ephemeral ports.
-const EPHEMERAL_FIRST: u16 = 32_768;
-const EPHEMERAL_COUNT: u16 = 60_999 - EPHEMERAL_FIRST + 1;
 /// `TCP_TIMEWAIT_LEN` of Linux.
 const TIME_WAIT_NS: u64 = 60_000_000_000;
 
@@ -42,7 +39,7 @@ pub(crate) struct TimeWait {
 pub(crate) struct Host {
     pub(crate) node: NodeId,
     pub(crate) name: Arc<str>,
-    site: Site,
+    pub(crate) site: Site,
     /// Whether the machine has power.
     pub(crate) powered: bool,
     pub(crate) sockets: Sockets,
@@ -51,11 +48,12 @@ pub(crate) struct Host {
     pub(crate) datagrams: Bound,
     /// How many TCP connections, TIME_WAIT included, use a local port.
     pub(crate) ports: BTreeMap<u16, PortUses>,
-    time_wait: BTreeMap<Key, TimeWait>,
+    pub(crate) time_wait: BTreeMap<Key, TimeWait>,
     time_wait_order: VecDeque<(VirtualTime, Key)>,
     /// Connections opened from here so far, over all boots: their numbers are never used again.
     opened: u32,
-    port_draws: u64,
+    pub(crate) ephemeral: PortRange,
+    pub(crate) port_draws: u64,
     /// Flows of datagrams by source port and receiver. They outlive sockets, so that no packet's number comes twice.
     pub(crate) datagram_flows: BTreeMap<(u16, NodeId), Flow>,
     pub(crate) unix_names: Names,
@@ -67,7 +65,7 @@ fn overlap(one: Ipv4Addr, other: Ipv4Addr) -> bool {
 }
 
 impl Host {
-    pub(crate) fn new(kernel: &Kernel, node: NodeId) -> Self {
+    pub(crate) fn new(kernel: &Kernel, node: NodeId, ephemeral: PortRange) -> Self {
         let name = Arc::clone(kernel.node(node).name());
         let site = Site::named(&name);
         Self {
@@ -83,6 +81,7 @@ impl Host {
             time_wait: BTreeMap::new(),
             time_wait_order: VecDeque::new(),
             opened: 0,
+            ephemeral,
             port_draws: 0,
             datagram_flows: BTreeMap::new(),
             unix_names: Names::default(),
@@ -119,37 +118,6 @@ impl Host {
         Ok((node, ip, ip_of(self.node)))
     }
 
-    /// A free ephemeral port: a keyed draw, then upwards.
-    pub(crate) fn ephemeral_port(&mut self, kernel: &Kernel, tcp: bool) -> Result<u16, Cause> {
-        self.forget_time_wait(kernel.now());
-        let draw = kernel.decisions().range(PORT, self.site, self.port_draws, 0, u64::from(EPHEMERAL_COUNT) - 1);
-        self.port_draws += 1;
-        let ports = (0..EPHEMERAL_COUNT).map(|i| EPHEMERAL_FIRST + (draw as u16 + i) % EPHEMERAL_COUNT);
-        let used = |port: &u16| match tcp {
-            true => self.ports.contains_key(port) || self.listeners.contains_key(port),
-            false => self.datagrams.contains_key(port),
-        };
-        ports.into_iter().find(|port| !used(port)).ok_or(Cause::AddressNotAvailable)
-    }
-
-    /// An ephemeral port for a connection to `remote`: one that nobody uses, or at least not towards there
-    /// (`__inet_hash_connect`).
-    fn port_towards(&mut self, kernel: &Kernel, own: Ipv4Addr, remote: SocketAddrV4) -> Result<u16, Cause> {
-        let first = self.port_draws;
-        if let Ok(port) = self.ephemeral_port(kernel, true) {
-            return Ok(port);
-        }
-        let draw = kernel.decisions().range(PORT, self.site, first, 0, u64::from(EPHEMERAL_COUNT) - 1);
-        let ports = (0..EPHEMERAL_COUNT).map(|i| EPHEMERAL_FIRST + (draw as u16 + i) % EPHEMERAL_COUNT);
-        let free = |port: &u16| {
-            let key = Key { local: SocketAddrV4::new(own, *port), remote };
-            !self.listeners.contains_key(port)
-                && !self.connections.contains_key(&key)
-                && !self.time_wait.contains_key(&key)
-        };
-        ports.into_iter().find(free).ok_or(Cause::AddressNotAvailable)
-    }
-
     pub(crate) fn conflicts(bound: &Bound, address: SocketAddrV4) -> bool {
         bound.get(&address.port()).into_iter().flatten().any(|(ip, _)| overlap(*ip, *address.ip()))
     }
@@ -182,13 +150,13 @@ impl Host {
     ) -> Result<SocketRef, Cause> {
         self.own_address(*local.ip())?;
         let port = match local.port() {
-            0 => self.ephemeral_port(kernel, true).map_err(|_| Cause::AddressInUse)?,
+            0 => self.ephemeral_port(kernel, true, *local.ip()).ok_or(Cause::AddressInUse)?,
             port => port,
         };
         let local = SocketAddrV4::new(*local.ip(), port);
         self.forget_time_wait(kernel.now());
         let uses = self.ports.get(&port).copied().unwrap_or_default();
-        let old = uses.all > 0 && !(reuse.address && uses.strict == 0 || reuse.port);
+        let old = self.is_connected_from(local) && !(reuse.address && uses.strict == 0 || reuse.port);
         if old || self.shares_badly(local, reuse) {
             return Err(Cause::AddressInUse);
         }
@@ -364,7 +332,7 @@ impl Host {
         }
     }
 
-    fn forget_time_wait(&mut self, now: VirtualTime) {
+    pub(crate) fn forget_time_wait(&mut self, now: VirtualTime) {
         while let Some(&(until, key)) = self.time_wait_order.front()
             && until <= now
         {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use stormglass_kernel::{Down, Kernel, NodeId, Subsystem, Typed, WorldEvent, WorldId};
 
@@ -11,6 +12,7 @@ use crate::dns::{Dns, Hit, LookupError};
 use crate::host::Host;
 use crate::link::{DropReason, LinkOptions};
 use crate::packet::{Body, SocketRef};
+use crate::ports::PortRange;
 use crate::rule::{Pair, Rules};
 use crate::sockets::Socket;
 use crate::tcp::connection::Io;
@@ -40,6 +42,7 @@ pub struct Net {
     pub(crate) hosts: Vec<Host>,
     pub(crate) wire: Wire,
     dns: Dns,
+    ephemeral: PortRange,
 }
 
 impl Default for Net {
@@ -52,7 +55,7 @@ impl Net {
     /// A network without faults. Its hosts are the kernel's nodes.
     #[must_use]
     pub fn new(options: NetOptions) -> Self {
-        Self { hosts: Vec::new(), wire: Wire::new(options), dns: Dns::default() }
+        Self { hosts: Vec::new(), wire: Wire::new(options), dns: Dns::default(), ephemeral: PortRange::default() }
     }
 
     /// The fault rules: cuts, latencies, losses, filters.
@@ -96,6 +99,15 @@ impl Net {
         &mut self.dns
     }
 
+    /// Which ports every host gives to sockets that ask for none of their own from now on: Linux's
+    /// `net.ipv4.ip_local_port_range`, by default 32768 to 60999. Few of them run out soon.
+    pub fn set_ephemeral_ports(&mut self, ports: &RangeInclusive<u16>) {
+        self.ephemeral = PortRange::new(ports);
+        for host in &mut self.hosts {
+            host.ephemeral = self.ephemeral;
+        }
+    }
+
     /// The addresses of a name as the current node hears them: a number in text, `localhost`, or a node's name.
     ///
     /// # Errors
@@ -122,7 +134,7 @@ impl Net {
     #[cold]
     fn add_hosts(&mut self, kernel: &Kernel) {
         for node in &kernel.nodes()[self.hosts.len()..] {
-            self.hosts.push(Host::new(kernel, node.id()));
+            self.hosts.push(Host::new(kernel, node.id(), self.ephemeral));
         }
     }
 

@@ -6,8 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use stormglass_kernel as kernel;
+use stormglass_net::{LookupError, Net};
 use stormglass_sys::process;
-use stormglass_sys::seal::{self, FutexWait, Hooks, Sleep};
+use stormglass_sys::seal::{self, FutexWait, Hooks, Lookup, Sleep};
 
 use crate::node_locals;
 
@@ -98,6 +99,17 @@ impl Hooks for Sealed {
             // Plausible, and never the same for two boots of a run.
             1_000 + node.index() as u32 * 1_000 + u.kernel.node(node).incarnation().number()
         })
+    }
+
+    fn resolve(&self, name: &str) -> Option<Lookup> {
+        kernel::try_with(|u| {
+            let (net, kernel) = u.get::<Net>()?;
+            Some(match net.lookup(kernel, name) {
+                Ok(addresses) => Lookup::Found(addresses),
+                Err(LookupError::Unknown) => Lookup::Unknown,
+                Err(LookupError::Again) => Lookup::Again,
+            })
+        })?
     }
 
     fn blocking_sleep(&self, ns: u64) -> Sleep {

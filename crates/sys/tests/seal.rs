@@ -5,17 +5,18 @@
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
+use std::ffi::CStr;
 use std::fs;
 use std::hash::BuildHasher;
 use std::io::ErrorKind;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use stormglass_sys::seal::{
-    FutexWait, Hooks, LEAKS_KEPT, Sleep, enter, host, host_mode, is_simulated, leak_count, selftest,
+    FutexWait, Hooks, LEAKS_KEPT, Lookup, Sleep, enter, host, host_mode, is_simulated, leak_count, selftest,
     spawn_simulation_thread, take_leaks,
 };
 
@@ -51,6 +52,14 @@ impl Hooks for Still {
     }
     fn process_id(&self) -> Option<u32> {
         Some(31_337)
+    }
+    fn resolve(&self, name: &str) -> Option<Lookup> {
+        match name {
+            "n5" => Some(Lookup::Found(vec![[10, 0, 0, 5].into(), Ipv6Addr::LOCALHOST.into(), [10, 0, 0, 6].into()])),
+            "nobody" => Some(Lookup::Unknown),
+            "silence" => Some(Lookup::Again),
+            _ => None,
+        }
     }
     fn blocking_sleep(&self, _ns: u64) -> Sleep {
         self.sleep
@@ -143,7 +152,7 @@ fn the_machine_is_the_nodes() {
     // SAFETY: a pointer to a local.
     assert_eq!(unsafe { libc::uname(&raw mut machine) }, 0);
     // SAFETY: the call has succeeded, so the name ends with a NUL.
-    let name = unsafe { std::ffi::CStr::from_ptr(machine.nodename.as_ptr()) };
+    let name = unsafe { CStr::from_ptr(machine.nodename.as_ptr()) };
     assert_eq!(name, c"n3");
     let mut short = [0_u8; 2];
     // SAFETY: the buffer and its size.
@@ -210,6 +219,47 @@ fn a_leak_names_the_symbol_the_path_and_the_line() {
     assert!(location.ends_with(&format!("tests/seal.rs:{line}")), "{location}");
     assert!(leaks[0].backtrace.contains("a_leak_names_the_symbol"), "{}", leaks[0].backtrace);
     assert_eq!(leaks[0].to_string(), format!(r#"open64("/var/lib/raft.log", to read) called in {site}"#));
+}
+
+#[test]
+fn names_are_those_of_the_world() {
+    let _simulation = enter(&STILL);
+    let found: Vec<SocketAddr> = ("n5", 80).to_socket_addrs().expect("a name of the world").collect();
+    assert_eq!(found, ["10.0.0.5:80", "[::1]:80", "10.0.0.6:80"].map(|text| text.parse().expect("an address")));
+    let told = |name: &str| (name, 80).to_socket_addrs().map(drop).expect_err("no address").to_string();
+    assert_eq!(told("nobody"), "failed to lookup address information: Name or service not known");
+    assert_eq!(told("silence"), "failed to lookup address information: Temporary failure in name resolution");
+    assert!(take_leaks().is_empty());
+
+    // Only one family; and what a list on the machine would have to say is refused still.
+    let ask = |name: &CStr, service: Option<&CStr>, family, flags| {
+        // SAFETY: numbers and null pointers.
+        let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
+        (hints.ai_family, hints.ai_flags, hints.ai_socktype) = (family, flags, libc::SOCK_STREAM);
+        let mut list = std::ptr::null_mut();
+        let service = service.map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: C strings or null, hints and a place of our own.
+        let answer = unsafe { libc::getaddrinfo(name.as_ptr(), service, &raw const hints, &raw mut list) };
+        let mut ports = Vec::new();
+        let mut next = list;
+        // SAFETY: libc's list, whose addresses are of the family that was asked for, and which is freed once.
+        unsafe {
+            while let Some(part) = next.as_ref() {
+                ports.push(u16::from_be((*part.ai_addr.cast::<libc::sockaddr_in>()).sin_port));
+                next = part.ai_next;
+            }
+            if !list.is_null() {
+                libc::freeaddrinfo(list);
+            }
+        }
+        (answer, ports)
+    };
+    assert_eq!(ask(c"n5", Some(c"99"), libc::AF_INET, libc::AI_ADDRCONFIG), (0, vec![99, 99]));
+    assert_eq!(ask(c"n5", None, libc::AF_INET6, 0).1, [0]);
+    assert!(take_leaks().is_empty());
+    assert_eq!(ask(c"n5", Some(c"http"), libc::AF_INET, 0).0, libc::EAI_SYSTEM);
+    assert_eq!(ask(c"n5", None, libc::AF_INET, libc::AI_CANONNAME).0, libc::EAI_SYSTEM);
+    assert_eq!(take_leaks().len(), 2);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Host {
             self.own_address(*local.ip())?;
         }
         let port = if local.port() == 0 {
-            self.ephemeral_port(kernel, false).map_err(|_| Cause::AddressInUse)?
+            self.ephemeral_port(kernel, false, *local.ip()).ok_or(Cause::AddressInUse)?
         } else {
             local.port()
         };

@@ -1,5 +1,7 @@
 //! What the seal asks of the simulated world. The kernel implements [`Hooks`]; this crate only calls it.
 
+use std::net::IpAddr;
+
 use super::files::Files;
 
 /// What became of a blocking sleep on a simulated thread.
@@ -27,6 +29,17 @@ pub struct FutexWait {
     pub timeout_ns: Option<u64>,
 }
 
+/// What a node's resolver answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// These addresses, in this order.
+    Found(Vec<IpAddr>),
+    /// `EAI_NONAME`: there is no such name.
+    Unknown,
+    /// `EAI_AGAIN`: nobody answers.
+    Again,
+}
+
 /// The simulated world, as interposed libc symbols see it.
 ///
 /// Every method is called on the thread that made the libc call, in host mode (so the implementation may use the real
@@ -51,6 +64,12 @@ pub trait Hooks: Sync {
 
     /// The process id, and the id of its only thread, that the node sees. By default the real ones.
     fn process_id(&self) -> Option<u32> {
+        None
+    }
+
+    /// What the node's resolver says of a name, or of an address in numbers. Refused unless the world says otherwise.
+    fn resolve(&self, name: &str) -> Option<Lookup> {
+        let _ = name;
         None
     }
 

@@ -31,6 +31,7 @@ mod symbols {
     pub(super) mod file_rules;
     pub(super) mod files;
     pub(super) mod futex;
+    pub(super) mod names;
     pub(super) mod processes;
     pub(super) mod random;
     pub(super) mod sleep;
@@ -62,7 +63,7 @@ pub use call_site::CallSite;
 pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
 pub use files::{FILE_DESCRIPTOR_MIN, FileCall, FileEntry, FileLock, FileStat, Files};
-pub use hooks::{FutexWait, Hooks, Sleep};
+pub use hooks::{FutexWait, Hooks, Lookup, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;

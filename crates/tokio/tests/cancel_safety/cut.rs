@@ -71,3 +71,15 @@ pub(crate) async fn cut<F: Future>(cuts: &Cuts, operation: F) -> Option<F::Outpu
     }
     output
 }
+
+/// Begins an operation anew until it is not cut.
+macro_rules! until {
+    ($cuts:expr, $operation:expr) => {
+        loop {
+            if let Some(output) = $crate::cut::cut(&$cuts, $operation).await {
+                break output;
+            }
+        }
+    };
+}
+pub(crate) use until;

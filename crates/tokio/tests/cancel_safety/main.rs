@@ -1,6 +1,7 @@
 //! Operations that tokio documents as cancel-safe, cancelled at every point: before the first poll, while they wait, and
 //! between a wake and the poll that it asks for. Nothing is lost and nothing comes twice.
 
+mod bytes;
 mod cut;
 mod waiting;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use cut::{Cuts, cut};
+use cut::{Cuts, cut, until};
 use stormglass_kernel::{Options, Simulation};
 use stormglass_tokio::io::AsyncReadExt;
 use stormglass_tokio::signal::unix::{SignalKind, signal};
@@ -264,18 +265,17 @@ fn a_lock_and_a_permit_are_not_lost() {
         for n in 0..ITEMS {
             let (lock, gate, cuts) = (lock.clone(), gate.clone(), cuts.clone());
             set.spawn(async move {
-                let _permit = loop {
-                    if let Some(permit) = cut(&cuts, gate.acquire()).await {
-                        break permit;
-                    }
-                };
-                let mut sum = loop {
-                    if let Some(sum) = cut(&cuts, lock.lock()).await {
-                        break sum;
-                    }
-                };
-                pause(n).await;
-                *sum += 1;
+                if n % 2 == 0 {
+                    let _permit = until!(cuts, gate.acquire());
+                    let mut sum = until!(cuts, lock.lock());
+                    pause(n).await;
+                    *sum += 1;
+                } else {
+                    let _permit = until!(cuts, gate.clone().acquire_owned());
+                    let mut sum = until!(cuts, lock.clone().lock_owned());
+                    pause(n).await;
+                    *sum += 1;
+                }
             });
         }
         set.join_all().await;

@@ -12,7 +12,7 @@ use stormglass_tokio::sync::{Notify, RwLock, Semaphore, SetOnce, mpsc, oneshot, 
 use stormglass_tokio::task::{JoinSet, LocalSet, spawn_local, yield_now};
 use stormglass_tokio::{fs, spawn, time};
 
-use crate::cut::cut;
+use crate::cut::{cut, until};
 use crate::{ITEMS, SEEDS, pause, under_every_seed};
 
 #[test]
@@ -93,14 +93,16 @@ fn an_end_is_heard() {
         let (one, one_told) = mpsc::channel::<u8>(1);
         let (two, two_told) = watch::channel(0);
         let (mut three, three_told) = oneshot::channel::<u8>();
+        let (four, four_told) = mpsc::unbounded_channel::<u8>();
         spawn(async move {
             time::sleep(Duration::from_nanos(900)).await;
-            drop((one_told, two_told, three_told));
+            drop((one_told, two_told, three_told, four_told));
         });
         while cut(&cuts, one.closed()).await.is_none() {}
         while cut(&cuts, two.closed()).await.is_none() {}
         while cut(&cuts, three.closed()).await.is_none() {}
-        assert!(one.is_closed() && two.is_closed() && three.is_closed());
+        while cut(&cuts, four.closed()).await.is_none() {}
+        assert!(one.is_closed() && two.is_closed() && three.is_closed() && four.is_closed());
     });
 }
 
@@ -161,23 +163,18 @@ fn readers_and_writers_come_and_go() {
             let (lock, cuts) = (Arc::clone(&lock), cuts.clone());
             set.spawn(async move {
                 while cut(&cuts, lock.clone().read_owned()).await.is_none() {}
-                let before = loop {
-                    if let Some(read) = cut(&cuts, lock.read()).await {
-                        break *read;
-                    }
-                };
-                let mut write = loop {
-                    if let Some(write) = cut(&cuts, lock.write()).await {
-                        break write;
-                    }
-                };
-                assert!(*write >= before);
-                pause(n).await;
-                *write += 1;
+                let before = *until!(cuts, lock.read());
+                {
+                    let mut write = until!(cuts, lock.write());
+                    assert!(*write >= before);
+                    pause(n).await;
+                    *write += 1;
+                }
+                *until!(cuts, lock.clone().write_owned()) += 1;
             });
         }
         set.join_all().await;
-        assert_eq!(lock.try_write().map(|sum| *sum).expect("nobody holds it"), ITEMS);
+        assert_eq!(lock.try_write().map(|sum| *sum).expect("nobody holds it"), 2 * ITEMS);
     });
 }
 

@@ -1,10 +1,10 @@
-//! Real sockets and name resolution, refused; but for a TCP socket that is neither bound nor connected: it reaches nobody.
+//! Real sockets, refused; but for a TCP socket that is neither bound nor connected: it reaches nobody.
 //! Programs set options on one and hand it to their runtime, which makes a simulated socket of it (so does hyper-util's
 //! connector). Whatever would make it reach somebody is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use libc::{addrinfo, c_char, c_int, c_void, hostent, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_char, c_int, c_void, hostent, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::file_rules::text;
 use crate::seal::interpose::{fail, refused};
@@ -112,16 +112,6 @@ interpose! {
         }
         // SAFETY: the caller's own arguments, unchanged.
         unsafe { real::sendmsg(fd, message, flags) }
-    }
-
-    fn getaddrinfo(node: *const c_char, service: *const c_char, hints: *const addrinfo, out: *mut *mut addrinfo) -> c_int {
-        // SAFETY: the caller's name, null or a C string.
-        if refused("getaddrinfo", || unsafe { text(node) }) {
-            crate::seal::interpose::set_errno(libc::EPERM);
-            return libc::EAI_SYSTEM;
-        }
-        // SAFETY: the caller's own arguments, unchanged.
-        unsafe { real::getaddrinfo(node, service, hints, out) }
     }
 
     fn gethostbyname(name: *const c_char) -> *mut hostent {

@@ -6,16 +6,17 @@
 
 use super::super::interpose::Symbol;
 use super::{
-    descriptors, directories, file_calls, file_locks, files, processes, random, sleep, sockets, stats, syscall, system,
-    threads, time, users,
+    descriptors, directories, file_calls, file_locks, files, names, processes, random, sleep, sockets, stats, syscall,
+    system, threads, time, users,
 };
 
 #[used]
-static TABLE: [&[Symbol]; 18] = [
+static TABLE: [&[Symbol]; 19] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
     threads::THREADS,
+    names::NAMES,
     sockets::SOCKETS,
     file_calls::others::FILE_OTHERS,
     files::FILES,
