@@ -17,6 +17,9 @@ mod twice;
 
 // ChainFire's cluster and clients, for the storms of `causes`.
 #[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
+#[path = "../chainfire/attribution.rs"]
+mod attribution;
+#[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/cluster.rs"]
 mod cluster;
 #[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
