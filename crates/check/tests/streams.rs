@@ -18,7 +18,7 @@ const GUARANTEES: [Guarantee; 4] =
 fn session_events(rng: &mut ChaCha8Rng) -> Vec<SessionEvent> {
     let mut last = 0u64;
     let mut events = Vec::new();
-    for _ in 0..rng.random_range(1..9u32) {
+    for _ in 0..rng.random_range(1..16u32) {
         // Mostly forward, at times back.
         last = if rng.random_ratio(5, 6) { last + rng.random_range(0..3) } else { rng.random_range(0..=last) };
         let seen = if rng.random_ratio(1, 2) { Seen::Read(last) } else { Seen::Write(last + 1) };

@@ -105,6 +105,15 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
             unread[number].iter().for_each(|writer| graph.add(reader, *writer, Kind::ReadWrite));
         }
         let accesses = index.transactions[reader as usize].accesses;
+        let early = accesses.iter().find_map(|access| match access {
+            Access::Append { key: other, value } if other == key && values.contains(value) => Some(value),
+            _ => None,
+        });
+        if let Some(value) = early {
+            let id = index.id(reader);
+            let cause = format!("internal: T{id} reads {value} of {key} before it appends it");
+            found.push(Anomaly { kind: AnomalyKind::Internal, transactions: vec![id], cause, details: vec![] });
+        }
         let appends = accesses.iter().any(|access| matches!(access, Access::Append { key: other, .. } if other == key));
         if appends && let Some(other) = updates.insert((number, values.len()), reader).filter(|other| *other != reader)
         {
