@@ -4,6 +4,7 @@
 //! test it judges: it starts itself as a worker, has its scenarios misbehave there, and looks at the verdicts.
 
 mod campaigns;
+mod captures;
 mod causes;
 mod deadlocks;
 mod endings;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         sealed::CHECKS,
         twice::CHECKS,
         campaigns::CHECKS,
+        captures::CHECKS,
         causes::CHECKS,
     ];
     let trials = rooms.into_iter().flatten().map(|&(name, check)| {

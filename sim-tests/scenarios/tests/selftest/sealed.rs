@@ -2,14 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use stormglass::harness::Status;
+use stormglass::net::{DnsFault, DnsRule};
 use stormglass::prelude::*;
 
-use crate::judging::{checks, evidence, request, worker};
+use crate::judging::{checks, evidence, report, request, worker};
 
-checks!(what_a_node_reads_of_its_machine_is_the_same_in_every_process, entropy_differs_between_seeds_and_between_nodes);
+checks!(
+    what_a_node_reads_of_its_machine_is_the_same_in_every_process,
+    entropy_differs_between_seeds_and_between_nodes,
+    names_that_std_looks_up_are_those_of_the_network,
+);
 
 /// Two nodes that read all they can read of their machines, and say what they found.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
@@ -66,4 +72,30 @@ fn entropy_differs_between_seeds_and_between_nodes() {
     }
     assert_eq!(one["n1 drew entropy"], 1);
     assert_ne!(one["n1 process"], one["n2 process"], "two machines, two processes");
+}
+
+/// What `std` says of a name.
+fn resolve(name: &str) -> Result<Vec<SocketAddr>, String> {
+    (name, 80).to_socket_addrs().map(Iterator::collect).map_err(|error| error.to_string())
+}
+
+/// Looks names up as `std` does, in a task and on a thread of the node's pool, while a server answers and while none does.
+#[stormglass::scenario(time = "10s", tags("selftest"))]
+pub(crate) async fn looks_names_up(sim: Sim) {
+    sim.node("server", |_| std::future::pending::<()>());
+    let known: Vec<SocketAddr> = tokio::net::lookup_host("server:80").await.expect("a node").collect();
+    assert_eq!(resolve("server"), Ok(known.clone()));
+    assert_eq!(tokio::task::spawn_blocking(|| resolve("server")).await.expect("no panic"), Ok(known));
+    assert_eq!(resolve("localhost"), Ok(vec![([127, 0, 0, 1], 80).into()]));
+    assert_eq!(resolve("nobody"), Err("failed to lookup address information: Name or service not known".to_owned()));
+    let silent = DnsRule { asker: None, name: Some("server".to_owned()), fault: DnsFault::Silent };
+    sim.network(|net| net.dns().add(1, silent));
+    let told = resolve("server").expect_err("nobody answers");
+    assert_eq!(told, "failed to lookup address information: Temporary failure in name resolution");
+}
+
+fn names_that_std_looks_up_are_those_of_the_network() {
+    let report = report("looks_names_up", |_| ());
+    assert_eq!(report.status, Status::Pass, "{}", evidence(&report));
+    assert_eq!(report.record.counters.get("net.lookups_failed"), Some(&1), "the fault hit once");
 }
