@@ -178,8 +178,9 @@ pub(crate) fn set_home(home: bool) {
     drop(old);
 }
 
-/// Whether futures are kept on this thread.
-pub(crate) fn is_home() -> bool {
+/// Whether this is the own thread of a simulation, on which its futures are kept and polled.
+#[must_use]
+pub fn is_home() -> bool {
     BODIES.try_with(|b| b.try_borrow().is_ok_and(|b| b.home)).unwrap_or(false)
 }
 

@@ -24,6 +24,8 @@ impl Kernel {
         record.timer_clock = TimerClock::default();
         record.numbers = 0;
         record.signals = Signals::default();
+        record.threads = 0;
+        record.threads_made = 0;
         let incarnation = record.incarnation.0;
         self.transitions.push((node, None));
         self.chores.boots.push(node);

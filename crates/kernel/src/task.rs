@@ -26,6 +26,10 @@ pub enum Wait {
     },
     /// A signal to its node.
     Signal,
+    /// A lock, a channel or the word of another thread, in a call that blocks.
+    Lock,
+    /// Another thread to end.
+    Thread,
 }
 
 #[derive(Debug)]
@@ -48,6 +52,8 @@ pub(crate) struct Task {
     pub(crate) joiner: Option<Waker>,
     /// What its own waker is known by.
     pub(crate) waker: WakerIdentity,
+    /// Which thread of its program it is; zero where it is none that the program started.
+    pub(crate) thread: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,6 +121,7 @@ impl Tasks {
             spawned_at,
             joiner: None,
             waker: WakerIdentity::default(),
+            thread: 0,
         };
         if slot as usize == self.slots.len() {
             self.slots.push(task);

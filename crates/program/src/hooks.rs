@@ -2,14 +2,15 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use stormglass_kernel as kernel;
 use stormglass_sys::process;
-use stormglass_sys::seal::{self, FutexWait, Hooks, Sleep};
+use stormglass_sys::seal::{self, Admission, FutexWait, Hooks, ProgramThread, Sleep};
 
-use crate::node_locals;
+use crate::{node_locals, threads};
 
 /// Answers from the simulation that the calling thread holds.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ struct Sealed;
 
 /// How many processors a simulated machine shows: programs that size pools by it do the same everywhere.
 const CPUS: usize = 4;
+
+/// For how long a thread that yields its processor lets others run: it must not be the next one again where threads run by
+/// fixed priorities.
+const YIELD: Duration = Duration::from_micros(1);
 
 /// As much as the simulation gives its own thread: a debug build of a deep future wants a lot.
 const NODE_STACK_BYTES: usize = 16 << 20;
@@ -100,6 +105,27 @@ impl Hooks for Sealed {
         })
     }
 
+    fn thread_id(&self) -> Option<u32> {
+        self.process_id().map(|process| process + threads::number())
+    }
+
+    fn new_thread(&self, thread: &Arc<ProgramThread>) -> Admission {
+        threads::admit(Seal::of_new_thread(), thread)
+    }
+
+    fn thread_wait(&self, address: usize, timeout_ns: Option<u64>) -> Option<bool> {
+        let timeout = timeout_ns.map(Duration::from_nanos);
+        kernel::wait_for_thread(address, timeout).map(|waited| waited == kernel::Waited::Woken)
+    }
+
+    fn yield_now(&self) -> bool {
+        kernel::nap(YIELD)
+    }
+
+    fn must_not_wait(&self) -> bool {
+        kernel::is_home() && kernel::is_held()
+    }
+
     fn blocking_sleep(&self, ns: u64) -> Sleep {
         if kernel::nap(Duration::from_nanos(ns)) { Sleep::Slept } else { Sleep::Refused }
     }
@@ -120,17 +146,46 @@ impl Hooks for Sealed {
 /// # Errors
 /// What the system says when it cannot start a thread.
 pub fn spawn_node_thread(program: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-    let (seed, _) = THREAD.get();
-    let mut word = [0; 8];
-    kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
+    let seal = Seal::of_new_thread();
     seal::spawn_simulation_thread(NODE_STACK_BYTES, move || {
-        THREAD.set((seed, 0));
-        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
-        // that is still outside.
-        fastrand::seed(u64::from_le_bytes(word));
-        let _sealed = seal::enter(&Sealed);
+        let _sealed = seal.begin().enter();
         program();
     })
+}
+
+/// What seals a new thread of the current node, drawn where it is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seal {
+    seed: u64,
+    word: u64,
+}
+
+/// A thread that only needs to be sealed.
+#[derive(Debug)]
+pub(crate) struct Begun(());
+
+impl Seal {
+    pub(crate) fn of_new_thread() -> Self {
+        let (seed, _) = THREAD.get();
+        let mut word = [0; 8];
+        kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
+        Self { seed, word: u64::from_le_bytes(word) }
+    }
+
+    /// On the new thread, which is still outside.
+    pub(crate) fn begin(self) -> Begun {
+        THREAD.set((self.seed, 0));
+        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
+        // that is still outside.
+        fastrand::seed(self.word);
+        Begun(())
+    }
+}
+
+impl Begun {
+    pub(crate) fn enter(self) -> seal::Entered {
+        seal::enter(&Sealed)
+    }
 }
 
 /// What a thread of a node reached outside, as a failure of the run: to be asked there before it gives the baton back.
