@@ -110,7 +110,7 @@ impl Hooks for Sealed {
     }
 
     fn new_thread(&self, thread: &Arc<ProgramThread>) -> Admission {
-        threads::admit(Seal::of_new_thread(), thread)
+        threads::admit(Seal::of_this_thread(), thread)
     }
 
     fn thread_wait(&self, address: usize, timeout_ns: Option<u64>) -> Option<bool> {
@@ -146,44 +146,33 @@ impl Hooks for Sealed {
 /// # Errors
 /// What the system says when it cannot start a thread.
 pub fn spawn_node_thread(program: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-    let seal = Seal::of_new_thread();
+    let seal = Seal::of_this_thread();
+    let mut word = [0; 8];
+    kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
     seal::spawn_simulation_thread(NODE_STACK_BYTES, move || {
-        let _sealed = seal.begin().enter();
+        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
+        // that is still outside.
+        fastrand::seed(u64::from_le_bytes(word));
+        let _sealed = seal.enter();
         program();
     })
 }
 
-/// What seals a new thread of the current node, drawn where it is started.
+/// What seals a new thread of the current node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seal {
     seed: u64,
-    word: u64,
 }
-
-/// A thread that only needs to be sealed.
-#[derive(Debug)]
-pub(crate) struct Begun(());
 
 impl Seal {
-    pub(crate) fn of_new_thread() -> Self {
+    pub(crate) fn of_this_thread() -> Self {
         let (seed, _) = THREAD.get();
-        let mut word = [0; 8];
-        kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
-        Self { seed, word: u64::from_le_bytes(word) }
+        Self { seed }
     }
 
-    /// On the new thread, which is still outside.
-    pub(crate) fn begin(self) -> Begun {
-        THREAD.set((self.seed, 0));
-        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
-        // that is still outside.
-        fastrand::seed(self.word);
-        Begun(())
-    }
-}
-
-impl Begun {
+    /// On the new thread.
     pub(crate) fn enter(self) -> seal::Entered {
+        THREAD.set((self.seed, 0));
         seal::enter(&Sealed)
     }
 }

@@ -79,13 +79,12 @@ pub(crate) fn admit(seal: Seal, thread: &Arc<ProgramThread>) -> Admission {
     let number = seat.number();
     let (on_thread, for_task) = (Arc::clone(thread), Arc::clone(thread));
     let enter = Box::new(move || {
-        // It may draw from outside while it is made.
-        let begun = seal.begin();
+        // Nothing here may ask std which thread this is: std has yet to say so itself, and must be the first.
         let Some(guest) = invitation.accept() else { return false };
         NUMBER.set(number);
         let last = Last { thread: on_thread, sealed: None, guest: Some(guest) };
         LAST.set(Some(last));
-        let sealed = begun.enter();
+        let sealed = seal.enter();
         LAST.with_borrow_mut(|last| {
             if let Some(last) = last {
                 last.sealed = Some(sealed);

@@ -100,12 +100,13 @@ fn scoped() -> (u64, usize, Vec<Option<String>>) {
     let items = [3_u64, 5, 8, 13];
     let meeting = Barrier::new(items.len());
     let leaders = AtomicU32::new(0);
+    let (meet, leads) = (&meeting, &leaders);
     let sum = thread::scope(|scope| {
         let threads: Vec<_> = items
             .iter()
             .map(|item| {
-                scope.spawn(|| {
-                    leaders.fetch_add(u32::from(meeting.wait().is_leader()), Ordering::Relaxed);
+                scope.spawn(move || {
+                    leads.fetch_add(u32::from(meet.wait().is_leader()), Ordering::Relaxed);
                     thread::park();
                     item * 2
                 })
@@ -185,7 +186,7 @@ fn a_lock_that_a_thread_holds_ends_a_poll_that_wants_it() {
                 thread::sleep(SOON * 100);
             }));
             sleep(SOON).await;
-            let _ = lock.lock();
+            drop(lock.lock());
         });
         unreachable!("nobody gives the lock back while the task is polled");
     }
@@ -411,7 +412,7 @@ fn each_node_has_threads_of_its_own() {
                 nodes.push(node);
             }
             async move {
-                nodes.iter().for_each(|&node| drop(with(|u| u.kernel.boot(node))));
+                nodes.iter().for_each(|&node| assert!(with(|u| u.kernel.boot(node))));
                 sleep(SOON).await;
             }
         });
