@@ -92,7 +92,6 @@ pub(crate) fn admit(seal: Seal, thread: &Arc<ProgramThread>) -> Admission {
         });
         true
     });
-    let seat =
-        Box::new(move || seat.spawn(|seat| Box::pin(ThreadTask { seat: Some(seat), thread: for_task })));
+    let seat = Box::new(move || seat.spawn(|seat| Box::pin(ThreadTask { seat: Some(seat), thread: for_task })));
     Admission::Admitted { enter, seat }
 }

@@ -10,8 +10,7 @@ use crate::seal::{host_mode, innermost_foreign};
 pub(super) const EXIT_POLL_BLOCKED: i32 = 114;
 
 /// The line that is written first.
-const MARKER: &str =
-    "\nstormglass: a poll blocks, and the simulation with it: it waits for a lock, a channel or a thread of its own program; \
+const MARKER: &str = "\nstormglass: a poll blocks, and the simulation with it: it waits for a lock, a channel or a thread of its own program; \
      blocking code belongs on a thread (spawn_blocking, std::thread)\n";
 
 /// Begins the line that names the call site.

@@ -70,7 +70,9 @@ impl fmt::Display for CrashCause {
             CrashCause::PollBlocked { call_site: Some(site) } => {
                 write!(f, "one poll waited for a thread of its own program, in {site}")
             }
-            CrashCause::PollBlocked { call_site: None } => f.write_str("one poll waited for a thread of its own program"),
+            CrashCause::PollBlocked { call_site: None } => {
+                f.write_str("one poll waited for a thread of its own program")
+            }
             CrashCause::Aborted => f.write_str("aborted"),
             CrashCause::Faulted { signal } => write!(f, "crashed with signal {signal}"),
             CrashCause::KilledFromOutside { signal } => write!(f, "was killed from outside with signal {signal}"),

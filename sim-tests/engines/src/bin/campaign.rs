@@ -27,7 +27,8 @@ fn told<E: Engine + 'static>(seed: u64) -> Result<Vec<String>, String> {
         // A result that is cut off is not taken for a whole one.
         let _ = pipe.write_all(text.as_bytes());
     });
-    let ended = case.and_then(|child| child.wait(Some(Instant::now() + DEADLINE))).map_err(|error| error.to_string())?;
+    let ended =
+        case.and_then(|child| child.wait(Some(Instant::now() + DEADLINE))).map_err(|error| error.to_string())?;
     if let Some(cause) = ended.crash_cause() {
         return Err(format!("its process {cause}: {}", String::from_utf8_lossy(&ended.output).trim()));
     }
@@ -36,7 +37,10 @@ fn told<E: Engine + 'static>(seed: u64) -> Result<Vec<String>, String> {
 
 /// What did not hold, without the numbers in it: seeds that fail alike are counted together.
 fn kind(why: &str) -> String {
-    why.split(' ').map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "N" } else { word }).collect::<Vec<_>>().join(" ")
+    why.split(' ')
+        .map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "N" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn campaign<E: Engine + 'static>(first: u64, last: u64) -> ExitCode {

@@ -88,7 +88,8 @@ fn wait_in_a_poll(word: &AtomicU32, value: u32, timeout_ns: Option<u64>) -> c_lo
     let operation = c_long::from(libc::FUTEX_WAIT);
     let (address, long) = (word.as_ptr() as c_long, &raw const long as c_long);
     // SAFETY: the arguments of the system call: a word that lives, the value, and a pointer to a local.
-    let answer = unsafe { syscall::real::syscall(libc::SYS_futex, address, operation, c_long::from(value), long, 0, 0) };
+    let answer =
+        unsafe { syscall::real::syscall(libc::SYS_futex, address, operation, c_long::from(value), long, 0, 0) };
     // SAFETY: glibc's pointer to the calling thread's errno is valid as long as the thread is.
     if answer != 0 && unsafe { *libc::__errno_location() } == libc::ETIMEDOUT && word.load(Ordering::SeqCst) == value {
         crate::process::blocked::end();

@@ -6,7 +6,9 @@
 
 use libc::{c_int, c_long, c_uint};
 
-use super::{file_calls, file_locks, files, futex, processes, random, sleep, sockets, stats, system, threads, time, users};
+use super::{
+    file_calls, file_locks, files, futex, processes, random, sleep, sockets, stats, system, threads, time, users,
+};
 use crate::seal::current::is_simulated;
 use crate::seal::files::FILE_DESCRIPTOR_MIN;
 use crate::seal::interpose::{fail, refused};

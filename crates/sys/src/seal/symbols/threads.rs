@@ -95,8 +95,13 @@ unsafe fn start(
             attributes = joinable.as_ptr();
         }
     }
-    let begins =
-        Box::into_raw(Box::new(Start { routine, argument, enter, thread: Arc::clone(&thread), armed: traps::to_inherit() }));
+    let begins = Box::into_raw(Box::new(Start {
+        routine,
+        argument,
+        enter,
+        thread: Arc::clone(&thread),
+        armed: traps::to_inherit(),
+    }));
     // SAFETY: the caller's place and attributes; the routine takes the box that it is given.
     let answer = unsafe { real::pthread_create(out, attributes, begin, begins.cast()) };
     if answer != 0 {
