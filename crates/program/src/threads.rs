@@ -82,14 +82,9 @@ pub(crate) fn admit(seal: Seal, thread: &Arc<ProgramThread>) -> Admission {
         // Nothing here may ask std which thread this is: std has yet to say so itself, and must be the first.
         let Some(guest) = invitation.accept() else { return false };
         NUMBER.set(number);
-        let last = Last { thread: on_thread, sealed: None, guest: Some(guest) };
-        LAST.set(Some(last));
-        let sealed = seal.enter();
-        LAST.with_borrow_mut(|last| {
-            if let Some(last) = last {
-                last.sealed = Some(sealed);
-            }
-        });
+        // The seal first: what it notes leaks in is to outlive the last look at them.
+        let sealed = Some(seal.enter());
+        LAST.set(Some(Last { thread: on_thread, sealed, guest: Some(guest) }));
         true
     });
     let seat = Box::new(move || seat.spawn(|seat| Box::pin(ThreadTask { seat: Some(seat), thread: for_task })));
