@@ -82,18 +82,17 @@ unsafe fn start(
     let mut attributes = attributes;
     let mut state = libc::PTHREAD_CREATE_JOINABLE;
     // SAFETY: the caller's attributes, which are valid where they are not null.
-    if !attributes.is_null() && unsafe { pthread_attr_getdetachstate(attributes, &raw mut state) } == 0 {
-        if state == libc::PTHREAD_CREATE_DETACHED {
-            thread.detach();
-            // The system's own thread is always to be joined, by whoever sees it out. What the attributes own is lent to
-            // the copy, which is not destroyed.
-            // SAFETY: plain data to be read from one and written to the other, which then is a valid value.
-            unsafe {
-                ptr::copy_nonoverlapping(attributes, joinable.as_mut_ptr(), 1);
-                libc::pthread_attr_setdetachstate(joinable.as_mut_ptr(), libc::PTHREAD_CREATE_JOINABLE);
-            }
-            attributes = joinable.as_ptr();
+    let knows = !attributes.is_null() && unsafe { pthread_attr_getdetachstate(attributes, &raw mut state) } == 0;
+    if knows && state == libc::PTHREAD_CREATE_DETACHED {
+        thread.detach();
+        // The system's own thread is always to be joined, by whoever sees it out. What the attributes own is lent to the
+        // copy, which is not destroyed.
+        // SAFETY: plain data to be read from one and written to the other, which then is a valid value.
+        unsafe {
+            ptr::copy_nonoverlapping(attributes, joinable.as_mut_ptr(), 1);
+            libc::pthread_attr_setdetachstate(joinable.as_mut_ptr(), libc::PTHREAD_CREATE_JOINABLE);
         }
+        attributes = joinable.as_ptr();
     }
     let begins = Box::into_raw(Box::new(Start {
         routine,
