@@ -1,6 +1,6 @@
 //! Some seeds of each engine; campaigns are `src/bin/campaign.rs`.
 
-use engines::{ControlLog, Engine, Fjall, Redb, Sqlite, Trial};
+use engines::{ControlLog, Engine, Redb, Sqlite, Trial};
 
 /// What an engine is known for: redb refuses a file whose creation was cut short, see `redb_creation.rs`. Nothing was
 /// acknowledged by then.
@@ -34,16 +34,9 @@ fn sqlite_keeps_what_it_acknowledged() {
 }
 
 #[test]
-fn fjall_keeps_what_it_acknowledged_with_its_threads_on_the_node() {
-    holds::<Fjall>(0..24);
-}
-
-#[test]
 fn a_seed_gives_one_trace() {
     for seed in 0..12 {
         let (one, again) = (Trial::of(seed).run::<Redb>(), Trial::of(seed).run::<Redb>());
         assert_eq!(one.digest, again.digest, "seed {seed}");
-        let (one, again) = (Trial::of(seed).run::<Fjall>(), Trial::of(seed).run::<Fjall>());
-        assert_eq!(one.digest, again.digest, "seed {seed}, with threads of its own");
     }
 }
