@@ -8,7 +8,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::baton;
-use crate::universe;
+use crate::run::Boot;
+use crate::task::Wait;
+use crate::universe::{self, Universe};
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +29,15 @@ pub(crate) struct Waiter {
     address: usize,
     bits: u32,
     waker: Waker,
+    /// Whose thread it is: of a node that went down none is left to be woken.
+    boot: Boot,
+}
+
+impl Waiter {
+    fn is_left(&self, universe: &Universe) -> bool {
+        let node = universe.kernel.node(self.boot.0);
+        !node.is_up() || node.incarnation() != self.boot.1
+    }
 }
 
 /// Every thread that waits.
@@ -42,13 +53,25 @@ pub(crate) struct Waiters {
 /// Gives `None` where the thread is no node's or does not hold the simulation: then the wait is not the simulation's.
 #[must_use]
 pub fn wait(address: usize, bits: u32, timeout: Option<Duration>) -> Option<Waited> {
+    wait_noting(address, bits, timeout, Wait::Lock)
+}
+
+/// As [`wait`] for every bit, where what it waits for is the end of another thread.
+#[must_use]
+pub fn wait_for_thread(address: usize, timeout: Option<Duration>) -> Option<Waited> {
+    wait_noting(address, u32::MAX, timeout, Wait::Thread)
+}
+
+fn wait_noting(address: usize, bits: u32, timeout: Option<Duration>, what: Wait) -> Option<Waited> {
     if !baton::may_block() {
         return None;
     }
     let (number, timer) = universe::try_with(|u| {
         u.waiters.numbers += 1;
         let number = u.waiters.numbers;
-        u.waiters.list.push(Waiter { number, address, bits, waker: baton::waker() });
+        let node = u.kernel.current_node();
+        let boot = (node, u.kernel.node(node).incarnation());
+        u.waiters.list.push(Waiter { number, address, bits, waker: baton::waker(), boot });
         let timer = timeout.map(|timeout| {
             let deadline_ns = u.kernel.deadline_after(timeout);
             u.kernel.create_timer(deadline_ns)
@@ -68,6 +91,9 @@ pub fn wait(address: usize, bits: u32, timeout: Option<Duration>) -> Option<Wait
                 timer.into_iter().for_each(|timer| u.kernel.cancel_timer(timer));
                 return Some(Waited::TimedOut);
             }
+            if timer.is_none() {
+                u.kernel.note_wait(what);
+            }
             None
         });
         match waited {
@@ -85,7 +111,11 @@ pub fn wake(address: usize, count: usize, bits: u32) -> usize {
         let mut at = 0;
         while woken < count && at < u.waiters.list.len() {
             let waiter = &u.waiters.list[at];
-            if waiter.address == address && waiter.bits & bits != 0 {
+            if waiter.address == address && waiter.is_left(u) {
+                // A lock in a static outlives the node whose thread waited for it.
+                let waiter = u.waiters.list.remove(at);
+                u.kernel.discard(waiter.waker);
+            } else if waiter.address == address && waiter.bits & bits != 0 {
                 let waiter = u.waiters.list.remove(at);
                 u.kernel.wake(waiter.waker);
                 woken += 1;

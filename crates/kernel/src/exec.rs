@@ -190,9 +190,10 @@ pub(crate) fn set_home(is_home: bool) {
     drop(old);
 }
 
-/// Whether futures are kept on this thread.
+/// Whether this is the own thread of a simulation, on which its futures are kept and polled.
 #[inline]
-pub(crate) fn is_home() -> bool {
+#[must_use]
+pub fn is_home() -> bool {
     universe::here(|here| here.home.get())
 }
 

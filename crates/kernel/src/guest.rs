@@ -6,10 +6,37 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::baton::{self, Back, NodeThread, Turn};
+use crate::join;
 use crate::mailbox::{Inlet, Outlet, mailbox};
+use crate::run::Boot;
+use crate::universe;
+
+/// How many threads a node's program may have beside its first one. One more is refused as by a system that has no more:
+/// with `EAGAIN`.
+pub const THREADS_MAX: u32 = 1_024;
+
+/// Why a node's program gets no thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoThread {
+    /// No node's code runs on this thread.
+    NoNode,
+    /// The node is going down.
+    GoingDown,
+    /// It has [`THREADS_MAX`].
+    TooMany,
+}
+
+/// The task that a new thread of a program is to its node, until it is spawned there.
+pub struct ThreadSeat {
+    thread: NodeThread<()>,
+    boot: Boot,
+    number: u32,
+}
 
 /// What a thread needs to become a node's.
 pub struct Invitation {
@@ -30,6 +57,72 @@ pub fn invite() -> (Invitation, impl Future<Output = ()> + Send) {
     let (turns, next_turn) = mailbox();
     let (give_back, back) = mailbox();
     (Invitation { turns: next_turn, back: give_back }, NodeThread::of_guest(turns, back))
+}
+
+/// A place for a new thread of the current node's program, as [`invite`] has for one that is there.
+///
+/// # Errors
+/// Why there is none.
+pub fn invite_thread() -> Result<(Invitation, ThreadSeat), NoThread> {
+    let admitted = universe::try_with(|u| {
+        let node = u.kernel.current_node();
+        if !u.kernel.is_effective() || !u.kernel.node(node).is_up() {
+            return Err(NoThread::GoingDown);
+        }
+        let record = &mut u.kernel.nodes[node.index()];
+        if record.threads >= THREADS_MAX {
+            return Err(NoThread::TooMany);
+        }
+        record.threads += 1;
+        record.threads_made += 1;
+        Ok(((node, record.incarnation), record.threads_made))
+    });
+    let (boot, number) = admitted.unwrap_or(Err(NoThread::NoNode))?;
+    let (turns, next_turn) = mailbox();
+    let (give_back, back) = mailbox();
+    let seat = ThreadSeat { thread: NodeThread::of_guest(turns, back), boot, number };
+    Ok((Invitation { turns: next_turn, back: give_back }, seat))
+}
+
+impl ThreadSeat {
+    /// Which of the program's threads it is, from 1.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Spawns `task`, which is to own and to poll this seat, on the current node. Says whether that could be.
+    pub fn spawn(self, task: impl FnOnce(Self) -> Pin<Box<dyn Future<Output = ()> + Send>>) -> bool {
+        let number = self.number;
+        let task = join::spawn(task(self)).abort_handle().task();
+        let record = |u: &mut universe::Universe| u.kernel.tasks.get_mut(task).map(|task| task.thread = number);
+        universe::try_with(record).flatten().is_some()
+    }
+}
+
+impl Future for ThreadSeat {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.thread).poll(cx)
+    }
+}
+
+impl Drop for ThreadSeat {
+    fn drop(&mut self) {
+        universe::try_with(|u| {
+            let record = &mut u.kernel.nodes[self.boot.0.index()];
+            if record.incarnation == self.boot.1 {
+                record.threads = record.threads.saturating_sub(1);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for ThreadSeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadSeat").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 impl Invitation {

@@ -43,11 +43,11 @@ mod trace;
 mod universe;
 
 pub use baton::{SpawnThread, block_on, block_on_or_stop, may_block, run_blocking, run_on_thread};
-pub use blocked::{Waited, nap, wait as wait_on, wake as wake_waiters};
+pub use blocked::{Waited, nap, wait as wait_on, wait_for_thread, wake as wake_waiters};
 pub use clock::{Clock, DRIFT_PPB_MAX, SLEW_PPB};
 pub use decide::{Decisions, Domain, Override, OverrideError, POLL_COST, Point, Site};
-pub use exec::TaskError;
-pub use guest::{Guest, Invitation, invite};
+pub use exec::{TaskError, is_home};
+pub use guest::{Guest, Invitation, NoThread, THREADS_MAX, ThreadSeat, invite, invite_thread};
 pub use ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
 pub use join::{AbortHandle, JoinHandle, spawn, spawn_local};
 pub use kernel::{ENTROPY, Footprint, Kernel};

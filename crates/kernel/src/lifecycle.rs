@@ -25,6 +25,8 @@ impl Kernel {
         record.note_clocks();
         record.numbers = 0;
         record.signals = Signals::default();
+        record.threads = 0;
+        record.threads_made = 0;
         let incarnation = record.incarnation.0;
         self.transitions.push((node, None));
         self.chores_mut().boots.push(node);

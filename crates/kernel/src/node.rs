@@ -111,6 +111,9 @@ pub struct Node {
     /// Numbers that the node's programs were handed.
     pub(crate) numbers: u64,
     pub(crate) signals: Signals,
+    /// Threads that its program has now, beside its first one, and how many it ever made.
+    pub(crate) threads: u32,
+    pub(crate) threads_made: u32,
 }
 
 impl Node {
@@ -142,6 +145,8 @@ impl Node {
             lead_ns: Some(MONOTONIC_START_NS),
             numbers: 0,
             signals: Signals::default(),
+            threads: 0,
+            threads_made: 0,
         }
     }
 

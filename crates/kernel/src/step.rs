@@ -465,6 +465,8 @@ impl Universe {
                 task: task.key.to_string(),
                 spawned_at: if task_ref == record.main {
                     if node == NodeId::DRIVER { "the start".to_owned() } else { "boot".to_owned() }
+                } else if task.thread != 0 {
+                    format!("pthread_create, as thread {} of its program", task.thread)
                 } else {
                     format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
                 },
@@ -478,6 +480,8 @@ impl Universe {
                         }
                         Wait::Resource { what, id } => self.describe(what, id),
                         Wait::Signal => "a signal".to_owned(),
+                        Wait::Lock => "a lock, a channel or the word of another thread".to_owned(),
+                        Wait::Thread => "another thread to end".to_owned(),
                     }
                 },
             })

@@ -26,6 +26,10 @@ pub enum Wait {
     },
     /// A signal to its node.
     Signal,
+    /// A lock, a channel or the word of another thread, in a call that blocks.
+    Lock,
+    /// Another thread to end.
+    Thread,
 }
 
 /// What a wake and a poll look at comes first, and is one line of the processor's cache.
@@ -54,6 +58,8 @@ pub(crate) struct Task {
     pub(crate) born: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) joiner: Option<Waker>,
+    /// Which thread of its program it is; zero where it is none that the program started.
+    pub(crate) thread: u32,
 }
 
 /// A deaf task is among the ready ones already.
@@ -128,6 +134,7 @@ impl Tasks {
             spawned_at,
             joiner: None,
             waker: WakerIdentity::default(),
+            thread: 0,
         };
         if slot as usize == self.slots.len() {
             self.slots.push(task);

@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use stormglass_kernel as kernel;
 use stormglass_net::{LookupError, Net};
 use stormglass_sys::process;
-use stormglass_sys::seal::{self, FutexWait, Hooks, Lookup, Sleep};
+use stormglass_sys::seal::{self, Admission, FutexWait, Hooks, Lookup, ProgramThread, Sleep};
 
-use crate::node_locals;
+use crate::{node_locals, threads};
 
 /// Answers from the simulation that the calling thread holds.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ struct Sealed;
 
 /// How many processors a simulated machine shows: programs that size pools by it do the same everywhere.
 const CPUS: usize = 4;
+
+/// For how long a thread that yields its processor lets others run: it must not be the next one again where threads run by
+/// fixed priorities.
+const YIELD: Duration = Duration::from_micros(1);
 
 /// As much as the simulation gives its own thread: a debug build of a deep future wants a lot.
 const NODE_STACK_BYTES: usize = 16 << 20;
@@ -112,6 +117,27 @@ impl Hooks for Sealed {
         })?
     }
 
+    fn thread_id(&self) -> Option<u32> {
+        self.process_id().map(|process| process + threads::number())
+    }
+
+    fn new_thread(&self, thread: &Arc<ProgramThread>) -> Admission {
+        threads::admit(Seal::of_this_thread(), thread)
+    }
+
+    fn thread_wait(&self, address: usize, timeout_ns: Option<u64>) -> Option<bool> {
+        let timeout = timeout_ns.map(Duration::from_nanos);
+        kernel::wait_for_thread(address, timeout).map(|waited| waited == kernel::Waited::Woken)
+    }
+
+    fn yield_now(&self) -> bool {
+        kernel::nap(YIELD)
+    }
+
+    fn must_not_wait(&self) -> bool {
+        kernel::is_home() && kernel::is_held()
+    }
+
     fn blocking_sleep(&self, ns: u64) -> Sleep {
         if kernel::nap(Duration::from_nanos(ns)) { Sleep::Slept } else { Sleep::Refused }
     }
@@ -132,17 +158,35 @@ impl Hooks for Sealed {
 /// # Errors
 /// What the system says when it cannot start a thread.
 pub fn spawn_node_thread(program: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
-    let (seed, _) = THREAD.get();
+    let seal = Seal::of_this_thread();
     let mut word = [0; 8];
     kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
     seal::spawn_simulation_thread(NODE_STACK_BYTES, move || {
-        THREAD.set((seed, 0));
         // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
         // that is still outside.
         fastrand::seed(u64::from_le_bytes(word));
-        let _sealed = seal::enter(&Sealed);
+        let _sealed = seal.enter();
         program();
     })
+}
+
+/// What seals a new thread of the current node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seal {
+    seed: u64,
+}
+
+impl Seal {
+    pub(crate) fn of_this_thread() -> Self {
+        let (seed, _) = THREAD.get();
+        Self { seed }
+    }
+
+    /// On the new thread.
+    pub(crate) fn enter(self) -> seal::Entered {
+        THREAD.set((self.seed, 0));
+        seal::enter(&Sealed)
+    }
 }
 
 /// What a thread of a node reached outside, as a failure of the run: to be asked there before it gives the baton back.

@@ -21,6 +21,7 @@ mod node_locals;
 mod printing;
 mod simulate;
 mod surroundings;
+mod threads;
 mod whole;
 
 pub use asked::{Asked, ENDED_VARIABLE, LISTING_VARIABLE, SEED_VARIABLE, TIME_VARIABLE};

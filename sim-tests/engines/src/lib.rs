@@ -8,6 +8,7 @@
 
 mod book;
 mod engine;
+mod fjall_engine;
 mod log;
 mod redb_engine;
 mod sqlite;
@@ -15,6 +16,7 @@ mod trial;
 
 pub use book::{Book, Verdict};
 pub use engine::{Batch, Contents, Engine, value_of};
+pub use fjall_engine::Fjall;
 pub use log::{ControlLog, Planted};
 pub use redb_engine::Redb;
 pub use sqlite::Sqlite;

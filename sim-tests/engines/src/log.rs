@@ -71,8 +71,13 @@ impl Engine for ControlLog {
         let is_new = !path.exists();
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(text)?;
-        if is_new && !Planted::NoDirectorySync.is() {
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(text)?;
+        if is_new
+            && !Planted::NoDirectorySync.is()
+            && let Err(error) = File::open(dir).and_then(|dir| dir.sync_all())
+        {
+            // Whoever opens it next must not take its name for durable; a second sync would not make it so either.
+            std::fs::remove_file(&path).map_err(text)?;
+            return Err(text(error));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(text)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use stormglass_disk::{CrashModel, Disk, DiskOptions, Injection, Injury, LossReport};
 use stormglass_kernel::{Digest, Down, NodeId, Options, Simulation, TimerId, mix, run_blocking, try_with, with};
-use stormglass_program::{leaked, seal_thread};
+use stormglass_program::{leaked, leaked_by_thread, seal_thread, spawn_node_thread};
 use stormglass_sys::seal::spawn_simulation_thread;
 
 use crate::{Batch, Book, Contents, Engine, Verdict};
@@ -194,12 +194,8 @@ impl Trial {
         let disk = DiskOptions { crash_model: file_system, ..DiskOptions::default() };
         simulation.universe().insert(Disk::new(disk));
         let sealed = seal_thread(seed);
-        simulation.universe().set_thread_spawner(|f| {
-            spawn_simulation_thread(16 << 20, move || {
-                let _sealed = seal_thread(1);
-                f();
-            })
-        });
+        simulation.universe().set_thread_spawner(spawn_node_thread);
+        simulation.universe().set_on_hand_back(leaked_by_thread);
         let node = simulation.universe().kernel.add_node("n1").expect("a new name");
         let shared = Arc::new(Mutex::new(Shared { book: Book::default(), verdict: Ok(()), looked: false }));
         let for_lives = Arc::clone(&shared);

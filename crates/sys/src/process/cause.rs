@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(target_os = "linux")]
+use super::blocked;
 use super::fork::{ChildEnd, EXIT_PANICKED, EXIT_SETUP, End};
 use super::watchdog::{CALL_SITE, EXIT_POLL_OVERRAN, MARKER};
 
@@ -20,6 +22,11 @@ pub enum CrashCause {
     },
     /// One poll used more processor time than the watchdog allows.
     PollOverran {
+        /// The function and line it was in, where that could be told.
+        call_site: Option<String>,
+    },
+    /// A poll waited for a thread of its own program, which cannot run meanwhile.
+    PollBlocked {
         /// The function and line it was in, where that could be told.
         call_site: Option<String>,
     },
@@ -60,6 +67,12 @@ impl fmt::Display for CrashCause {
                 write!(f, "one poll used too much processor time, in {site}")
             }
             CrashCause::PollOverran { call_site: None } => f.write_str("one poll used too much processor time"),
+            CrashCause::PollBlocked { call_site: Some(site) } => {
+                write!(f, "one poll waited for a thread of its own program, in {site}")
+            }
+            CrashCause::PollBlocked { call_site: None } => {
+                f.write_str("one poll waited for a thread of its own program")
+            }
             CrashCause::Aborted => f.write_str("aborted"),
             CrashCause::Faulted { signal } => write!(f, "crashed with signal {signal}"),
             CrashCause::KilledFromOutside { signal } => write!(f, "was killed from outside with signal {signal}"),
@@ -87,7 +100,11 @@ impl ChildEnd {
             End::GivenUp => CrashCause::GivenUp,
             End::ResultTooLarge => CrashCause::ResultTooLarge,
             _ if overran(&output) || self.end == End::Exited(EXIT_POLL_OVERRAN) => {
-                CrashCause::PollOverran { call_site: call_site(&output) }
+                CrashCause::PollOverran { call_site: call_site(CALL_SITE, &output) }
+            }
+            #[cfg(target_os = "linux")]
+            End::Exited(blocked::EXIT_POLL_BLOCKED) => {
+                CrashCause::PollBlocked { call_site: call_site(blocked::CALL_SITE, &output) }
             }
             End::Exited(EXIT_PANICKED) => CrashCause::Panicked,
             End::Exited(EXIT_SETUP) => CrashCause::NotSetUp,
@@ -129,8 +146,8 @@ fn overran(output: &str) -> bool {
     output.contains(MARKER)
 }
 
-fn call_site(output: &str) -> Option<String> {
-    let (_, after) = output.rsplit_once(CALL_SITE)?;
+fn call_site(begins: &str, output: &str) -> Option<String> {
+    let (_, after) = output.rsplit_once(begins)?;
     after.lines().next().map(str::to_owned)
 }
 

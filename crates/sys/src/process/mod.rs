@@ -6,6 +6,8 @@
 //! answers [`ForkError::Unsupported`].
 
 mod aslr;
+#[cfg(target_os = "linux")]
+pub(crate) mod blocked;
 mod cause;
 #[cfg(target_os = "linux")]
 mod child;

@@ -1,8 +1,10 @@
 //! What the seal asks of the simulated world. The kernel implements [`Hooks`]; this crate only calls it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::files::Files;
+use super::program_threads::{Admission, ProgramThread};
 
 /// What became of a blocking sleep on a simulated thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,34 @@ pub trait Hooks: Sync {
     fn resolve(&self, name: &str) -> Option<Lookup> {
         let _ = name;
         None
+    }
+
+    /// The number of the thread that asks. By default that of its process: it is the only one.
+    fn thread_id(&self) -> Option<u32> {
+        self.process_id()
+    }
+
+    /// The program wants a thread of its own. Refused by default.
+    fn new_thread(&self, thread: &Arc<ProgramThread>) -> Admission {
+        let _ = thread;
+        Admission::Refused
+    }
+
+    /// Waits for the end of another thread of the program, whose [address](ProgramThread::address) is given; `Some(false)`
+    /// when its time is over. `None`, the default, where this thread must not wait.
+    fn thread_wait(&self, address: usize, timeout_ns: Option<u64>) -> Option<bool> {
+        let _ = (address, timeout_ns);
+        None
+    }
+
+    /// Lets others have the processor for a moment. `false`, the default, leaves that to the machine.
+    fn yield_now(&self) -> bool {
+        false
+    }
+
+    /// Whether this thread must not wait for others of its program: it holds the whole simulation, and nobody else runs.
+    fn must_not_wait(&self) -> bool {
+        false
     }
 
     /// A blocking sleep of `ns` nanoseconds. Refused unless the world says otherwise.

@@ -92,10 +92,12 @@ pub fn take_leaks() -> Vec<Leak> {
 }
 
 /// Drops this thread's leaks unresolved.
+///
+/// Also makes sure that there is a place for them for as long as the thread is in its simulation, the destructors of its
+/// thread-locals included: what is made first is dropped last.
 pub(super) fn forget() {
-    if COUNT.replace(0) != 0 {
-        let _ = RECORDED.try_with(RefCell::take);
-    }
+    COUNT.set(0);
+    let _ = RECORDED.try_with(RefCell::take);
 }
 
 /// The symbol of this thread's first leak, unresolved.

@@ -54,6 +54,7 @@ mod library_state;
 mod map_keys;
 #[cfg(sealed_tier)]
 mod probes;
+mod program_threads;
 mod selftest;
 mod threads;
 mod traps;
@@ -67,6 +68,7 @@ pub use hooks::{FutexWait, Hooks, Lookup, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;
+pub use program_threads::{Admission, ProgramThread, see_out};
 pub use selftest::{SelfTestError, selftest};
 pub use threads::spawn_simulation_thread;
 pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

@@ -18,6 +18,7 @@ mod maps;
 mod order;
 mod past_libc;
 mod reach;
+mod threads;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn animals() -> impl Iterator<Item = &'static Animal> {
         machine::ANIMALS,
         address::ANIMALS,
         reach::ANIMALS,
+        threads::ANIMALS,
         past_libc::ANIMALS,
     ];
     rooms.into_iter().flatten()

@@ -11,13 +11,8 @@ use crate::animal::{Nature, animals};
 
 const FILES: Nature = Nature::Refused(&["open64", "open", "openat64"]);
 const SOCKETS: Nature = Nature::Refused(&["socket", "socketpair", "connect", "bind"]);
-const THREADS: Nature = Nature::Refused(&["pthread_create"]);
 
 animals! {
-    std_thread: THREADS, constant, { [thread::Builder::new().spawn(|| 1).is_ok()] };
-    rayon_pool: THREADS, constant, {
-        [rayon::ThreadPoolBuilder::new().num_threads(2).build().is_ok()]
-    };
     std_sleep: Nature::Refused(&["nanosleep", "clock_nanosleep"]), constant, {
         thread::sleep(Duration::from_millis(1));
         [()]

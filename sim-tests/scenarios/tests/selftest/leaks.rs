@@ -10,7 +10,7 @@ use crate::judging::{checks, evidence, report};
 checks!(
     a_real_file_fails_the_run_and_names_the_call_site,
     a_real_connection_fails_the_run_and_names_the_call_site,
-    a_real_thread_fails_the_run_and_names_the_call_site,
+    a_join_in_a_task_fails_the_run_and_names_the_call_site,
     a_real_sleep_fails_the_run_and_names_the_call_site,
     a_child_process_fails_the_run_and_names_the_call_site,
 );
@@ -42,10 +42,10 @@ pub(crate) async fn connects_for_real(sim: Sim) {
     leak!(sim, std::net::TcpStream::connect("127.0.0.1:9"));
 }
 
-/// A node that starts a thread.
+/// A node that waits for a thread of its own in the midst of a task's poll, while nothing else of it can run.
 #[stormglass::scenario(time = "10s", tags("selftest"))]
-pub(crate) async fn starts_a_real_thread(sim: Sim) {
-    leak!(sim, std::thread::Builder::new().spawn(|| ()));
+pub(crate) async fn waits_for_a_thread_in_a_task(sim: Sim) {
+    leak!(sim, std::thread::spawn(|| ()).join());
 }
 
 /// A node that stops the world to sleep.
@@ -78,8 +78,8 @@ fn a_real_connection_fails_the_run_and_names_the_call_site() {
     named("connects_for_real", &["socket", "connect"], "");
 }
 
-fn a_real_thread_fails_the_run_and_names_the_call_site() {
-    named("starts_a_real_thread", &["pthread_create"], "thread");
+fn a_join_in_a_task_fails_the_run_and_names_the_call_site() {
+    named("waits_for_a_thread_in_a_task", &["pthread_join"], "thread");
 }
 
 fn a_real_sleep_fails_the_run_and_names_the_call_site() {

@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use libc::{c_int, c_long, timespec};
 
 use super::sleep::ns_of;
-use super::time;
+use super::{syscall, time};
 use crate::seal::hooks::FutexWait;
 use crate::seal::interpose::{ask, fail};
+use crate::seal::leak;
 
 const EVERY_BIT: u32 = u32::MAX;
+
+/// After how long, on the machine's clock, a wait in the midst of a poll is taken for one that never ends: whoever shares a
+/// lock with a simulation from outside holds it for much less.
+const OTHERS_MAY_TAKE_SECONDS: libc::time_t = 5;
 
 /// What the world answers to the call; `None` where it is for the real machine alone.
 ///
@@ -66,7 +71,30 @@ unsafe fn wait(address: usize, value: u32, bits: u32, timeout_ns: Option<u64>) -
         return Some(fail(libc::EAGAIN));
     }
     let wait = FutexWait { address, bits, timeout_ns };
-    ask(|hooks| hooks.futex_wait(&wait)).map(|woken| if woken { 0 } else { fail(libc::ETIMEDOUT) })
+    let waited = ask(|hooks| hooks.futex_wait(&wait));
+    if waited.is_none() && ask(|hooks| Some(hooks.must_not_wait())) == Some(true) {
+        return Some(wait_in_a_poll(word, value, timeout_ns));
+    }
+    waited.map(|woken| if woken { 0 } else { fail(libc::ETIMEDOUT) })
+}
+
+/// In the midst of a task's poll nobody else of the simulation runs who could wake it. Another thread of the machine may.
+fn wait_in_a_poll(word: &AtomicU32, value: u32, timeout_ns: Option<u64>) -> c_long {
+    if let Some(ns) = timeout_ns {
+        leak::record("futex", || format!("a blocking wait of {ns} ns in the midst of a task's poll"));
+        return fail(libc::ETIMEDOUT);
+    }
+    let long = timespec { tv_sec: OTHERS_MAY_TAKE_SECONDS, tv_nsec: 0 };
+    let operation = c_long::from(libc::FUTEX_WAIT);
+    let (address, long) = (word.as_ptr() as c_long, &raw const long as c_long);
+    // SAFETY: the arguments of the system call: a word that lives, the value, and a pointer to a local.
+    let answer =
+        unsafe { syscall::real::syscall(libc::SYS_futex, address, operation, c_long::from(value), long, 0, 0) };
+    // SAFETY: glibc's pointer to the calling thread's errno is valid as long as the thread is.
+    if answer != 0 && unsafe { *libc::__errno_location() } == libc::ETIMEDOUT && word.load(Ordering::SeqCst) == value {
+        crate::process::blocked::end();
+    }
+    answer
 }
 
 /// Wakes threads of the simulation first; threads of the machine may wait for the same word.

@@ -6,7 +6,9 @@
 
 use libc::{c_int, c_long, c_uint};
 
-use super::{file_calls, file_locks, files, futex, processes, random, sleep, sockets, stats, system, time, users};
+use super::{
+    file_calls, file_locks, files, futex, processes, random, sleep, sockets, stats, system, threads, time, users,
+};
 use crate::seal::current::is_simulated;
 use crate::seal::files::FILE_DESCRIPTOR_MIN;
 use crate::seal::interpose::{fail, refused};
@@ -103,7 +105,9 @@ unsafe fn simulated(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> Option<c
             libc::SYS_sched_getaffinity => return system::affinity(size(b), c as *mut _),
             libc::SYS_getppid => 1,
             libc::SYS_getcpu => users::getcpu(a as *mut _, b as *mut _),
-            libc::SYS_getpid | libc::SYS_gettid => return system::process_id().map(c_long::from),
+            libc::SYS_getpid => return system::process_id().map(c_long::from),
+            libc::SYS_gettid => return system::thread_id().map(c_long::from),
+            libc::SYS_sched_yield => threads::sched_yield(),
             // Unlike its twin, `getrandom` answers a length.
             libc::SYS_getrandom => {
                 return Some(

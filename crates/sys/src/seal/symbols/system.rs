@@ -15,6 +15,10 @@ pub(super) fn process_id() -> Option<pid_t> {
     ask(|hooks| hooks.process_id()).and_then(|id| pid_t::try_from(id).ok())
 }
 
+pub(super) fn thread_id() -> Option<pid_t> {
+    ask(|hooks| hooks.thread_id()).and_then(|id| pid_t::try_from(id).ok())
+}
+
 fn hostname(buf: &mut [u8; HOSTNAME_BYTES]) -> Option<&[u8]> {
     let length = ask(|hooks| hooks.hostname(&mut buf[..]))?;
     Some(&buf[..length.min(HOSTNAME_BYTES)])
@@ -144,6 +148,6 @@ interpose! {
         // By system call: a glibc before 2.30 has no `gettid`, and `std` would take our symbol for a sign that it has.
         // SAFETY: the call takes nothing.
         let real = || unsafe { super::syscall::real::syscall(libc::SYS_gettid, 0, 0, 0, 0, 0, 0) };
-        process_id().unwrap_or_else(|| pid_t::try_from(real()).unwrap_or(0))
+        thread_id().unwrap_or_else(|| pid_t::try_from(real()).unwrap_or(0))
     }
 }
