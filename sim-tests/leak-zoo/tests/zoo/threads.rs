@@ -69,7 +69,8 @@ animals! {
             told.into_iter().collect::<Vec<_>>()
         }).await]
     };
-    parking_lot_locks: Nature::Stable, varies, {
+    // Its queues of waiting threads lie in one table of the process, by the addresses of locks.
+    parking_lot_locks: Nature::Shared, varies, {
         [blocking(|| {
             let shared = Arc::new((parking_lot::Mutex::new(Vec::new()), parking_lot::Condvar::new()));
             for n in 0..MANY {
