@@ -11,7 +11,7 @@
 //! touches. Nodes have the addresses `10.0.0.1`, `10.0.0.2`, … in the order in which they are added, and their names resolve.
 //!
 //! What madsim cannot do is refused by name before the run, or left out of a drawn plan and told, as the scenario says
-//! ([`Sim::missing`]): faults of disks and clocks, slow processors, power loss, signals but Ctrl-C, filters of ports, and latency or loss
+//! (`Sim::missing`): faults of disks and clocks, slow processors, power loss, signals but Ctrl-C, filters of ports, and latency or loss
 //! of some links only. Without `--cfg madsim` this crate is empty.
 
 #![forbid(unsafe_code)]

@@ -60,7 +60,7 @@ impl Host {
         let unused = ports.clone().find(|port| !connected(port) && !bound.contains_key(port));
         let elsewhere = |port: &u16| {
             let local = SocketAddrV4::new(own, *port);
-            !(tcp && self.is_connected_from(local)) && !Self::conflicts(bound, local)
+            !(tcp && self.is_connected_from(local) || Self::conflicts(bound, local))
         };
         unused.or_else(|| ports.find(elsewhere))
     }

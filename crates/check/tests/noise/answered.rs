@@ -5,15 +5,15 @@ use stormglass_check::format::{CheckOptions, Format, FormatError, ModelName, jud
 
 /// How a text was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub(crate) struct Answers {
     /// As histories, with a verdict.
-    pub judged: u64,
+    pub(crate) judged: u64,
     /// As no history.
-    pub refused: u64,
+    pub(crate) refused: u64,
 }
 
 /// Reads `text` in every format, and in the one it looks like, and judges it against every model.
-pub fn in_every_format(text: &str) -> Answers {
+pub(crate) fn in_every_format(text: &str) -> Answers {
     let mut answers = Answers::default();
     for format in Format::ALL.map(Some).into_iter().chain([None]) {
         for model in ModelName::ALL {

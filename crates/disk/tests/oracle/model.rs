@@ -161,7 +161,7 @@ impl Model {
         let sizes: Vec<u64> = versions.iter().map(|v| v.len() as u64).collect();
         let size = found.len() as u64;
         let short = sizes.windows(2).any(|w| w[0] < size && size < w[1] && size.is_multiple_of(SECTOR_BYTES));
-        if !sizes.contains(&size) && !(short && strict) {
+        if !(sizes.contains(&size) || short && strict) {
             return Err(format!("size {size}, of {sizes:?}"));
         }
         for (i, byte) in found.iter().enumerate() {
