@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chainfire::probe::Probe;
-use chainfire::{Client, Limits, Member, NodeConfig, NodeId, Retry};
+use chainfire::storage::StorageError;
+use chainfire::{Client, Error, Limits, Member, NodeConfig, NodeId, Retry};
 use parking_lot::Mutex;
 use stormglass::NodeHandle;
 use stormglass::check::Evidence;
 use stormglass::faults::{Convergence, NodeName, Observed};
 use stormglass::prelude::*;
+use tokio::signal::unix::{SignalKind, signal};
 
+use crate::attribution::Attribution;
 use crate::oracle::{Judge, Picture};
 
 /// Where clients reach a node.
@@ -26,6 +29,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<NodeHandle>,
     pub(crate) members: Vec<Member>,
     pub(crate) picture: Arc<Mutex<Picture>>,
+    pub(crate) attribution: Arc<Mutex<Attribution>>,
 }
 
 /// What a cluster is started with.
@@ -90,13 +94,18 @@ impl Cluster {
         let mut judge = Judge::new(Arc::clone(&picture));
         let told = sim.clone();
         let mut moments = Moments::default();
+        let attribution = Arc::new(Mutex::new(Attribution::default()));
+        let disks = Arc::clone(&attribution);
         let observe = sim.observer(move |name: &str, _boot, at_ns, (node, probe): (u64, Probe)| {
             if let Some((moment, value)) = moments.of(node, &probe) {
                 told.tell(Observed::Probe { node: name.into(), name: moment.to_owned(), value });
             }
-            judge.observe(node, at_ns, &probe)
+            let mut disks = disks.lock();
+            disks.observe(&told, node, at_ns, &probe);
+            judge.observe(node, at_ns, &probe).map_err(|evidence| disks.of_node(node, evidence))
         });
         let of_nodes = members.clone();
+        let supervisor = Supervisor { sim: sim.clone(), picture: picture.clone(), attribution: attribution.clone() };
         let nodes = sim.nodes("n", options.size, move |host| {
             let id = host.index() as u64 + 1;
             let mut config = NodeConfig::new(NodeId(id), of_nodes.clone(), "/data");
@@ -108,9 +117,16 @@ impl Cluster {
             }
             let observe = observe.clone();
             config.probes = Some(Arc::new(move |probe| observe((id, probe.clone()))));
-            chainfire::serve(config)
+            supervisor.clone().run(config)
         });
-        Self { sim: sim.clone(), nodes, members, picture }
+        attribution.lock().nodes.clone_from(&nodes);
+        Self { sim: sim.clone(), nodes, members, picture, attribution }
+    }
+
+    /// What a node said each time that its disk stopped it.
+    pub(crate) fn disk_stops(&self, id: u64) -> Vec<String> {
+        let picture = self.picture.lock();
+        picture.disk_stops.iter().filter(|(node, _)| *node == id).map(|(_, said)| said.clone()).collect()
     }
 
     /// The names of all nodes.
@@ -195,6 +211,41 @@ impl Cluster {
         let hashes: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.state_hash)).collect();
         let same = hashes.windows(2).all(|w| w[0].1 == w[1].1);
         convergence.require(!level || same, || format!("replicas differ at the same index: {hashes:x?}"))
+    }
+}
+
+/// Starts a node again when its disk has stopped it, as a service manager does (`Restart=on-failure`, `RestartSec=1`).
+#[derive(Clone)]
+struct Supervisor {
+    sim: Sim,
+    picture: Arc<Mutex<Picture>>,
+    attribution: Arc<Mutex<Attribution>>,
+}
+
+impl Supervisor {
+    async fn run(self, config: NodeConfig) -> Result<(), Error> {
+        let node = config.id.0;
+        loop {
+            let ended = chainfire::serve(config.clone()).await;
+            match &ended {
+                Err(error @ Error::Storage { source: StorageError::Io { .. }, .. }) => {
+                    self.picture.lock().stopped(node, error.to_string());
+                }
+                // No fault that the scenarios ask for may lead to this.
+                Err(error @ Error::Storage { source: StorageError::Corrupt { path, .. }, .. }) => {
+                    let evidence = self.attribution.lock().refusal(&self.sim, node, path, &error.to_string());
+                    self.sim.violation(evidence);
+                    return ended;
+                }
+                _ => return ended,
+            }
+            let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! ChainFire under storms: every scenario of the system's catalogue in its strong form.
 
+mod attribution;
 mod cluster;
 mod conformance;
+mod disks;
 mod elections;
 mod expect;
 mod mixed;

@@ -22,12 +22,20 @@ pub(crate) struct Picture {
     pub(crate) committed: u64,
     /// Entries truncated after they had been appended.
     pub(crate) truncations: u64,
+    /// Each time that its disk stopped a node: the node, and what it said.
+    pub(crate) disk_stops: Vec<(u64, String)>,
 }
 
 impl Picture {
     /// The node that leads in the highest term of those that lead.
     pub(crate) fn leader(&self) -> Option<u64> {
         self.leading.iter().max_by_key(|&(_, term)| *term).map(|(node, _)| *node)
+    }
+
+    /// A node's disk has stopped it, with these words.
+    pub(crate) fn stopped(&mut self, node: u64, said: String) {
+        self.leading.remove(&node);
+        self.disk_stops.push((node, said));
     }
 
     /// Every node that believes it leads.
@@ -89,6 +97,7 @@ impl Judge {
             Probe::TermChanged { .. }
             | Probe::Voted { .. }
             | Probe::Ack { .. }
+            | Probe::Replayed { .. }
             | Probe::ReadServed { .. }
             | Probe::PeerFailed { .. }
             | Probe::PeerUnreachable { .. } => Ok(()),

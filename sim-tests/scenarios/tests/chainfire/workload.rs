@@ -208,6 +208,10 @@ impl Book {
                 online.finish(history).unwrap_or_else(|error| Evidence::new(LINEARIZABILITY, error.to_string()).into());
             [linear, durable(&model, history, &ended)]
         });
-        Ok(cluster.sim.all([survived, once].into_iter().chain(verdicts)))
+        let attribute = |verdict| match verdict {
+            Verdict::Fail(evidence) => Verdict::Fail(cluster.attribution.lock().of_all(evidence)),
+            other => other,
+        };
+        Ok(cluster.sim.all([survived, once].into_iter().chain(verdicts).map(attribute)))
     }
 }

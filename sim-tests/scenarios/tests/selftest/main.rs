@@ -5,16 +5,21 @@
 
 mod campaigns;
 mod causes;
+mod clocks;
 mod deadlocks;
 mod endings;
 mod judging;
 mod leaks;
+mod leases;
 mod limits;
 mod panics;
 mod sealed;
 mod twice;
 
 // ChainFire's cluster and clients, for the storms of `causes`.
+#[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
+#[path = "../chainfire/attribution.rs"]
+mod attribution;
 #[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/cluster.rs"]
 mod cluster;
@@ -24,6 +29,10 @@ mod oracle;
 #[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/workload.rs"]
 mod workload;
+
+// The lock with a lease, for the arms of `leases`.
+#[path = "../lease/exclusion.rs"]
+mod exclusion;
 
 use std::process::ExitCode;
 
@@ -43,6 +52,8 @@ fn main() -> ExitCode {
         twice::CHECKS,
         campaigns::CHECKS,
         causes::CHECKS,
+        clocks::CHECKS,
+        leases::CHECKS,
     ];
     let trials = rooms.into_iter().flatten().map(|&(name, check)| {
         Trial::test(name, move || {

@@ -22,7 +22,18 @@ pub const ALL: &[Bug] = &[
     Bug { name: "M09", defect: "a follower acknowledges an append before it is synced" },
     Bug { name: "M10", defect: "a leader counts its own copy before it is synced" },
     Bug { name: "M11", defect: "a leader answers a read without confirming that it still leads" },
+    Bug { name: "M29", defect: "the hard state is renamed into place and its directory not synced" },
     Bug { name: "M30", defect: "a retried command is applied again" },
+    Bug { name: "M70", defect: "the log is replayed without looking at the checksum of a record" },
+    Bug {
+        name: "M71",
+        defect: "a segment is written anew over its old content, and its replay goes on past a bad record",
+    },
+    Bug {
+        name: "M73",
+        defect: "the hard state is overwritten in one place, by the log's writer and by the snapshots' one",
+    },
+    Bug { name: "M82", defect: "a sync of the log that fails is tried again, and what it then says is believed" },
 ];
 
 /// The name passed to [`select`] is not one of [`ALL`], or the feature `planted` is off.

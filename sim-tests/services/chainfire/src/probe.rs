@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::raft::{Index, NodeId, Term};
+use crate::raft::{Index, NodeId, Replayed, Term};
 
 /// Receives the probes of one node.
 pub type ProbeSink = Arc<dyn Fn(&Probe) + Send + Sync>;
@@ -26,6 +26,11 @@ pub enum Probe {
         snapshot_index: Index,
         /// The entries of the log: index, term, chain hash. What was not synced may have come out either way.
         log: Vec<(Index, Term, u64)>,
+    },
+    /// Just before it says so: what it took for its log.
+    Replayed {
+        /// The records, in order.
+        records: Vec<Replayed>,
     },
     /// The node entered this term. Never decreases while a node runs.
     TermChanged {

@@ -1,12 +1,16 @@
 //! The planted bugs are real: what holds without them breaks with each. The switch is the process's, so all of it is
 //! one test.
 
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use bytes::Bytes;
 use chainfire::config::Limits;
 use chainfire::kv::command::Action;
 use chainfire::kv::{Command, Machine, PutRequest, WriteRequest};
 use chainfire::planted;
-use chainfire::raft::{Entry, HardState, NodeId};
-use chainfire::storage::{Batch, Storage};
+use chainfire::raft::{Entry, HardState, LogOperation, NodeId, Snapshot, SnapshotMeta};
+use chainfire::storage::{Batch, Storage, StorageError, write_snapshot};
 use model::storm::storm;
 
 mod model;
@@ -14,6 +18,8 @@ mod model;
 #[tokio::test]
 async fn every_planted_bug_breaks_what_holds_without_it() {
     the_hard_state_forgets().await;
+    a_damaged_record_is_replayed().await;
+    what_was_dropped_comes_back().await;
     a_repeated_write_is_applied_again();
     storms_break_the_core();
     assert!(planted::select("M00").is_err());
@@ -35,6 +41,60 @@ async fn the_hard_state_forgets() {
     assert_eq!(save().await, state, "the page cache has the vote: only a power loss would not");
     planted::clear();
     assert_eq!(save().await, state);
+}
+
+async fn open(dir: &Path) -> Result<(Storage, Vec<Entry>), StorageError> {
+    Storage::open(dir, 300).await.map(|(storage, recovered)| (storage, recovered.entries))
+}
+
+fn entries(indices: RangeInclusive<u64>, data: &'static str) -> Batch {
+    let entry = |index| Entry { index, term: 1, data: Bytes::from_static(data.as_bytes()) };
+    Batch { hard_state: None, operations: vec![LogOperation::Append(indices.map(entry).collect())] }
+}
+
+/// M70: the newest record has other bytes than were written.
+async fn a_damaged_record_is_replayed() {
+    let replayed = || async {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut storage, _) = open(dir.path()).await.expect("opens");
+        storage.apply(entries(1..=1, "good")).await.expect("applies");
+        storage.apply(entries(2..=2, "torn")).await.expect("applies");
+        drop(storage);
+        let path = dir.path().join("wal-0000000000000001.log");
+        let content = std::fs::read(&path).expect("reads");
+        let at = content.windows(4).position(|bytes| bytes == b"torn").expect("it is there");
+        std::fs::write(&path, [&content[..at], b"\0\0\0\0", &content[at + 4..]].concat()).expect("writes");
+        let entries = open(dir.path()).await.expect("a torn tail is no damage").1;
+        entries.into_iter().map(|entry| entry.data).collect::<Vec<_>>()
+    };
+    planted::select("M70").expect("planted");
+    assert_eq!(replayed().await, ["good".as_bytes(), b"\0\0\0\0"]);
+    planted::clear();
+    assert_eq!(replayed().await, ["good"]);
+}
+
+/// M71: entries that a snapshot has replaced.
+async fn what_was_dropped_comes_back() {
+    let last = || async {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut storage, _) = open(dir.path()).await.expect("opens");
+        for index in 1..=20 {
+            storage.apply(entries(index..=index, "of twenty")).await.expect("applies");
+        }
+        let meta = SnapshotMeta { index: 18, term: 1, hash: 7 };
+        write_snapshot(dir.path(), &Snapshot::new(meta, Bytes::new())).await.expect("writes");
+        let compact = LogOperation::Compact(18);
+        storage.apply(Batch { hard_state: None, operations: vec![compact] }).await.expect("compacts");
+        for index in 21..=24 {
+            storage.apply(entries(index..=index, "x")).await.expect("applies");
+        }
+        drop(storage);
+        open(dir.path()).await.map(|(_, entries)| entries.last().map(|entry| entry.index))
+    };
+    planted::select("M71").expect("planted");
+    assert!(!matches!(last().await, Ok(Some(24))), "stale records are taken for the log's");
+    planted::clear();
+    assert!(matches!(last().await, Ok(Some(24))));
 }
 
 /// M30: a write that is sent twice.

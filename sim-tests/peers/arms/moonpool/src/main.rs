@@ -38,6 +38,8 @@ fn main() {
                 (0..100).for_each(|seed| tasks(seed, MANY_NODES, Duration::from_secs(1)));
                 100.0
             }
+            // Only turmoil's files are compared: they too know what was synced.
+            Row::FileWrites | Row::FileSyncs | Row::FileReads | Row::FileOpens => return None,
         })
     });
 }

@@ -38,13 +38,12 @@ const PAIRS: u64 = 30;
 const END: Duration = Duration::from_secs(11);
 
 /// Five nodes of ChainFire, three clients, and ten seconds of weather. Nothing is judged.
-#[stormglass::scenario(time = "60s", families("network", "process"), tags("selftest"))]
+#[stormglass::scenario(time = "60s", families("network", "process", "disk", "clock"), tags("selftest"))]
 async fn storms_without_a_verdict(sim: Sim) {
     sim.keep_going();
     let cluster = Cluster::of(&sim, 5);
     let storm = swarm()
-        .network()
-        .process()
+        .everything()
         .profile(Profile::Storm)
         .sparing(minority(cluster.names()))
         .port(Protocol::Tcp, API_PORT)
@@ -122,6 +121,7 @@ fn word(difference: &Difference) -> &'static str {
         Some(Cause::Injection) => "injection",
         Some(Cause::LifeCycle) => "life cycle",
         Some(Cause::Slowness) => "slowness",
+        Some(Cause::Machine) => "machine",
         Some(Cause::Transit) => "transit",
         Some(Cause::Delivery(_)) => "delivery",
         Some(Cause::Edge(_)) => "edge",

@@ -23,6 +23,8 @@ pub(crate) enum Cause {
     LifeCycle,
     /// The fault slowed its processor.
     Slowness,
+    /// The fault struck its disk or its clocks, of which it may learn at any time from then on.
+    Machine,
     /// The fault dropped or delayed a packet to it, or one of the same flow before that.
     Transit,
     /// A packet came, or did not come, from a node that was different already.
@@ -162,7 +164,7 @@ impl Comparison<'_> {
                 let earlier = self.firsts.get(&from).is_some_and(|first| first.at() <= event.at);
                 (earlier && from != event.node).then_some(Cause::Edge(from))
             }
-            _ => self.slowness(event),
+            _ => self.slowness(event).or_else(|| self.machine(event)),
         }
     }
 
@@ -182,6 +184,14 @@ impl Comparison<'_> {
     fn slowness(&self, event: Record) -> Option<Cause> {
         let slows = |s: &Stretch| matches!(&s.effect, Effect::Slow { node, .. } if *node == name(event.node));
         self.stretches.iter().any(|s| slows(s) && s.begin.0 <= event.at).then_some(Cause::Slowness)
+    }
+
+    fn machine(&self, event: Record) -> Option<Cause> {
+        let strikes = |s: &Stretch| match &s.effect {
+            Effect::Disk { node, .. } | Effect::Clock { node, .. } => *node == name(event.node),
+            _ => false,
+        };
+        self.stretches.iter().any(|s| strikes(s) && s.begin.0 <= event.at).then_some(Cause::Machine)
     }
 
     fn delivery(&self, event: Record, has_fault: bool) -> Option<Cause> {

@@ -2,6 +2,8 @@
 //! sibling files, as further methods of [`Raft`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +46,19 @@ pub struct Recovered {
     pub snapshot: Option<Snapshot>,
     /// The entries after it.
     pub entries: Vec<Entry>,
+    /// Where the records that say so lie, for those who watch.
+    pub records: Vec<Replayed>,
+}
+
+/// A record of the log that was found good when the node started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// The file.
+    pub path: Arc<Path>,
+    /// Its first byte.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u64,
 }
 
 /// The role a node plays, for people to read.
@@ -174,6 +189,7 @@ impl Raft {
         };
         raft.draw_election_timeout(now);
         let (hard, log) = (raft.hard, &raft.log);
+        emit(raft.probes.as_ref(), || Probe::Replayed { records: disk.records });
         emit(raft.probes.as_ref(), || {
             let entry = |index| Some((index, log.term(index)?, log.hash(index)?));
             Probe::Started {

@@ -15,7 +15,7 @@ mod replication;
 mod snapshot;
 mod types;
 
-pub use self::core::{NotLeader, Options, Raft, Recovered, RoleName};
+pub use self::core::{NotLeader, Options, Raft, Recovered, Replayed, RoleName};
 pub use self::message::Message;
 pub use self::types::{
     Entry, HardState, Index, LogOperation, NodeId, Outgoing, Ready, Snapshot, SnapshotMeta, Term, Write, WriteId,

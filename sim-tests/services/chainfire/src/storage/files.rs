@@ -18,6 +18,12 @@ pub(super) async fn sync_dir(dir: &Path) -> Result<(), StorageError> {
 
 /// Replaces (or creates) a file atomically: after a crash it holds the old content or the new, whole.
 pub(super) async fn replace(dir: &Path, name: &str, parts: &[&[u8]]) -> Result<(), StorageError> {
+    put_in_place(dir, name, parts).await?;
+    sync_dir(dir).await
+}
+
+/// As [`replace`], but until the directory is synced the name may still lead to the old content.
+pub(super) async fn put_in_place(dir: &Path, name: &str, parts: &[&[u8]]) -> Result<(), StorageError> {
     let unfinished = dir.join(format!("{name}{UNFINISHED}"));
     let mut file = OpenOptions::new()
         .write(true)
@@ -32,8 +38,21 @@ pub(super) async fn replace(dir: &Path, name: &str, parts: &[&[u8]]) -> Result<(
     file.flush().await.map_err(StorageError::io("write", &unfinished))?;
     file.sync_all().await.map_err(StorageError::io("sync", &unfinished))?;
     drop(file);
-    fs::rename(&unfinished, dir.join(name)).await.map_err(StorageError::io("rename", &unfinished))?;
-    sync_dir(dir).await
+    fs::rename(&unfinished, dir.join(name)).await.map_err(StorageError::io("rename", &unfinished))
+}
+
+/// Overwrites a file where it lies, as only a planted bug does: a crash may leave a mixture of the old and the new.
+pub(super) async fn overwrite(path: &Path, content: &[u8]) -> Result<(), StorageError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .await
+        .map_err(StorageError::io("open", path))?;
+    file.write_all(content).await.map_err(StorageError::io("write", path))?;
+    file.flush().await.map_err(StorageError::io("write", path))?;
+    file.sync_all().await.map_err(StorageError::io("sync", path))
 }
 
 /// The names in a directory, sorted.

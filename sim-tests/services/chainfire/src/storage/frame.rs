@@ -4,6 +4,8 @@
 //! the header so far u32; then the payload. A batch is written only after the one before it was synced. So a bad frame
 //! followed anywhere by a good one with a later number was durable once: that is damage, not a torn tail.
 
+use crate::planted;
+
 pub(super) const HEADER: usize = 24;
 const MAGIC: [u8; 4] = *b"CFWL";
 
@@ -43,7 +45,7 @@ pub(super) fn read(content: &[u8]) -> Found<'_> {
     let Some(payload) = content[HEADER..].get(..half(12) as usize) else {
         return Found::Bad("an incomplete frame");
     };
-    if half(16) != crc32fast::hash(payload) {
+    if half(16) != crc32fast::hash(payload) && !planted!("M70") {
         return Found::Bad("a frame whose checksum is wrong");
     }
     let sequence = u64::from_le_bytes(std::array::from_fn(|byte| header[4 + byte]));

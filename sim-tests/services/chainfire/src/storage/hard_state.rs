@@ -35,8 +35,24 @@ impl HardStateFile {
 
     pub(super) async fn save(&mut self, state: HardState) -> Result<(), StorageError> {
         let state = HardState { term: if planted!("M03") { self.found } else { state.term }, ..state };
+        if planted!("M29") {
+            return files::put_in_place(&self.dir, NAME, &[&encode(state)]).await;
+        }
+        if planted!("M73") {
+            return files::overwrite(&self.dir.join(NAME), &encode(state)).await;
+        }
         files::replace(&self.dir, NAME, &[&encode(state)]).await
     }
+}
+
+/// The second path of a planted bug: what the file held when a snapshot was begun is written again when it is done.
+pub(super) async fn read_for_rewrite(dir: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    files::read(&dir.join(NAME)).await
+}
+
+/// The other half of that.
+pub(super) async fn rewrite(dir: &Path, content: &[u8]) -> Result<(), StorageError> {
+    files::overwrite(&dir.join(NAME), content).await
 }
 
 fn encode(state: HardState) -> [u8; LENGTH] {

@@ -106,13 +106,13 @@ impl Storage {
         let (hard_state, state) = HardStateFile::open(dir).await?;
         let snapshot = snapshot_file::load_newest(dir).await?;
         let base = snapshot.as_ref().map_or_else(SnapshotMeta::default, |snapshot| snapshot.meta);
-        let (wal, entries) = Wal::open(dir, base, segment_bytes).await?;
+        let (wal, entries, records) = Wal::open(dir, base, segment_bytes).await?;
         if let Some(last) = entries.last().filter(|last| last.term > state.term) {
             tracing::warn!(dir = %dir.display(), term = state.term, log_term = last.term,
                 "the log is newer than the hard state: the disk lost a synced write");
         }
         let storage = Storage { dir: dir.to_owned(), hard_state, unsaved: None, wal };
-        Ok((storage, Recovered { hard_state: state, snapshot, entries }))
+        Ok((storage, Recovered { hard_state: state, snapshot, entries, records }))
     }
 
     /// Makes a batch durable: the hard state first, then the log, with one sync for all entries of the batch.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use tokio::fs;
 
 use super::StorageError;
-use super::files;
+use super::{files, hard_state};
+use crate::planted;
 use crate::raft::{Index, Snapshot, SnapshotMeta};
 
 const MAGIC: [u8; 4] = *b"CFSN";
@@ -35,7 +36,12 @@ pub async fn write_snapshot(dir: &Path, snapshot: &Snapshot) -> Result<(), Stora
     let crc = crc32fast::hash(&header[..44]);
     header[44..].copy_from_slice(&crc.to_le_bytes());
     let name = format!("{PREFIX}{:016x}{SUFFIX}", snapshot.meta.index);
-    files::replace(dir, &name, &[&header, &snapshot.data]).await
+    let hard_state = if planted!("M73") { hard_state::read_for_rewrite(dir).await? } else { None };
+    files::replace(dir, &name, &[&header, &snapshot.data]).await?;
+    match hard_state {
+        Some(content) => hard_state::rewrite(dir, &content).await,
+        None => Ok(()),
+    }
 }
 
 /// Reads the newest snapshot. A damaged one is an error, not a reason to fall back to an older one: the log behind it

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::AsyncWriteExt;
@@ -13,7 +14,8 @@ use tokio::io::AsyncWriteExt;
 use super::frame::{self, Found, HEADER};
 use super::record::{self, Record};
 use super::{StorageError, files};
-use crate::raft::{Entry, Index, LogOperation, SnapshotMeta};
+use crate::planted;
+use crate::raft::{Entry, Index, LogOperation, Replayed, SnapshotMeta};
 
 const PREFIX: &str = "wal-";
 const SUFFIX: &str = ".log";
@@ -51,6 +53,8 @@ struct Replay {
     /// What `entries` start after; `None` until the first record says so.
     start: Option<Index>,
     highest: Index,
+    /// Where each record lay, in order.
+    records: Vec<Replayed>,
 }
 
 impl Replay {
@@ -89,6 +93,15 @@ impl Replay {
         Ok(())
     }
 
+    /// The planted lapse: a record that does not fit what came before is right, and that is wrong.
+    fn believe(&mut self, record: Record) {
+        if self.apply(record.clone()).is_err() {
+            self.entries.clear();
+            self.start = None;
+            let _ = self.apply(record);
+        }
+    }
+
     /// The last index of the log; `empty` if there is none.
     fn last(&self, empty: Index) -> Index {
         self.start.unwrap_or(empty) + self.entries.len() as u64
@@ -118,7 +131,7 @@ impl Wal {
         dir: &Path,
         base: SnapshotMeta,
         segment_bytes: u64,
-    ) -> Result<(Wal, Vec<Entry>), StorageError> {
+    ) -> Result<(Wal, Vec<Entry>, Vec<Replayed>), StorageError> {
         let numbers: Vec<u64> =
             files::names(dir).await?.iter().filter_map(|name| files::number(name, PREFIX, SUFFIX)).collect();
         let mut replay = Replay::default();
@@ -141,6 +154,7 @@ impl Wal {
         }
         let last = replay.last(base.index);
         let newest = closed.back().map_or_else(|| dir.to_owned(), |segment| segment.path.clone());
+        let records = std::mem::take(&mut replay.records);
         let entries = replay.after(base, &newest)?;
         let next_segment = closed.len() as u64 + numbers.first().copied().unwrap_or(1);
         let sequence = sequence.unwrap_or(0) + 1;
@@ -162,7 +176,7 @@ impl Wal {
             // Whatever the old segments hold ends before the snapshot, or contradicts it.
             wal.reset(base).await?;
         }
-        Ok((wal, entries))
+        Ok((wal, entries, records))
     }
 
     /// Appends the operations as one frame, and syncs it.
@@ -200,12 +214,19 @@ impl Wal {
         self.buffer[..HEADER].copy_from_slice(&header);
         self.file.write_all(&self.buffer).await.map_err(StorageError::io("append to", &self.path))?;
         self.file.flush().await.map_err(StorageError::io("append to", &self.path))?;
-        self.file.sync_data().await.map_err(StorageError::io("sync", &self.path))?;
+        self.sync().await?;
         self.length += self.buffer.len() as u64;
         if self.length >= self.segment_bytes {
             self.cut().await?;
         }
         Ok(())
+    }
+
+    async fn sync(&mut self) -> Result<(), StorageError> {
+        let result = self.file.sync_data().await;
+        // The planted lapse: the pages of the failed sync count as clean by now, and the second one has nothing to do.
+        let result = if planted!("M82") && result.is_err() { self.file.sync_data().await } else { result };
+        result.map_err(StorageError::io("sync", &self.path))
     }
 
     /// Continues in a new segment.
@@ -228,7 +249,7 @@ impl Wal {
         let mut removed = false;
         while self.closed.front().is_some_and(|segment| segment.highest <= index) {
             if let Some(segment) = self.closed.pop_front() {
-                fs::remove_file(&segment.path).await.map_err(StorageError::io("remove", &segment.path))?;
+                discard(&self.dir, &segment.path).await?;
                 // One after the other: a crash must not leave a gap between segments.
                 files::sync_dir(&self.dir).await?;
                 removed = true;
@@ -244,12 +265,29 @@ impl Wal {
 /// The length of a segment that holds nothing yet but where it continues.
 const EMPTY: u64 = HEADER as u64 + 9;
 
+/// Where a planted bug keeps a segment that it will write anew.
+const SPARE: &str = "wal.spare";
+
+/// Removes a segment that is no longer needed.
+async fn discard(dir: &Path, path: &Path) -> Result<(), StorageError> {
+    if planted!("M71") {
+        return fs::rename(path, dir.join(SPARE)).await.map_err(StorageError::io("rename", path));
+    }
+    fs::remove_file(path).await.map_err(StorageError::io("remove", path))
+}
+
 /// Creates a segment durably.
 async fn create_segment(dir: &Path, number: u64, sequence: u64, last: Index) -> Result<(File, PathBuf), StorageError> {
     let payload = record::continuation(last);
     let path = files::numbered(dir, PREFIX, number, SUFFIX);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(&path).await.map_err(StorageError::io("create", &path))?;
+    // The planted lapse: the old content stays, and the end of the new one is not marked.
+    let reused = planted!("M71") && fs::rename(dir.join(SPARE), &path).await.is_ok();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(!reused)
+        .open(&path)
+        .await
+        .map_err(StorageError::io("create", &path))?;
     file.write_all(&[&frame::header(sequence, &payload)[..], &payload].concat())
         .await
         .map_err(StorageError::io("write", &path))?;
@@ -259,10 +297,14 @@ async fn create_segment(dir: &Path, number: u64, sequence: u64, last: Index) -> 
     Ok((file, path))
 }
 
-/// Makes what a segment holds durable.
-async fn sync_segment(path: &Path) -> Result<(), StorageError> {
-    let file = File::open(path).await.map_err(StorageError::io("open", path))?;
-    file.sync_all().await.map_err(StorageError::io("sync", path))
+/// Makes what the newest segment holds durable, by writing it anew. A sync would not do: what a process that was killed
+/// left in the page cache may never have been synced, and after a sync that failed the pages count as clean, so that the
+/// next one says yes and does nothing.
+async fn rewrite_segment(path: &Path, content: &[u8]) -> Result<(), StorageError> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    files::replace(dir, name, &[content]).await
 }
 
 /// Replays one segment. Returns how many bytes of it are good. In the newest one a torn tail is cut off.
@@ -273,31 +315,40 @@ async fn read_segment(
     replay: &mut Replay,
 ) -> Result<usize, StorageError> {
     let content = files::read(path).await?.unwrap_or_default();
+    let name: Arc<Path> = path.into();
     let mut at = 0;
     loop {
         match frame::read(&content[at..]) {
             Found::Frame { sequence: number, payload } => {
-                if sequence.is_some_and(|last| number != last + 1) {
+                if sequence.is_some_and(|last| number != last + 1) && !planted!("M71") {
                     let reason = format!("frame {number} follows frame {}", sequence.unwrap_or_default());
                     return Err(StorageError::corrupt(path, at as u64, reason));
                 }
                 let corrupt = |reason| StorageError::corrupt(path, at as u64, reason);
                 for record in record::decode(payload).map_err(corrupt)? {
-                    replay.apply(record).map_err(corrupt)?;
+                    if planted!("M71") {
+                        replay.believe(record);
+                    } else {
+                        replay.apply(record).map_err(corrupt)?;
+                    }
                 }
                 *sequence = Some(number);
-                at += HEADER + payload.len();
+                let length = HEADER + payload.len();
+                replay.records.push(Replayed { path: Arc::clone(&name), offset: at as u64, length: length as u64 });
+                at += length;
             }
             Found::End if at > 0 => {
                 if newest {
-                    // A process that was killed leaves its last frame in the page cache, good and yet not durable. What is
-                    // built on it from here on must not outlive it.
-                    sync_segment(path).await?;
+                    // What is built on its last frame from here on must not outlive it.
+                    rewrite_segment(path, &content).await?;
                 }
                 return Ok(at);
             }
             Found::End if newest => return Ok(0),
             Found::End => return Err(StorageError::corrupt(path, 0, "the segment is empty")),
+            Found::Bad(_) if planted!("M71") && frame::find_later(&content[at + 1..], 0).is_some() => {
+                at += 1 + frame::find_later(&content[at + 1..], 0).unwrap_or_default();
+            }
             Found::Bad(reason) => {
                 let last = sequence.unwrap_or(0);
                 if !newest || frame::find_later(&content[at..], last + 1).is_some() {
@@ -306,10 +357,7 @@ async fn read_segment(
                 let torn = content.len() - at;
                 tracing::warn!(path = %path.display(), offset = at, torn, reason, "cutting a torn tail");
                 if at > 0 {
-                    let file =
-                        OpenOptions::new().write(true).open(path).await.map_err(StorageError::io("open", path))?;
-                    file.set_len(at as u64).await.map_err(StorageError::io("truncate", path))?;
-                    file.sync_all().await.map_err(StorageError::io("sync", path))?;
+                    rewrite_segment(path, &content[..at]).await?;
                 }
                 return Ok(at);
             }

@@ -180,7 +180,8 @@ impl Model {
         let disk = it.disk.clone();
         it.log = disk.log();
         it.applied = disk.base();
-        let recovered = Recovered { hard_state: disk.hard_state, snapshot: disk.snapshot, entries: disk.entries };
+        let (hard_state, snapshot, entries) = (disk.hard_state, disk.snapshot, disk.entries);
+        let recovered = Recovered { hard_state, snapshot, entries, records: Vec::new() };
         it.raft = Some(Raft::new(options, recovered, now));
         it.durable = 0;
     }
