@@ -6,10 +6,12 @@
 mod campaigns;
 mod captures;
 mod causes;
+mod clocks;
 mod deadlocks;
 mod endings;
 mod judging;
 mod leaks;
+mod leases;
 mod limits;
 mod panics;
 mod product;
@@ -29,6 +31,10 @@ mod oracle;
 #[allow(dead_code, unreachable_pub, reason = "written for ChainFire's own target, which uses all of it")]
 #[path = "../chainfire/workload.rs"]
 mod workload;
+
+// The lock with a lease, for the arms of `leases`.
+#[path = "../lease/exclusion.rs"]
+mod exclusion;
 
 use std::process::ExitCode;
 
@@ -50,6 +56,8 @@ fn main() -> ExitCode {
         campaigns::CHECKS,
         captures::CHECKS,
         causes::CHECKS,
+        clocks::CHECKS,
+        leases::CHECKS,
     ];
     let trials = rooms.into_iter().flatten().map(|&(name, check)| {
         Trial::test(name, move || {
