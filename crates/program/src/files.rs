@@ -1,6 +1,7 @@
 //! The files that interposed libc symbols get: the current node's disk.
 
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use stormglass_disk::posix::{self, Result};
 use stormglass_disk::{Errno, FileKind, Stat};
@@ -18,6 +19,10 @@ pub(crate) fn here() -> Option<&'static dyn Files> {
 impl Files for NodeFiles {
     fn call(&self, call: FileCall<'_>) -> std::result::Result<i64, i32> {
         answer(call).map_err(|Errno(errno)| errno)
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        posix::has(path)
     }
 }
 

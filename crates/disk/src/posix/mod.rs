@@ -63,6 +63,12 @@ pub fn open_flags(flags: i32, mode: u32) -> OpenFlags {
     }
 }
 
+/// Whether the disk of the current node has this path. A look from outside: it takes no time and hits no fault.
+#[must_use]
+pub fn has(path: &Path) -> bool {
+    with_disk(|disk, kernel, node| disk.device(kernel, node).volume.find(path)).is_ok()
+}
+
 /// Does one operation, blocking as the thread may.
 fn run(request: Request) -> Result<Reply> {
     let is_effective = try_with(|u| u.kernel.is_effective()).ok_or(Errno::EIO)?;

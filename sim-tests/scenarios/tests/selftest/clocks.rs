@@ -16,8 +16,8 @@ use crate::judging::{checks, evidence, request, worker};
 
 checks!(every_reading_of_a_wrong_clock_shows_what_its_fault_says_on_every_seed);
 
-/// What all readings of one instant may differ by: each costs its node some time, most of it the look for the time zone's file.
-const TOLERANCE_NS: i128 = 200_000;
+/// What all readings of one instant may differ by: each costs its node some time.
+const TOLERANCE_NS: i128 = 20_000;
 
 /// Every clock of one node at one instant, in nanoseconds.
 #[derive(Clone, Debug)]
