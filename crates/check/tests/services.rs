@@ -223,13 +223,13 @@ impl Device {
 
 fn block_draw(rng: &mut ChaCha8Rng, number: u32) -> BlockOp {
     let sector = rng.random_range(0..2);
-    match rng.random_range(0..10u32) {
+    match rng.random_range(0..13u32) {
         0..=2 => {
             let count = if sector == 0 { rng.random_range(1..3) } else { 1 };
             BlockOp::Write { sector, count, stamp: u64::from(number) + 1, durable: rng.random_ratio(1, 3) }
         }
-        3..=5 => BlockOp::Read { sector },
-        6 | 7 => BlockOp::Flush,
+        3..=8 => BlockOp::Read { sector },
+        9 | 10 => BlockOp::Flush,
         _ => BlockOp::PowerLoss,
     }
 }

@@ -128,6 +128,6 @@ pub fn gate<M: Model, S: Clone>(name: &str, model: &M, plain: &Plain<M::Op, M::R
     }
     eprintln!("{name}: {passes} passed, {failures} failed, the monitor left {left}");
     assert_eq!(passes + failures, 22_000);
-    assert!(passes > 11_000 && failures > 1_000, "{name} is one-sided: {passes} and {failures}");
+    assert!(passes > 11_000 && failures > 1_500, "{name} is one-sided: {passes} and {failures}");
     assert_eq!(left < 12_000, monitored, "{name}: the monitor left {left}");
 }
