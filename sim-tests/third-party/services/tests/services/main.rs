@@ -1,8 +1,7 @@
-//! mini-redis, tonic, tokio-util's codecs and openraft as they come from the registry, in simulated clusters.
+//! tonic, tokio-util's codecs and openraft as they come from the registry, in simulated clusters.
 
 mod codec;
 mod grpc;
 mod raft;
-mod redis;
 
 stormglass::main!();
