@@ -92,6 +92,25 @@ pub struct Swap {
     pub version: String,
 }
 
+/// Takes `--config` options out of cargo's own arguments, those before `--`.
+fn hoisted(arguments: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
+    let own = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let (mut configuration, mut rest) = (Vec::new(), Vec::new());
+    let mut words = arguments[..own].iter().cloned();
+    while let Some(word) = words.next() {
+        if word == "--config" {
+            configuration.push(word);
+            configuration.extend(words.next());
+        } else if word.to_string_lossy().starts_with("--config=") {
+            configuration.push(word);
+        } else {
+            rest.push(word);
+        }
+    }
+    rest.extend_from_slice(&arguments[own..]);
+    (configuration, rest)
+}
+
 /// The crates whose speed is that of the simulation, whatever profile the project builds with.
 const OPTIMISED: [&str; 5] = ["tokio", "stormglass-kernel", "stormglass-net", "stormglass-disk", "stormglass-program"];
 
@@ -122,7 +141,9 @@ impl Swap {
     #[must_use]
     pub fn cargo(&self, subcommand: &str, arguments: &[OsString], runner: Option<&[String]>) -> Command {
         let mut command = self.plain_cargo();
-        command.arg("--config").arg(self.own.join(CONFIG));
+        // Of options given both before and after the subcommand cargo heeds the latter only: all go before it.
+        let (configuration, arguments) = hoisted(arguments);
+        command.args(configuration).arg("--config").arg(self.own.join(CONFIG));
         if let Some(runner) = runner {
             let words = Value::Array(runner.iter().cloned().map(Value::String).collect());
             command.args(["--config", &format!("target.'cfg(all())'.runner = {words}")]);
@@ -232,4 +253,16 @@ fn host_triple() -> Option<String> {
     let output = Command::new(rustc).arg("-vV").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_goes_before_the_subcommand_and_what_a_test_gets_stays() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let given = words("--config a=1 --no-run --config=b=2 -p x -- --config c=3");
+        assert_eq!(hoisted(&given), (words("--config a=1 --config=b=2"), words("--no-run -p x -- --config c=3")));
+    }
 }
