@@ -17,6 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::attribution::Attribution;
 use crate::oracle::{Judge, Picture};
 
+/// `errno(3)`: too many open files.
+const EMFILE: i32 = 24;
 /// Where clients reach a node.
 pub(crate) const API_PORT: u16 = 2379;
 /// Where its peers reach it.
@@ -231,6 +233,8 @@ impl Supervisor {
                 Err(error @ Error::Storage { source: StorageError::Io { .. }, .. }) => {
                     self.picture.lock().stopped(node, error.to_string());
                 }
+                // No descriptor is left for the listener: it is tried again, as after an error of the disk.
+                Err(Error::Listen { source, .. }) if source.raw_os_error() == Some(EMFILE) => {}
                 // No fault that the scenarios ask for may lead to this.
                 Err(error @ Error::Storage { source: StorageError::Corrupt { path, .. }, .. }) => {
                     let evidence = self.attribution.lock().refusal(&self.sim, node, path, &error.to_string());
