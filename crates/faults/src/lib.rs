@@ -66,7 +66,7 @@ pub use swarm::{Drawn, Dropped, Pattern, Planner, PlannerError, Profile, SwarmCh
 pub use text::TextError;
 pub use timeline::{Scheduled, Step};
 pub use topology::{Domain, Level, Topology, TopologyError};
-pub use trigger::{IT, OTHERS, Trigger};
+pub use trigger::{IT, OTHER, OTHERS, Trigger};
 pub use validity::FaultError;
 pub use verbs::{
     block_port, bridge, clock, disk, flap, graceful_stop, impair, isolate, kill, latency, loss, majority_ring, names,

@@ -12,6 +12,8 @@ use crate::{Action, Fault, NodeName, Observed};
 pub const IT: &str = "@it";
 /// Stands in a plan for all nodes but the one at which the trigger happened.
 pub const OTHERS: &str = "@others";
+/// With a number from 1 behind it, stands for one of those others, in the order of the world's nodes: `@other2`.
+pub const OTHER: &str = "@other";
 
 /// Something that happens in a run, counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,23 +83,31 @@ impl fmt::Display for Trigger {
 
 /// Whether a name stands for nodes that are known when a trigger fires.
 pub(crate) fn is_placeholder(name: &NodeName) -> bool {
-    matches!(name.as_str(), IT | OTHERS)
+    matches!(name.as_str(), IT | OTHERS) || numbered(name).is_some()
+}
+
+/// Which of the others `@other2` is, from 0.
+fn numbered(name: &NodeName) -> Option<usize> {
+    let number = name.as_str().strip_prefix(OTHER)?;
+    let place: usize = number.parse().ok().filter(|place| *place > 0)?;
+    (place.to_string() == number).then_some(place - 1)
 }
 
 impl Fault {
     /// The fault with the nodes in place of `@it` and `@others`, for a trigger that happened at `it`.
     pub(crate) fn resolved(&self, it: &NodeName, nodes: &[NodeName]) -> Fault {
         let others: Vec<NodeName> = nodes.iter().filter(|node| *node != it).cloned().collect();
-        let one = |name: &mut NodeName| {
-            if name.as_str() == IT {
-                *name = it.clone();
-            }
+        // One that is not there keeps its name, which the world then refuses.
+        let named = |name: NodeName| match numbered(&name) {
+            Some(place) => others.get(place).cloned().unwrap_or(name),
+            None if name.as_str() == IT => it.clone(),
+            None => name,
         };
+        let one = |name: &mut NodeName| *name = named(name.clone());
         let many = |names: &mut Vec<NodeName>| {
             let resolved = names.drain(..).flat_map(|name| match name.as_str() {
-                IT => vec![it.clone()],
                 OTHERS => others.clone(),
-                _ => vec![name],
+                _ => vec![named(name)],
             });
             *names = resolved.collect();
         };

@@ -57,14 +57,16 @@ pub enum FaultError {
         /// How many there are.
         nodes: usize,
     },
-    /// `@it` and `@others` mean nothing without a trigger.
+    /// `@it`, `@others` and `@other1` mean nothing without a trigger.
     #[error("`{node}` is the node of a trigger, and this fault begins by the clock: begin it with `on:EVENT`")]
     NoTrigger {
         /// The placeholder.
         node: NodeName,
     },
-    /// A name that begins with `@` and is neither `@it` nor `@others`.
-    #[error("there is no `{node}`: a trigger knows `@it`, where it happened, and `@others`")]
+    /// A name that begins with `@` and is none of these.
+    #[error(
+        "there is no `{node}`: a trigger knows `@it`, where it happened, `@others`, and each of them as `@other1`, `@other2` …"
+    )]
     NoSuchPlaceholder {
         /// The name.
         node: NodeName,

@@ -70,7 +70,7 @@ fn what_is_hit_is_counted_for_the_fault_that_hit_it() {
     let mut injector = inject(&world, faults);
     run_until(&mut injector, &mut world, SECOND);
     assert_eq!(world.send("a", "b", 1), Delivery::Dropped);
-    assert!(!world.is_up("c"));
+    assert!(!world.is_up("c") && !world.is_up("b") && world.is_up("a"), "the second of the others is b");
     run_until(&mut injector, &mut world, 3 * SECOND);
     assert_eq!(world.send("a", "b", 1), Delivery::Delivered { late: Duration::ZERO }, "healed, and another port");
     assert_eq!(world.send("a", "b", 2380), Delivery::Dropped);
@@ -250,7 +250,7 @@ fn probe(node: &str, name: &str) -> Observed {
 #[test]
 fn a_trigger_strikes_whom_it_happened_to_when_it_happened_often_enough() {
     let mut world = FakeWorld::new(["a", "b", "c"]);
-    let text = "on:Won:2+1s +2s isolate-one @it | @others must-hit\non:Won@c +1s crash @it\n1s +1s pause a\n";
+    let text = "on:Won:2+1s +2s isolate-one @it | @others must-hit\non:Won@c +1s crash @it,@other2\n1s +1s pause a\n";
     let plan: Plan = text.parse().expect("a plan");
     let mut injector = Injector::new(&plan, &world, Missing::Refuse).expect("fits");
     assert_eq!(injector.awaited().into_iter().collect::<Vec<_>>(), ["Won"]);

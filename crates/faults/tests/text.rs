@@ -173,7 +173,7 @@ f51 13.000s +1s disk-replaced n1
 f52 13.000s +1s disk-swap n1,n2
 f53 on:BecameLeader +2s isolate-one @it | @others
 f54 on:BecameLeader:2@n1+10ms +calm one-way @it > @others,n9 label="again"
-f55 on:fsync:12 +1s power-loss @it
+f55 on:fsync:12 +1s power-loss @it,@other2
 "#;
 
 #[test]

@@ -6,6 +6,7 @@ mod conformance;
 mod disks;
 mod elections;
 mod expect;
+mod figure_8;
 mod mixed;
 mod oracle;
 mod partitions;
