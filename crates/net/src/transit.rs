@@ -28,6 +28,15 @@ pub(crate) struct Transit {
     pub(crate) damage: Damage,
 }
 
+/// A packet that leaves now: on which link, which packet of which flow, how long with its IP header.
+struct Leaving<'a> {
+    kernel: &'a Kernel,
+    pair: Pair,
+    site: Site,
+    ordinal: u64,
+    bytes: u32,
+}
+
 /// What the link does to a packet's bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Damage {
@@ -209,22 +218,21 @@ impl Links {
                 self.rules.count(fault).packets_delayed += 1;
             }
         }
+        let leaving = Leaving { kernel, pair, site, ordinal, bytes };
         for (fault, what) in impairments {
-            self.impair(kernel, counters, pair, (site, ordinal), bytes, (fault, what), &mut transit)?;
+            self.impair(&leaving, counters, (fault, what), &mut transit)?;
         }
         Ok(transit)
     }
 
     fn impair(
         &mut self,
-        kernel: &Kernel,
+        leaving: &Leaving<'_>,
         counters: &mut Counters,
-        pair: Pair,
-        (site, ordinal): (Site, u64),
-        bytes: u32,
         (fault, what): (u32, Impairment),
         transit: &mut Transit,
     ) -> Result<(), DropReason> {
+        let Leaving { kernel, pair, site, ordinal, bytes } = *leaving;
         let (decisions, own) = (kernel.decisions(), fault_site(site, fault));
         match what {
             // A packet that is doubled already is not doubled again.
