@@ -41,11 +41,13 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     /// Election timeouts, if not the documented 150 to 600 ms.
     pub(crate) election: Option<(Duration, Duration)>,
+    /// Whether elections are as in the paper, without pre-votes.
+    pub(crate) plain_elections: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { size: 3, limits: Limits::default(), election: None }
+        Self { size: 3, limits: Limits::default(), election: None, plain_elections: false }
     }
 }
 
@@ -117,6 +119,7 @@ impl Cluster {
                 config.timing.heartbeat = config.timing.heartbeat.min(min / 3);
                 config.timing.peer_silence = max;
             }
+            config.timing.guarded_elections = !options.plain_elections;
             let observe = observe.clone();
             config.probes = Some(Arc::new(move |probe| observe((id, probe.clone()))));
             supervisor.clone().run(config)

@@ -13,6 +13,7 @@ mod partitions;
 mod primitives;
 mod recovery;
 mod replication;
+mod unrest;
 mod workload;
 
 stormglass::main!();

@@ -280,7 +280,7 @@ impl Raft {
         if self.is_leader() {
             self.check_quorum(now);
         } else if now >= self.election_deadline {
-            self.ask_for_votes(now, true);
+            self.ask_for_votes(now, self.timing.guarded_elections);
         }
     }
 

@@ -70,7 +70,8 @@ impl Raft {
     }
 
     pub(super) fn on_vote(&mut self, now: Duration, from: NodeId, vote: &Vote) {
-        let refuse = vote.term < self.hard.term || self.leader_is_alive(now);
+        let undisturbed = self.timing.guarded_elections && self.leader_is_alive(now);
+        let refuse = vote.term < self.hard.term || undisturbed;
         let up_to_date =
             planted!("M04") || (vote.last_term, vote.last_index) >= (self.log.last_term(), self.log.last_index());
         let granted = if refuse {
