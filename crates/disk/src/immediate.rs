@@ -23,8 +23,7 @@ impl Disk {
         let node = kernel.current_node();
         self.device(kernel, node);
         let unlocks = matches!(request, Request::Unlock(..));
-        let Some(mut performer) = self.performer(kernel, node) else { return Err(Errno::EIO) };
-        let mut performed = performer.perform(request);
+        let Some(mut performed) = self.perform(kernel, node, request) else { return Err(Errno::EIO) };
         self.note(kernel, node, &performed);
         if unlocks {
             self.retry_locks(kernel, node);

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod change;
 mod content;
 mod crash;
 mod damage;
@@ -36,6 +37,7 @@ mod request;
 mod setup;
 mod socket_file;
 mod volume;
+mod watch;
 mod world;
 
 pub use crash::{COMMIT, CUT, GROW, KEEP, MOOD, NAME, RESIZE, SECTOR, SHORT, SIZE, TEAR};

@@ -9,6 +9,7 @@ use stormglass_kernel::{
     Domain, Down, Kernel, Kind, NodeId, Point, Site, Subsystem, Typed, Wait, WorldEvent, WorldId, saturating_nanos,
 };
 
+use crate::change::Changes;
 use crate::crash::Crash;
 use crate::device::{Device, Next, OperationKey, State};
 use crate::errno::Errno;
@@ -18,6 +19,7 @@ use crate::options::DiskOptions;
 use crate::perform::{Class, Performed, Performer};
 use crate::request::{HandleKey, Reply, Request};
 use crate::volume::{Resolved, Volume};
+use crate::watch::SyncWatch;
 
 /// How long an operation takes: site = the file, ordinal = the operation's number there; nanoseconds.
 pub const LATENCY: Point = Point::new(Domain::Disk, "latency");
@@ -40,6 +42,8 @@ pub struct Disk {
     syncs: u64,
     bytes_read: u64,
     bytes_written: u64,
+    pub(crate) watch: SyncWatch,
+    pub(crate) changes: Changes,
 }
 
 /// What a node's device is like.
@@ -65,6 +69,8 @@ impl Disk {
             syncs: 0,
             bytes_read: 0,
             bytes_written: 0,
+            watch: SyncWatch::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -173,7 +179,21 @@ impl Disk {
             at: kernel.now(),
             decisions: kernel.decisions(),
             injuries: &mut device.injuries,
+            may_open: true,
         })
+    }
+
+    /// Does what can be done of an operation before it takes its time. Opening a file takes a descriptor of the process.
+    pub(crate) fn perform(&mut self, kernel: &mut Kernel, node: NodeId, request: Request) -> Option<Performed> {
+        let opens = matches!(request, Request::Open(..));
+        let may_open = !opens || kernel.has_descriptor(node);
+        let mut performer = self.performer(kernel, node)?;
+        performer.may_open = may_open;
+        let performed = performer.perform(request);
+        if opens && matches!(performed.next, Next::Finish(Ok(_))) {
+            kernel.take_descriptor(node);
+        }
+        Some(performed)
     }
 
     /// Counts and traces what was begun.
@@ -191,9 +211,8 @@ impl Disk {
     fn begin(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
         let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
         let State::Issued(request) = std::mem::replace(&mut slot.state, State::Free) else { return };
-        let Some(mut performer) = self.performer(kernel, node) else { return };
         let unlocks = matches!(request, Request::Unlock(..));
-        let performed = performer.perform(request);
+        let Some(performed) = self.perform(kernel, node, request) else { return };
         self.note(kernel, node, &performed);
         self.run(kernel, node, key, performed);
         if unlocks {
@@ -276,7 +295,11 @@ impl Disk {
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
             Next::Finish(result) => result,
-            sync @ Next::Sync { .. } => performer.finish_sync(sync),
+            sync @ Next::Sync { .. } => {
+                let result = performer.finish_sync(sync);
+                self.watch.note(kernel, node, result.is_ok());
+                result
+            }
             Next::Lock { handle, range } => match performer.lock(handle, range, true) {
                 Ok(true) => Ok(Reply::Done),
                 Ok(false) => {
@@ -416,6 +439,7 @@ impl Subsystem for Disk {
     }
 
     fn on_boot(&mut self, kernel: &mut Kernel, node: NodeId) {
+        self.change_disks(kernel, node);
         let number = device_number(kernel, node);
         if let Some(device) = self.existing(node) {
             device.volume.device = number;

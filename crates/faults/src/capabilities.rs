@@ -31,11 +31,25 @@ pub enum EffectKind {
     Disk,
     /// Clocks that go wrong.
     Clock,
+    /// Links that duplicate, corrupt, reorder or are narrow.
+    Impair,
+    /// Names that cannot be looked up, or have an old address.
+    Names,
+    /// A process that is kept from the processor.
+    Starve,
+    /// A process that runs out of file descriptors.
+    Descriptors,
+    /// A node whose next boot is of another version.
+    Upgrade,
+    /// A machine whose disk is replaced.
+    NewDisk,
+    /// Two machines whose disks change places.
+    SwapDisks,
 }
 
 impl EffectKind {
     /// Every kind, in order.
-    pub const ALL: [EffectKind; 11] = [
+    pub const ALL: [EffectKind; 18] = [
         EffectKind::Cut,
         EffectKind::Latency,
         EffectKind::Loss,
@@ -47,6 +61,13 @@ impl EffectKind {
         EffectKind::Slow,
         EffectKind::Disk,
         EffectKind::Clock,
+        EffectKind::Impair,
+        EffectKind::Names,
+        EffectKind::Starve,
+        EffectKind::Descriptors,
+        EffectKind::Upgrade,
+        EffectKind::NewDisk,
+        EffectKind::SwapDisks,
     ];
 
     /// Its name in messages.
@@ -64,6 +85,13 @@ impl EffectKind {
             EffectKind::Slow => "slow",
             EffectKind::Disk => "disk",
             EffectKind::Clock => "clock",
+            EffectKind::Impair => "impair",
+            EffectKind::Names => "names",
+            EffectKind::Starve => "starve",
+            EffectKind::Descriptors => "descriptors",
+            EffectKind::Upgrade => "upgrade",
+            EffectKind::NewDisk => "new-disk",
+            EffectKind::SwapDisks => "swap-disks",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::text::write::Shown;
-use crate::{ClockFault, DiskFault, EffectKind, Link, NodeName, Probability};
+use crate::{ClockFault, DiskFault, EffectKind, Link, LinkFault, NameFault, NodeName, Probability};
 
 /// Which transport a port belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,6 +129,51 @@ pub enum Effect {
         /// How.
         fault: ClockFault,
     },
+    /// Duplicate, corrupt or hold back packets on these links, or make the links narrow.
+    Impair {
+        /// The links.
+        links: BTreeSet<Link>,
+        /// How.
+        fault: LinkFault,
+    },
+    /// Make lookups of names by one node fail or give an old address.
+    Names {
+        /// Who asks.
+        node: NodeName,
+        /// What becomes of the question.
+        fault: NameFault,
+    },
+    /// Keep the process from the processor: as a pause to itself, but the machine is not out of service.
+    Starve {
+        /// Which node.
+        node: NodeName,
+    },
+    /// Leave the process so many file descriptors more than it has open; then `EMFILE`.
+    Descriptors {
+        /// Which node.
+        node: NodeName,
+        /// How many.
+        left: u32,
+    },
+    /// From its next boot on the node runs another version. Nothing undoes it but another upgrade.
+    Upgrade {
+        /// Which node.
+        node: NodeName,
+        /// Its version then.
+        to: u32,
+    },
+    /// Put an empty disk in place of the machine's, which must be without power. Nothing undoes it.
+    NewDisk {
+        /// Which node.
+        node: NodeName,
+    },
+    /// Swap the disks of two machines, which must be without power. Nothing undoes it.
+    SwapDisks {
+        /// One machine.
+        node: NodeName,
+        /// The other.
+        with: NodeName,
+    },
 }
 
 impl Effect {
@@ -147,6 +192,13 @@ impl Effect {
             Effect::Slow { .. } => EffectKind::Slow,
             Effect::Disk { .. } => EffectKind::Disk,
             Effect::Clock { .. } => EffectKind::Clock,
+            Effect::Impair { .. } => EffectKind::Impair,
+            Effect::Names { .. } => EffectKind::Names,
+            Effect::Starve { .. } => EffectKind::Starve,
+            Effect::Descriptors { .. } => EffectKind::Descriptors,
+            Effect::Upgrade { .. } => EffectKind::Upgrade,
+            Effect::NewDisk { .. } => EffectKind::NewDisk,
+            Effect::SwapDisks { .. } => EffectKind::SwapDisks,
         }
     }
 
@@ -154,7 +206,10 @@ impl Effect {
     #[must_use]
     pub fn links(&self) -> Option<&BTreeSet<Link>> {
         match self {
-            Effect::Cut { links } | Effect::Latency { links, .. } | Effect::Loss { links, .. } => Some(links),
+            Effect::Cut { links }
+            | Effect::Latency { links, .. }
+            | Effect::Loss { links, .. }
+            | Effect::Impair { links, .. } => Some(links),
             _ => None,
         }
     }
@@ -163,7 +218,7 @@ impl Effect {
     #[must_use]
     pub fn node(&self) -> Option<&NodeName> {
         match self {
-            Effect::Cut { .. } | Effect::Latency { .. } | Effect::Loss { .. } => None,
+            Effect::Cut { .. } | Effect::Latency { .. } | Effect::Loss { .. } | Effect::Impair { .. } => None,
             Effect::BlockPort { node, .. }
             | Effect::Kill { node }
             | Effect::PowerLoss { node }
@@ -171,7 +226,13 @@ impl Effect {
             | Effect::Pause { node }
             | Effect::Slow { node, .. }
             | Effect::Disk { node, .. }
-            | Effect::Clock { node, .. } => Some(node),
+            | Effect::Clock { node, .. }
+            | Effect::Names { node, .. }
+            | Effect::Starve { node }
+            | Effect::Descriptors { node, .. }
+            | Effect::Upgrade { node, .. }
+            | Effect::NewDisk { node }
+            | Effect::SwapDisks { node, .. } => Some(node),
         }
     }
 }
@@ -195,6 +256,11 @@ impl fmt::Display for Effect {
             Effect::Slow { factor, .. } => write!(f, " factor={factor}"),
             Effect::Disk { fault, .. } => write!(f, " {}{fault}", fault.kind()),
             Effect::Clock { fault, .. } => write!(f, " {}{fault}", fault.kind()),
+            Effect::Impair { fault, .. } => write!(f, " {}{fault}", fault.kind()),
+            Effect::Names { fault, .. } => write!(f, " {}{fault}", fault.kind()),
+            Effect::Descriptors { left, .. } => write!(f, " left={left}"),
+            Effect::Upgrade { to, .. } => write!(f, " to={to}"),
+            Effect::SwapDisks { with, .. } => write!(f, " with {}", Shown(with)),
             _ => Ok(()),
         }
     }

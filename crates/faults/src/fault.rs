@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{ClockFault, Direction, DiskFault, Family, Kind, Links, NodeName, Probability, Protocol};
+use crate::{
+    ClockFault, Direction, DiskFault, Family, Kind, LinkFault, Links, NameFault, NodeName, Probability, Protocol,
+    Trigger,
+};
 
 /// What a fault does, with its targets and parameters.
 ///
@@ -132,6 +135,53 @@ pub enum Action {
         /// How.
         fault: ClockFault,
     },
+    /// Duplicates, corrupts or holds back packets, or makes links narrow.
+    Impair {
+        /// On these links.
+        links: Links,
+        /// How.
+        fault: LinkFault,
+    },
+    /// Makes lookups of names fail or give an old address.
+    Names {
+        /// Of these nodes.
+        nodes: Vec<NodeName>,
+        /// What becomes of the question.
+        fault: NameFault,
+    },
+    /// Gives processes the processor for a part of each period, as a quota of the kernel's scheduler does (`cpu.max`).
+    Starve {
+        /// Whose.
+        nodes: Vec<NodeName>,
+        /// How long a period is.
+        period: Duration,
+        /// For how long of it they run.
+        runs: Duration,
+    },
+    /// Leaves processes so many file descriptors more than they have open; what opens another one then gets `EMFILE`.
+    NoDescriptors {
+        /// Whose.
+        nodes: Vec<NodeName>,
+        /// How many.
+        left: u32,
+    },
+    /// Sends SIGTERM to processes; when the fault ends they start again in another version.
+    Upgrade {
+        /// Whose.
+        nodes: Vec<NodeName>,
+        /// The version, which the program is told at its boot; it begins as 1.
+        to: u32,
+    },
+    /// Cuts the power of machines; when the fault ends they boot with an empty disk.
+    DiskReplaced {
+        /// Whose.
+        nodes: Vec<NodeName>,
+    },
+    /// Cuts the power of two machines; when the fault ends each boots with the disk of the other.
+    DiskSwap {
+        /// The two.
+        nodes: Vec<NodeName>,
+    },
 }
 
 impl Action {
@@ -156,6 +206,13 @@ impl Action {
             Action::Slow { .. } => Kind::Slow,
             Action::Disk { fault, .. } => fault.kind(),
             Action::Clock { fault, .. } => fault.kind(),
+            Action::Impair { fault, .. } => fault.kind(),
+            Action::Names { fault, .. } => fault.kind(),
+            Action::Starve { .. } => Kind::Starve,
+            Action::NoDescriptors { .. } => Kind::NoDescriptors,
+            Action::Upgrade { .. } => Kind::Upgrade,
+            Action::DiskReplaced { .. } => Kind::DiskReplaced,
+            Action::DiskSwap { .. } => Kind::DiskSwap,
         }
     }
 
@@ -169,7 +226,10 @@ impl Action {
             Action::IsolateOne { node, others } => std::iter::once(node).chain(others).collect(),
             Action::Bridge { node, left, right } => std::iter::once(node).chain(left).chain(right).collect(),
             Action::OneWay { from, to } => from.iter().chain(to).collect(),
-            Action::LatencySpike { links, .. } | Action::Loss { links, .. } => links.nodes().collect(),
+            Action::LatencySpike { links, .. } | Action::Loss { links, .. } | Action::Impair { links, .. } => {
+                links.nodes().collect()
+            }
+            Action::Names { nodes, fault } => nodes.iter().chain(fault.nodes()).collect(),
             Action::PortBlock { node, .. } => vec![node],
             Action::MajorityRing { ring: nodes }
             | Action::Crash { nodes }
@@ -179,7 +239,12 @@ impl Action {
             | Action::Pause { nodes }
             | Action::Slow { nodes, .. }
             | Action::Disk { nodes, .. }
-            | Action::Clock { nodes, .. } => nodes.iter().collect(),
+            | Action::Clock { nodes, .. }
+            | Action::Starve { nodes, .. }
+            | Action::NoDescriptors { nodes, .. }
+            | Action::Upgrade { nodes, .. }
+            | Action::DiskReplaced { nodes }
+            | Action::DiskSwap { nodes } => nodes.iter().collect(),
         }
     }
 
@@ -191,7 +256,10 @@ impl Action {
             | Action::PowerLoss { nodes }
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
-            | Action::Pause { nodes } => nodes,
+            | Action::Pause { nodes }
+            | Action::Upgrade { nodes, .. }
+            | Action::DiskReplaced { nodes }
+            | Action::DiskSwap { nodes } => nodes,
             _ => &[],
         }
     }
@@ -202,6 +270,7 @@ impl Action {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     action: Action,
+    when: Option<Trigger>,
     start: Duration,
     duration: Option<Duration>,
     label: Option<String>,
@@ -212,11 +281,18 @@ impl Fault {
     /// A fault that starts with the run and lasts until calm.
     #[must_use]
     pub fn new(action: Action) -> Fault {
-        Fault { action, start: Duration::ZERO, duration: None, label: None, must_hit: false }
+        Fault { action, when: None, start: Duration::ZERO, duration: None, label: None, must_hit: false }
     }
 
-    /// Starts at this virtual time since the start of the run. From a [`Nemesis`](crate::Nemesis) it counts from what was
-    /// observed.
+    /// Starts when this happens, if it does, and so long after it as [`at`](Fault::at) says.
+    #[must_use]
+    pub fn when(mut self, trigger: Trigger) -> Fault {
+        self.when = Some(trigger);
+        self
+    }
+
+    /// Starts at this virtual time since the start of the run. From a [`Nemesis`](crate::Nemesis), or with a
+    /// [`Trigger`], it counts from what was observed.
     #[must_use]
     pub fn at(mut self, start: Duration) -> Fault {
         self.start = start;
@@ -269,7 +345,18 @@ impl Fault {
         self.kind().family()
     }
 
-    /// When it starts.
+    /// The same at the clock's time `start`, doing something else, and without a trigger.
+    pub(crate) fn with_action(&self, action: Action) -> Fault {
+        Fault { action, when: None, ..self.clone() }
+    }
+
+    /// What it waits for, if it does not start by the clock.
+    #[must_use]
+    pub fn trigger(&self) -> Option<&Trigger> {
+        self.when.as_ref()
+    }
+
+    /// When it starts: since the start of the run, or since its trigger.
     #[must_use]
     pub fn start(&self) -> Duration {
         self.start

@@ -24,6 +24,18 @@ pub mod counter {
     pub const OPERATIONS_STRUCK: &str = "disk operations struck";
     /// Polls on a node whose clocks were wrong.
     pub const POLLS_MISLED: &str = "polls misled";
+    /// Packets that arrived twice.
+    pub const PACKETS_DOUBLED: &str = "packets doubled";
+    /// Packets of which bits flipped.
+    pub const PACKETS_CORRUPTED: &str = "packets corrupted";
+    /// Lookups of names that failed or got an old address.
+    pub const LOOKUPS_MISLED: &str = "lookups misled";
+    /// Files and sockets that could not be opened.
+    pub const OPENS_REFUSED: &str = "opens refused";
+    /// Disks that were replaced or swapped.
+    pub const DISKS_CHANGED: &str = "disks changed";
+    /// Nodes that were given another version.
+    pub const VERSIONS_CHANGED: &str = "versions changed";
     /// Processes that were told to stop.
     pub const SIGNALS_SENT: &str = "signals sent";
     /// Unsynced writes that vanished with the power.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::plan::{scheduled, sort};
+use crate::trigger::is_placeholder;
 use crate::world::list;
 use crate::{
-    Budget, Capabilities, EffectKind, Fault, FaultError, FaultId, FaultRecord, Hits, NodeName, Plan, Scheduled, Step,
-    World, WorldError,
+    Budget, Capabilities, EffectKind, Fault, FaultError, FaultId, FaultRecord, Hits, NodeName, Observed, Plan,
+    Scheduled, Step, World, WorldError,
 };
 
 /// What to do with a fault that the world cannot carry out.
@@ -89,11 +90,16 @@ pub struct Injector {
     books: BTreeMap<FaultId, Book>,
     budget: Option<Budget>,
     calm: bool,
+    /// Faults that wait for their trigger, with how often it happened so far.
+    waiting: BTreeMap<FaultId, u64>,
 }
 
 #[derive(Clone, Debug)]
 struct Book {
+    /// As it stands in the plan.
     fault: Fault,
+    /// As it was carried out, with its trigger's nodes and instant, once that has happened.
+    resolved: Option<Fault>,
     open: bool,
     begun_at: Option<Duration>,
     ended_at: Option<Duration>,
@@ -103,7 +109,7 @@ struct Book {
 
 impl Book {
     fn new(fault: Fault) -> Book {
-        Book { fault, open: false, begun_at: None, ended_at: None, hits: Hits::new(), refused: None }
+        Book { fault, resolved: None, open: false, begun_at: None, ended_at: None, hits: Hits::new(), refused: None }
     }
 }
 
@@ -113,12 +119,21 @@ impl Injector {
     /// # Errors
     /// [`InjectError::UnknownNode`] always; [`InjectError::Unsupported`] and [`InjectError::Impossible`] unless `missing` says to drop such faults.
     pub fn new(plan: &Plan, world: &dyn World, missing: Missing) -> Result<Injector, InjectError> {
-        let mut injector = Injector { steps: VecDeque::new(), books: BTreeMap::new(), budget: None, calm: false };
+        let mut injector = Injector {
+            steps: VecDeque::new(),
+            books: BTreeMap::new(),
+            budget: None,
+            calm: false,
+            waiting: BTreeMap::new(),
+        };
         let mut steps = Vec::new();
         for planned in plan {
             let (id, fault) = (planned.id, &planned.fault);
             let mut book = Book::new(fault.clone());
             match possible(id, fault, world) {
+                Ok(()) if fault.trigger().is_some() => {
+                    injector.waiting.insert(id, 0);
+                }
                 Ok(()) => steps.extend(scheduled(id, fault)),
                 Err(error @ (InjectError::Unsupported { .. } | InjectError::Impossible { .. }))
                     if missing == Missing::Drop =>
@@ -187,6 +202,47 @@ impl Injector {
         faults.into_iter().map(|fault| self.react_to_one(fault, world)).collect()
     }
 
+    /// Shows it what happened. Faults that waited for it begin, so long after now as they say, on the nodes where it
+    /// happened. Each is then checked as a nemesis' fault would be; what fails is noted in its record. Returns their ids.
+    pub fn observe(&mut self, event: &Observed, world: &dyn World) -> Vec<FaultId> {
+        let mut fired = Vec::new();
+        for (id, seen) in &mut self.waiting {
+            let Some(trigger) = self.books.get(id).and_then(|book| book.fault.trigger()) else { continue };
+            *seen += u64::from(trigger.matches(event));
+            if *seen == trigger.count() {
+                fired.push(*id);
+            }
+        }
+        for id in &fired {
+            self.waiting.remove(id);
+            self.fire(*id, event, world);
+        }
+        fired
+    }
+
+    fn fire(&mut self, id: FaultId, event: &Observed, world: &dyn World) {
+        let (Some((_, it)), Some(book)) = (event.place(), self.books.get(&id)) else { return };
+        let start = world.now().saturating_add(book.fault.start());
+        let fault = book.fault.resolved(it, &world.nodes()).at(start);
+        let admitted = self.admissible(id, &fault, world);
+        let Some(book) = self.books.get_mut(&id) else { return };
+        match admitted {
+            Ok(()) => {
+                self.steps.extend(scheduled(id, &fault));
+                sort(self.steps.make_contiguous());
+            }
+            Err(reason) => note(&mut book.refused, &reason),
+        }
+        book.resolved = Some(fault);
+    }
+
+    /// The events that faults wait for.
+    #[must_use]
+    pub fn awaited(&self) -> BTreeSet<&str> {
+        let books = self.waiting.keys().filter_map(|id| self.books.get(id));
+        books.filter_map(|book| book.fault.trigger()).map(crate::Trigger::event).collect()
+    }
+
     fn react_to_one(&mut self, fault: Fault, world: &dyn World) -> FaultId {
         let next = self.books.keys().next_back().map_or(0, |last| last.0.saturating_add(1));
         let id = FaultId(next).max(FaultId::REACTIVE);
@@ -212,7 +268,13 @@ impl Injector {
         possible(id, fault, world).map_err(|error| error.to_string())?;
         let Some(budget) = &self.budget else { return Ok(()) };
         let accepted = self.books.iter().filter(|(_, book)| book.refused.is_none() || book.begun_at.is_some());
-        let mut steps: Vec<Scheduled> = accepted.flat_map(|(id, book)| scheduled(*id, &book.fault)).collect();
+        let placed = accepted.filter_map(|(id, book)| match (&book.resolved, book.fault.trigger()) {
+            (Some(resolved), _) => Some((id, resolved)),
+            (None, None) => Some((id, &book.fault)),
+            // Nobody knows when it will be, or whether.
+            (None, Some(_)) => None,
+        });
+        let mut steps: Vec<Scheduled> = placed.flat_map(|(id, fault)| scheduled(*id, fault)).collect();
         steps.extend(scheduled(id, fault));
         sort(&mut steps);
         budget.check_steps(&steps).map_err(|error| format!("over budget: {error}"))
@@ -225,6 +287,7 @@ impl Injector {
     pub fn heal_all(&mut self, world: &mut dyn World) -> Result<(), HealError> {
         self.calm = true;
         self.steps.clear();
+        self.waiting.clear();
         let mut failures = Vec::new();
         for (id, book) in self.books.iter_mut().filter(|(_, book)| book.open) {
             if let Err(error) = end(world, *id, book) {
@@ -256,6 +319,7 @@ impl Injector {
         let record = |(id, book): (&FaultId, &Book)| FaultRecord {
             id: *id,
             text: book.fault.to_string(),
+            struck: book.resolved.as_ref().map(Fault::to_string),
             kind: book.fault.kind(),
             family: book.fault.family(),
             begun_at: book.begun_at,
@@ -293,7 +357,9 @@ fn note(refused: &mut Option<String>, reason: &str) {
 /// Whether the world has what a fault names and needs.
 fn possible(id: FaultId, fault: &Fault, world: &dyn World) -> Result<(), InjectError> {
     let nodes = world.nodes();
-    if let Some(node) = fault.action().nodes().into_iter().find(|node| !nodes.contains(node)) {
+    let named = fault.action().nodes().into_iter().chain(fault.trigger().and_then(crate::Trigger::node));
+    let unknown = |node: &&NodeName| !nodes.contains(node) && !is_placeholder(node);
+    if let Some(node) = named.into_iter().find(unknown) {
         return Err(InjectError::UnknownNode { id, text: fault.to_string(), node: node.clone(), nodes });
     }
     for effect in fault.effects() {

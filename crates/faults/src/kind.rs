@@ -108,6 +108,30 @@ pub enum Kind {
     ClockSlew,
     /// A wall clock jumps to and fro.
     ClockStrobe,
+    /// Packets arrive twice.
+    Duplication,
+    /// Bits of packets flip.
+    Corruption,
+    /// Packets are overtaken by later ones.
+    Reordering,
+    /// Links are narrow, with a short queue before them.
+    Bandwidth,
+    /// No name server answers.
+    DnsSilent,
+    /// The name server knows no name.
+    DnsUnknown,
+    /// The name server gives an old address.
+    DnsStale,
+    /// Processes get the processor for a part of the time only.
+    Starve,
+    /// Processes have no file descriptor left.
+    NoDescriptors,
+    /// SIGTERM, and a start of another version after a while.
+    Upgrade,
+    /// Power fails, and returns with an empty disk.
+    DiskReplaced,
+    /// Power of two machines fails, and each returns with the disk of the other.
+    DiskSwap,
 }
 
 /// A colour as `#rrggbb`.
@@ -122,7 +146,7 @@ impl fmt::Display for Colour {
 
 impl Kind {
     /// Every kind, in order. The order is also that of the planner's lanes: new kinds go to the end.
-    pub const ALL: [Kind; 31] = [
+    pub const ALL: [Kind; 43] = [
         Kind::PartitionHalves,
         Kind::IsolateOne,
         Kind::MajorityRing,
@@ -154,6 +178,18 @@ impl Kind {
         Kind::ClockDrift,
         Kind::ClockSlew,
         Kind::ClockStrobe,
+        Kind::Duplication,
+        Kind::Corruption,
+        Kind::Reordering,
+        Kind::Bandwidth,
+        Kind::DnsSilent,
+        Kind::DnsUnknown,
+        Kind::DnsStale,
+        Kind::Starve,
+        Kind::NoDescriptors,
+        Kind::Upgrade,
+        Kind::DiskReplaced,
+        Kind::DiskSwap,
     ];
 
     /// The word that stands for it in a plan's text.
@@ -191,6 +227,18 @@ impl Kind {
             Kind::ClockDrift => "clock-drift",
             Kind::ClockSlew => "clock-slew",
             Kind::ClockStrobe => "clock-strobe",
+            Kind::Duplication => "duplication",
+            Kind::Corruption => "corruption",
+            Kind::Reordering => "reordering",
+            Kind::Bandwidth => "bandwidth",
+            Kind::DnsSilent => "dns-silent",
+            Kind::DnsUnknown => "dns-unknown",
+            Kind::DnsStale => "dns-stale",
+            Kind::Starve => "starve",
+            Kind::NoDescriptors => "no-descriptors",
+            Kind::Upgrade => "upgrade",
+            Kind::DiskReplaced => "disk-replaced",
+            Kind::DiskSwap => "disk-swap",
         }
     }
 
@@ -212,10 +260,23 @@ impl Kind {
             | Kind::Flap
             | Kind::LatencySpike
             | Kind::Loss
-            | Kind::PortBlock => Family::Network,
-            Kind::Crash | Kind::PowerLoss | Kind::Restart | Kind::GracefulStop | Kind::Pause | Kind::Slow => {
-                Family::Process
-            }
+            | Kind::PortBlock
+            | Kind::Duplication
+            | Kind::Corruption
+            | Kind::Reordering
+            | Kind::Bandwidth
+            | Kind::DnsSilent
+            | Kind::DnsUnknown
+            | Kind::DnsStale => Family::Network,
+            Kind::Crash
+            | Kind::PowerLoss
+            | Kind::Restart
+            | Kind::GracefulStop
+            | Kind::Pause
+            | Kind::Slow
+            | Kind::Starve
+            | Kind::NoDescriptors
+            | Kind::Upgrade => Family::Process,
             Kind::DiskReadErrors
             | Kind::DiskWriteErrors
             | Kind::DiskSyncErrors
@@ -227,7 +288,9 @@ impl Kind {
             | Kind::DiskStall
             | Kind::BitRot
             | Kind::MisdirectedWrites
-            | Kind::MisdirectedReads => Family::Disk,
+            | Kind::MisdirectedReads
+            | Kind::DiskReplaced
+            | Kind::DiskSwap => Family::Disk,
             Kind::ClockStep | Kind::ClockDrift | Kind::ClockSlew | Kind::ClockStrobe => Family::Clock,
         }
     }
@@ -235,7 +298,17 @@ impl Kind {
     /// Whether it takes its nodes out of service while it lasts: down or paused. A [`Budget`](crate::Budget) counts these.
     #[must_use]
     pub fn downs_nodes(self) -> bool {
-        matches!(self, Kind::Crash | Kind::PowerLoss | Kind::Restart | Kind::GracefulStop | Kind::Pause)
+        matches!(
+            self,
+            Kind::Crash
+                | Kind::PowerLoss
+                | Kind::Restart
+                | Kind::GracefulStop
+                | Kind::Pause
+                | Kind::Upgrade
+                | Kind::DiskReplaced
+                | Kind::DiskSwap
+        )
     }
 
     /// Whether it cuts links between nodes, so that packets meet it as soon as nodes talk.
@@ -284,6 +357,18 @@ impl Kind {
             Kind::ClockDrift => "#b3541e",
             Kind::ClockSlew => "#6b3a06",
             Kind::ClockStrobe => "#96591c",
+            Kind::Duplication => "#2d8a57",
+            Kind::Corruption => "#14502f",
+            Kind::Reordering => "#4b8b5e",
+            Kind::Bandwidth => "#6b7f1f",
+            Kind::DnsSilent => "#2c5f7c",
+            Kind::DnsUnknown => "#1c4560",
+            Kind::DnsStale => "#417a99",
+            Kind::Starve => "#8f6a2a",
+            Kind::NoDescriptors => "#5e4a12",
+            Kind::Upgrade => "#9a4f7e",
+            Kind::DiskReplaced => "#5c1f3a",
+            Kind::DiskSwap => "#71304c",
         })
     }
 }

@@ -21,6 +21,7 @@ mod hits;
 mod id;
 mod injector;
 mod kind;
+mod link_fault;
 mod links;
 mod machine;
 mod nemesis;
@@ -29,11 +30,14 @@ mod plan;
 mod probability;
 mod record;
 mod seed;
+mod storms;
 mod stream;
 mod swarm;
 pub mod testing;
 mod text;
 mod timeline;
+mod topology;
+mod trigger;
 mod validity;
 mod verbs;
 mod world;
@@ -47,21 +51,25 @@ pub use hits::{Hits, counter};
 pub use id::FaultId;
 pub use injector::{HealError, InjectError, Injector, Missing};
 pub use kind::{Colour, Family, Kind};
+pub use link_fault::{LinkFault, NameFault};
 pub use links::{Link, Links};
 pub use machine::{ClockFault, DiskFault, Offset};
-pub use nemesis::{LeaderHunter, Nemesis, Observed, Strike};
+pub use nemesis::{FSYNC, LeaderHunter, Nemesis, Observed, Strike};
 pub use node::{IntoNodes, NodeName};
 pub use plan::{Plan, PlanError, Planned};
 pub use probability::{Probability, ProbabilityError};
 pub use record::FaultRecord;
 pub use seed::{Seed, SeedError};
+pub use storms::{ScriptError, Storms, Stormy};
 pub use stream::Stream;
 pub use swarm::{Drawn, Dropped, Pattern, Planner, PlannerError, Profile, SwarmChoice, Unavailable, swarm};
 pub use text::TextError;
 pub use timeline::{Scheduled, Step};
+pub use topology::{Domain, Level, Topology, TopologyError};
+pub use trigger::{IT, OTHER, OTHERS, Trigger};
 pub use validity::FaultError;
 pub use verbs::{
-    block_port, bridge, clock, disk, flap, graceful_stop, isolate, kill, latency, loss, majority_ring, one_way,
-    partition, pause, power_loss, restart, slow,
+    block_port, bridge, clock, disk, flap, graceful_stop, impair, isolate, kill, latency, loss, majority_ring, names,
+    no_descriptors, one_way, partition, pause, power_loss, replace_disk, restart, slow, starve, swap_disks, upgrade,
 };
 pub use world::{World, WorldError};

@@ -136,11 +136,12 @@ impl Plan {
 
     /// Every primitive step in the order in which it is carried out: by time; at the same time ends before beginnings, so
     /// that a node can be handed from one fault to the next within a [`Budget`](crate::Budget); then by id. The order does
-    /// not depend on that of the plan.
+    /// not depend on that of the plan. Faults that wait for a trigger are not in it.
     #[must_use]
     pub fn timeline(&self) -> Vec<Scheduled> {
+        let by_the_clock = self.faults.iter().filter(|planned| planned.fault.trigger().is_none());
         let mut steps: Vec<Scheduled> =
-            self.faults.iter().flat_map(|planned| scheduled(planned.id, &planned.fault)).collect();
+            by_the_clock.flat_map(|planned| scheduled(planned.id, &planned.fault)).collect();
         sort(&mut steps);
         steps
     }

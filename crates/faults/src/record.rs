@@ -13,6 +13,9 @@ pub struct FaultRecord {
     pub id: FaultId,
     /// Its line of text, without the id.
     pub text: String,
+    /// The line as it was carried out, for a fault with a trigger: who `@it` was, and when.
+    #[serde(default)]
+    pub struck: Option<String>,
     /// Its kind.
     pub kind: Kind,
     /// Its family.

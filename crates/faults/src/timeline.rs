@@ -41,6 +41,16 @@ impl Fault {
             }
             return steps;
         }
+        if let (Action::Starve { nodes, period, runs }, Some(end)) = (self.action(), self.end()) {
+            let mut at = self.start();
+            while at < end {
+                let starving = at.saturating_add(*period - *runs).min(end);
+                steps.extend(nodes.iter().map(|node| (at, Step::Begin(Effect::Starve { node: node.clone() }))));
+                steps.push((starving, Step::End));
+                at = at.saturating_add(*period);
+            }
+            return steps;
+        }
         steps.extend(self.effects().into_iter().map(|effect| (self.start(), Step::Begin(effect))));
         steps.extend(self.end().map(|end| (end, Step::End)));
         steps
@@ -77,6 +87,29 @@ impl Fault {
             Action::Slow { nodes, factor } => each(nodes, &|node| Effect::Slow { node, factor: *factor }),
             Action::Disk { nodes, fault } => each(nodes, &|node| Effect::Disk { node, fault: *fault }),
             Action::Clock { nodes, fault } => each(nodes, &|node| Effect::Clock { node, fault: *fault }),
+            Action::Impair { links, fault } => vec![Effect::Impair { links: links.pairs(), fault: *fault }],
+            Action::Names { nodes, fault } => each(nodes, &|node| Effect::Names { node, fault: fault.clone() }),
+            Action::Starve { nodes, .. } => each(nodes, &|node| Effect::Starve { node }),
+            Action::NoDescriptors { nodes, left } => each(nodes, &|node| Effect::Descriptors { node, left: *left }),
+            Action::Upgrade { nodes, to } => {
+                let both = |node: &NodeName| {
+                    [Effect::Stop { node: node.clone() }, Effect::Upgrade { node: node.clone(), to: *to }]
+                };
+                nodes.iter().flat_map(both).collect()
+            }
+            Action::DiskReplaced { nodes } => {
+                let both = |node: &NodeName| {
+                    [Effect::PowerLoss { node: node.clone() }, Effect::NewDisk { node: node.clone() }]
+                };
+                nodes.iter().flat_map(both).collect()
+            }
+            Action::DiskSwap { nodes } => {
+                let mut effects = each(nodes, &|node| Effect::PowerLoss { node });
+                if let [one, other] = &nodes[..] {
+                    effects.push(Effect::SwapDisks { node: one.clone(), with: other.clone() });
+                }
+                effects
+            }
         }
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::text::lexer::is_bare;
+use crate::text::write::Shown;
+use crate::trigger::is_placeholder;
 use crate::{Action, Fault, Kind, NodeName, Probability};
 
 /// Why a fault makes no sense, whatever the cluster.
@@ -48,9 +51,40 @@ pub enum FaultError {
         /// What would do something.
         expected: &'static str,
     },
+    /// Two disks are swapped, not more and not fewer.
+    #[error("`disk-swap` needs two nodes, and has {nodes}")]
+    NotAPair {
+        /// How many there are.
+        nodes: usize,
+    },
+    /// `@it`, `@others` and `@other1` mean nothing without a trigger.
+    #[error("`{node}` is the node of a trigger, and this fault begins by the clock: begin it with `on:EVENT`")]
+    NoTrigger {
+        /// The placeholder.
+        node: NodeName,
+    },
+    /// A name that begins with `@` and is none of these.
+    #[error(
+        "there is no `{node}`: a trigger knows `@it`, where it happened, `@others`, and each of them as `@other1`, `@other2` …"
+    )]
+    NoSuchPlaceholder {
+        /// The name.
+        node: NodeName,
+    },
+    /// A trigger that never comes, or that no plan's text could hold.
+    #[error(
+        "`{trigger}` is no trigger: events are counted from 1, and their names and those of their nodes are made of \
+         letters, digits and `_ - . /`"
+    )]
+    NeverTriggered {
+        /// The trigger.
+        trigger: String,
+    },
     /// A flap with more cycles than anyone can want, most likely a wrong unit.
-    #[error("`flap` would cut and heal {cycles} times; at most {} do", Fault::FLAPS_MAX)]
+    #[error("`{kind}` would come and go {cycles} times; at most {} do", Fault::FLAPS_MAX)]
     TooManyFlaps {
+        /// The fault's kind.
+        kind: Kind,
         /// How many.
         cycles: u128,
     },
@@ -60,13 +94,16 @@ pub enum FaultError {
         /// The fault's kind.
         kind: Kind,
     },
-    /// A flap has no end of its own.
-    #[error("`flap` needs a duration: until calm it would have no last cycle")]
-    EndlessFlap,
+    /// What comes and goes has no end of its own.
+    #[error("`{kind}` needs a duration: until calm it would have no last cycle")]
+    EndlessFlap {
+        /// The fault's kind.
+        kind: Kind,
+    },
 }
 
 impl Fault {
-    /// The most cycles of one flap.
+    /// The most cycles of one flap, or periods of a starved process.
     pub const FLAPS_MAX: u128 = 10_000;
 
     /// Whether the fault makes sense on its own; which nodes exist is asked before a run.
@@ -80,6 +117,7 @@ impl Fault {
         if self.start().checked_add(self.duration().unwrap_or_default()).is_none() {
             return Err(FaultError::TooLate { kind });
         }
+        self.check_placeholders()?;
         match self.action() {
             Action::LatencySpike { links, extra, jitter } => {
                 on_some_link(kind, links)?;
@@ -103,7 +141,7 @@ impl Fault {
             Action::Bridge { node, left, right } => groups(kind, &[std::slice::from_ref(node), left, right])?,
             Action::MajorityRing { ring } => {
                 groups(kind, &[ring])?;
-                if ring.len() < 4 {
+                if ring.len() < 4 && !ring.iter().any(is_placeholder) {
                     return Err(FaultError::SmallRing { nodes: ring.len() });
                 }
             }
@@ -126,7 +164,44 @@ impl Fault {
                     return no_effect(parameter, given, expected);
                 }
             }
-            Action::Crash { nodes }
+            Action::Impair { links, fault } => {
+                on_some_link(kind, links)?;
+                if let Some((parameter, given, expected)) = fault.does_nothing() {
+                    return no_effect(parameter, given, expected);
+                }
+            }
+            Action::Names { nodes, fault } => {
+                groups(kind, &[nodes])?;
+                let mut named = fault.nodes();
+                if let (Some(name), Some(answer)) = (named.next(), named.next())
+                    && name == answer
+                {
+                    return no_effect("answer", answer.to_string(), "it must be another node than the name's");
+                }
+            }
+            Action::Starve { nodes, period, runs } => {
+                groups(kind, &[nodes])?;
+                if period.is_zero() || runs >= period {
+                    let given = Shown(runs).to_string();
+                    return no_effect("runs", given, "it must be less than the period");
+                }
+                self.check_cycles(*period)?;
+            }
+            Action::Upgrade { nodes, to } => {
+                groups(kind, &[nodes])?;
+                if *to == 0 {
+                    return no_effect("to", "0".into(), "versions begin with 1");
+                }
+            }
+            Action::DiskSwap { nodes } => {
+                groups(kind, &[nodes])?;
+                if nodes.len() != 2 && !nodes.iter().any(is_placeholder) {
+                    return Err(FaultError::NotAPair { nodes: nodes.len() });
+                }
+            }
+            Action::NoDescriptors { nodes, .. }
+            | Action::DiskReplaced { nodes }
+            | Action::Crash { nodes }
             | Action::PowerLoss { nodes }
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
@@ -142,9 +217,34 @@ impl Fault {
                 return Err(FaultError::NoEffect { kind, parameter, given, expected: "it must be more than zero" });
             }
         }
-        let duration = self.duration().ok_or(FaultError::EndlessFlap)?;
-        let cycles = duration.as_nanos() / (cut.as_nanos() + healed.as_nanos());
-        if cycles > Fault::FLAPS_MAX { Err(FaultError::TooManyFlaps { cycles }) } else { Ok(()) }
+        self.check_cycles(cut.saturating_add(healed))
+    }
+
+    fn check_cycles(&self, cycle: Duration) -> Result<(), FaultError> {
+        let kind = self.kind();
+        let duration = self.duration().ok_or(FaultError::EndlessFlap { kind })?;
+        let cycles = duration.as_nanos() / cycle.as_nanos().max(1);
+        if cycles > Fault::FLAPS_MAX { Err(FaultError::TooManyFlaps { kind, cycles }) } else { Ok(()) }
+    }
+
+    fn check_placeholders(&self) -> Result<(), FaultError> {
+        if let Some(trigger) = self.trigger()
+            && (trigger.count() == 0
+                || !is_bare(trigger.event())
+                || !trigger.node().is_none_or(|n| is_bare(n.as_str())))
+        {
+            return Err(FaultError::NeverTriggered { trigger: trigger.to_string() });
+        }
+        for node in self.action().nodes().into_iter().filter(|node| node.as_str().starts_with('@')) {
+            let node = node.clone();
+            if !is_placeholder(&node) {
+                return Err(FaultError::NoSuchPlaceholder { node });
+            }
+            if self.trigger().is_none() {
+                return Err(FaultError::NoTrigger { node });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use crate::{Action, ClockFault, Direction, DiskFault, Fault, IntoNodes, Links, NodeName, Probability, Protocol};
+use crate::{
+    Action, ClockFault, Direction, DiskFault, Fault, IntoNodes, LinkFault, Links, NameFault, NodeName, Probability,
+    Protocol,
+};
 
 /// Two groups that do not hear each other.
 #[must_use]
@@ -111,4 +114,46 @@ pub fn disk(nodes: impl IntoNodes, fault: DiskFault) -> Fault {
 #[must_use]
 pub fn clock(nodes: impl IntoNodes, fault: ClockFault) -> Fault {
     Fault::new(Action::Clock { nodes: nodes.into_nodes(), fault })
+}
+
+/// Packets on the links are duplicated, corrupted or held back, or the links are narrow.
+#[must_use]
+pub fn impair(links: Links, fault: LinkFault) -> Fault {
+    Fault::new(Action::Impair { links, fault })
+}
+
+/// The nodes cannot look names up, or get old addresses.
+#[must_use]
+pub fn names(nodes: impl IntoNodes, fault: NameFault) -> Fault {
+    Fault::new(Action::Names { nodes: nodes.into_nodes(), fault })
+}
+
+/// The processes get the processor for `runs` of each `period`. Needs a duration.
+#[must_use]
+pub fn starve(nodes: impl IntoNodes, period: Duration, runs: Duration) -> Fault {
+    Fault::new(Action::Starve { nodes: nodes.into_nodes(), period, runs })
+}
+
+/// The processes can open `left` more file descriptors, sockets among them, and then get `EMFILE`.
+#[must_use]
+pub fn no_descriptors(nodes: impl IntoNodes, left: u32) -> Fault {
+    Fault::new(Action::NoDescriptors { nodes: nodes.into_nodes(), left })
+}
+
+/// The processes get SIGTERM and start as version `to` when the fault ends.
+#[must_use]
+pub fn upgrade(nodes: impl IntoNodes, to: u32) -> Fault {
+    Fault::new(Action::Upgrade { nodes: nodes.into_nodes(), to })
+}
+
+/// The machines lose power and boot with an empty disk when the fault ends.
+#[must_use]
+pub fn replace_disk(nodes: impl IntoNodes) -> Fault {
+    Fault::new(Action::DiskReplaced { nodes: nodes.into_nodes() })
+}
+
+/// Two machines lose power, and each boots with the disk of the other when the fault ends.
+#[must_use]
+pub fn swap_disks(one: impl Into<NodeName>, other: impl Into<NodeName>) -> Fault {
+    Fault::new(Action::DiskSwap { nodes: vec![one.into(), other.into()] })
 }

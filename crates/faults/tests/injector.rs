@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use stormglass_faults::testing::{Delivery, FakeWorld};
 use stormglass_faults::{
-    Budget, Capabilities, EffectKind, Fault, FaultId, InjectError, Injector, Links, Missing, Plan, Probability, World,
-    block_port, counter, flap, isolate, kill, latency, loss, minority, partition, pause, power_loss, slow,
+    Budget, Capabilities, EffectKind, Fault, FaultId, InjectError, Injector, Links, Missing, Observed, Plan,
+    Probability, World, block_port, counter, flap, isolate, kill, latency, loss, minority, partition, pause,
+    power_loss, slow,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,7 +70,7 @@ fn what_is_hit_is_counted_for_the_fault_that_hit_it() {
     let mut injector = inject(&world, faults);
     run_until(&mut injector, &mut world, SECOND);
     assert_eq!(world.send("a", "b", 1), Delivery::Dropped);
-    assert!(!world.is_up("c"));
+    assert!(!world.is_up("c") && !world.is_up("b") && world.is_up("a"), "the second of the others is b");
     run_until(&mut injector, &mut world, 3 * SECOND);
     assert_eq!(world.send("a", "b", 1), Delivery::Delivered { late: Duration::ZERO }, "healed, and another port");
     assert_eq!(world.send("a", "b", 2380), Delivery::Dropped);
@@ -156,7 +157,8 @@ fn a_world_that_lacks_an_effect_refuses_the_plan_before_anything_happens() {
     assert_eq!(
         error.to_string(),
         "fault f1 (`1.000s +1s power-loss b`) needs the effect `power-loss`, which this world lacks; \
-         it has: cut, latency, loss, block-port, kill, stop, pause, slow, disk, clock"
+         it has: cut, latency, loss, block-port, kill, stop, pause, slow, disk, clock, \
+         impair, names, starve, descriptors, upgrade, new-disk, swap-disks"
     );
     assert!(world.log().is_empty());
 }
@@ -238,4 +240,57 @@ fn records_survive_json() {
     assert!(json.contains("\"begun_at\":1000000000"), "{json}");
     let read: Vec<stormglass_faults::FaultRecord> = serde_json::from_str(&json).expect("reads");
     assert_eq!(read, records);
+}
+
+/// A probe of a node.
+fn probe(node: &str, name: &str) -> Observed {
+    Observed::Probe { node: node.into(), name: name.into(), value: 0 }
+}
+
+#[test]
+fn a_trigger_strikes_whom_it_happened_to_when_it_happened_often_enough() {
+    let mut world = FakeWorld::new(["a", "b", "c"]);
+    let text = "on:Won:2+1s +2s isolate-one @it | @others must-hit\non:Won@c +1s crash @it,@other2\n1s +1s pause a\n";
+    let plan: Plan = text.parse().expect("a plan");
+    let mut injector = Injector::new(&plan, &world, Missing::Refuse).expect("fits");
+    assert_eq!(injector.awaited().into_iter().collect::<Vec<_>>(), ["Won"]);
+    assert_eq!(injector.next_at(), Some(SECOND), "only what begins by the clock has a time");
+    world.advance_to(10 * SECOND);
+    injector.step(&mut world);
+    assert_eq!(injector.observe(&probe("a", "Won"), &world), []);
+    assert_eq!(injector.observe(&probe("a", "Lost"), &world), []);
+    assert_eq!(injector.observe(&probe("b", "Won"), &world), [FaultId(0)]);
+    assert_eq!(injector.next_at(), Some(11 * SECOND));
+    world.advance_to(11 * SECOND);
+    injector.step(&mut world);
+    assert_eq!(world.send("b", "a", 1), Delivery::Dropped);
+    assert!(matches!(world.send("a", "c", 1), Delivery::Delivered { .. }));
+    assert_eq!(injector.observe(&probe("b", "Won"), &world), [], "once");
+    assert_eq!(injector.observe(&probe("c", "Won"), &world), [FaultId(1)]);
+    assert!(injector.awaited().is_empty());
+    injector.step(&mut world);
+    assert!(!world.is_up("c"));
+    world.advance_to(13 * SECOND);
+    injector.step(&mut world);
+    injector.refresh(&world);
+    let records = injector.records();
+    assert_eq!(records[0].text, "on:Won:2+1s +2s isolate-one @it | @others must-hit");
+    assert_eq!(records[0].struck.as_deref(), Some("11.000s +2s isolate-one b | a,c must-hit"));
+    assert!(records[0].demand_met() && records[0].ended_at == Some(13 * SECOND), "{records:?}");
+}
+
+#[test]
+fn what_a_trigger_leads_to_is_checked_when_it_comes() {
+    let world = FakeWorld::new(["a", "b", "c"]);
+    let text = "on:Won +2s crash @it,a\non:Won@a +1s crash @others\non:Never +1s crash @it must-hit\n";
+    let plan: Plan = text.parse().expect("a plan");
+    let mut injector = Injector::new(&plan, &world, Missing::Refuse).expect("fits").sparing(minority(["a", "b", "c"]));
+    assert_eq!(injector.observe(&probe("a", "Won"), &world), [FaultId(0), FaultId(1)]);
+    let refused = |at: usize| injector.records()[at].refused.clone().unwrap_or_default();
+    assert!(refused(0).contains("names node `a` twice"), "{}", refused(0));
+    assert!(refused(1).starts_with("over budget: "), "{}", refused(1));
+    assert_eq!((injector.next_at(), injector.records()[2].demand_met()), (None, false));
+    let unknown: Plan = "on:Won@z +1s crash @it".parse().expect("a plan");
+    let error = Injector::new(&unknown, &world, Missing::Refuse).expect_err("no node z");
+    assert!(error.to_string().contains("names node `z`, which does not exist"), "{error}");
 }

@@ -6,11 +6,14 @@ use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use stormglass_faults::{
-    Action, Direction, Fault, FaultId, Links, NodeName, Plan, PlanError, Probability, Protocol, TextError,
+    Action, Direction, Fault, FaultId, LinkFault, Links, NameFault, NodeName, Plan, PlanError, Probability, Protocol,
+    TextError, Trigger,
 };
 
 fn names(count: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Vec<NodeName>> {
-    let name = prop_oneof![4 => "[a-z0-9_./-]{1,6}", 1 => "\\PC{0,6}", 1 => any::<String>()];
+    // A name that begins with @ stands for the nodes of a trigger.
+    let name = prop_oneof![4 => "[a-z0-9_./-]{1,6}", 1 => "\\PC{0,6}", 1 => any::<String>()]
+        .prop_filter("a node's name", |name| !name.starts_with('@'));
     btree_set(name, count).prop_map(|names| names.into_iter().map(NodeName::from).collect())
 }
 
@@ -30,8 +33,9 @@ fn split(names: &[NodeName]) -> (NodeName, Vec<NodeName>, Vec<NodeName>) {
 
 fn action() -> impl Strategy<Value = Action> {
     let numbers = (1..=1_000_000u32, any::<u16>(), 2..=u32::MAX, any::<[bool; 2]>());
-    (0..15u8, names(4..=8), duration(), duration(), numbers).prop_map(|(kind, nodes, extra, jitter, numbers)| {
+    (0..27u8, names(4..=8), duration(), duration(), numbers).prop_map(|(kind, nodes, extra, jitter, numbers)| {
         let (ppm, port, factor, [one, two]) = numbers;
+        let probability = Probability::from_ppm(ppm).expect("in range");
         let (node, left, right) = split(&nodes);
         let links = Links { from: left.clone(), to: if one { right.clone() } else { nodes.clone() }, both_ways: two };
         match kind {
@@ -42,7 +46,7 @@ fn action() -> impl Strategy<Value = Action> {
             4 => Action::OneWay { from: left, to: right },
             5 => Action::Flap { left, right, cut: extra.max(jitter), healed: jitter },
             6 => Action::LatencySpike { links, extra, jitter },
-            7 => Action::Loss { links, probability: Probability::from_ppm(ppm).expect("in range") },
+            7 => Action::Loss { links, probability },
             8 => Action::PortBlock {
                 node,
                 port,
@@ -54,21 +58,48 @@ fn action() -> impl Strategy<Value = Action> {
             11 => Action::Restart { nodes },
             12 => Action::GracefulStop { nodes },
             13 => Action::Pause { nodes },
-            _ => Action::Slow { nodes, factor },
+            14 => Action::Slow { nodes, factor },
+            15 => Action::Impair { links, fault: LinkFault::Duplication(probability) },
+            16 => Action::Impair { links, fault: LinkFault::Corruption(probability) },
+            17 => Action::Impair { links, fault: LinkFault::Reordering { probability, by: extra } },
+            18 => Action::Impair { links, fault: LinkFault::Bandwidth { rate: factor.into(), queue: port.into() } },
+            19 => Action::Names { nodes, fault: NameFault::Silent },
+            20 => Action::Names { nodes, fault: NameFault::Unknown },
+            21 => {
+                let (name, answer) = (node, right[0].clone());
+                Action::Names { nodes, fault: NameFault::Stale { name, answer } }
+            }
+            22 => Action::Starve { nodes, period: extra + jitter, runs: jitter },
+            23 => Action::NoDescriptors { nodes, left: ppm },
+            24 => Action::Upgrade { nodes, to: factor },
+            25 => Action::DiskReplaced { nodes },
+            _ => Action::DiskSwap { nodes: nodes[..2].to_vec() },
         }
     })
 }
 
+fn trigger() -> impl Strategy<Value = Trigger> {
+    ("[A-Za-z0-9_./-]{1,8}", 1..5u64, option::of("[a-z0-9_./-]{1,6}")).prop_map(|(event, nth, node)| {
+        let trigger = Trigger::on(event).nth(nth);
+        node.map_or(trigger.clone(), |node| trigger.at(node))
+    })
+}
+
 fn fault() -> impl Strategy<Value = Fault> {
-    (action(), duration(), option::of(duration()), option::of(any::<String>()), any::<bool>()).prop_map(
-        |(action, start, lasting, label, must_hit)| {
-            let flap_cycle = match &action {
+    let label = option::of(any::<String>());
+    (action(), option::of(trigger()), duration(), option::of(duration()), label, any::<bool>()).prop_map(
+        |(action, trigger, start, lasting, label, must_hit)| {
+            let cycle = match &action {
                 Action::Flap { cut, healed, .. } => Some(*cut + *healed),
+                Action::Starve { period, .. } => Some(*period),
                 _ => None,
             };
             let mut fault = Fault::new(action).at(start);
-            // A flap needs an end, and not too many cycles before it.
-            if let Some(lasting) = flap_cycle.map(|cycle| cycle * 3).or(lasting) {
+            if let Some(trigger) = trigger {
+                fault = fault.when(trigger);
+            }
+            // What comes and goes needs an end, and not too many cycles before it.
+            if let Some(lasting) = cycle.map(|cycle| cycle * 3).or(lasting) {
                 fault = fault.lasting(lasting);
             }
             if let Some(label) = label {
@@ -128,13 +159,28 @@ f11 13.000s +10ms restart n1
 f12 13.000s +1s graceful-stop n1
 f13 13.000s +1s pause n1
 f40 13.000s +1s slow n1 factor=10
+f41 13.000s +1s duplication n1 <> n2 probability=20%
+f42 13.000s +1s corruption n1 > n2,n3 probability=1%
+f43 13.000s +1s reordering n1 <> n2 probability=10% by=5ms
+f44 13.000s +1s bandwidth n1 > n2 rate=100000 queue=65536
+f45 13.000s +1s dns-silent n1
+f46 13.000s +1s dns-unknown n1,n2
+f47 13.000s +1s dns-stale n1 name=n2 answer="node one"
+f48 13.000s +1s starve n1 period=100ms runs=10ms
+f49 13.000s +1s no-descriptors n1 left=0
+f50 13.000s +1s upgrade n1 to=2
+f51 13.000s +1s disk-replaced n1
+f52 13.000s +1s disk-swap n1,n2
+f53 on:BecameLeader +2s isolate-one @it | @others
+f54 on:BecameLeader:2@n1+10ms +calm one-way @it > @others,n9 label="again"
+f55 on:fsync:12 +1s power-loss @it,@other2
 "#;
 
 #[test]
 fn every_kind_reads_as_documented_and_prints_as_read() {
     let plan: Plan = ALL.parse().expect("a plan");
     assert_eq!(plan.to_string(), ALL);
-    assert_eq!(plan.census().len(), 15);
+    assert_eq!(plan.census().len(), 27);
 }
 
 #[test]
@@ -150,7 +196,10 @@ fn comments_blank_lines_and_missing_ids_are_fine() {
 fn a_syntax_error_tells_line_column_and_what_was_expected() {
     for (text, message) in [
         ("\n1s 2s crash n1", "line 2, column 4: expected a duration such as `+3.2s`, or `+calm`, found `2s`"),
-        ("1x +2s crash n1", "line 1, column 1: expected a start such as `12.400s`, found `1x`"),
+        (
+            "1x +2s crash n1",
+            "line 1, column 1: expected a start such as `12.400s`, or `on:BecameLeader+10ms`, found `1x`",
+        ),
         ("1s +0s crash n1", "line 1, column 4: expected a duration such as `+3.2s`, or `+calm`, found `+0s`"),
         (
             "fx 1s +1s crash n1",
@@ -217,7 +266,7 @@ fn a_fault_that_makes_no_sense_is_refused_where_it_stands() {
         ),
         (
             "1s +1h flap a | b cut=1us healed=1us",
-            "line 1, column 8: `flap` would cut and heal 1800000000 times; at most 10000 do",
+            "line 1, column 8: `flap` would come and go 1800000000 times; at most 10000 do",
         ),
         (
             "f1 1s +1s crash a\nf1 1s +1s crash b",
@@ -237,5 +286,26 @@ fn a_single_fault_has_no_id_and_stands_alone() {
     assert!("1s +1s crash n1".parse::<Fault>().is_ok());
     for text in ["", "# nothing", "f0 1s +1s crash n1", "1s +1s crash n1\n1s +1s crash n2"] {
         assert!(matches!(text.parse::<Fault>(), Err(TextError::Syntax { .. })), "{text}");
+    }
+}
+
+#[test]
+fn a_trigger_that_cannot_be_is_told() {
+    for (text, message) in [
+        ("on:X:0 +1s crash n1", "line 1, column 12: `on:X:0` is no trigger: events are counted from 1"),
+        ("1s +1s crash @it", "line 1, column 8: `@it` is the node of a trigger, and this fault begins by the clock"),
+        ("on:X +1s crash @leader", "line 1, column 10: there is no `@leader`: a trigger knows `@it`"),
+        ("on: +1s crash n1", "line 1, column 1: expected a start such as `12.400s`, or `on:BecameLeader+10ms`"),
+        ("on:X:+1 +1s crash n1", "line 1, column 1: expected a start such as"),
+        ("on:X@ +1s crash n1", "line 1, column 1: expected a start such as"),
+        ("1s +1s starve n1 period=10ms runs=10ms", "line 1, column 8: `starve` with runs 10ms does nothing"),
+        ("1s +calm starve n1 period=10ms runs=1ms", "line 1, column 10: `starve` needs a duration"),
+        ("1s +1s disk-swap n1,n2,n3", "line 1, column 8: `disk-swap` needs two nodes, and has 3"),
+        ("1s +1s dns-stale n1 name=n2 answer=n2", "line 1, column 8: `dns-stale` with answer n2 does nothing"),
+        ("1s +1s bandwidth n1 > n2 rate=0 queue=1", "line 1, column 8: `bandwidth` with rate 0 does nothing"),
+        ("1s +1s corruption n1 > n2 probability=0%", "line 1, column 8: `corruption` with probability 0% does nothing"),
+    ] {
+        let error = text.parse::<Plan>().expect_err(text).to_string();
+        assert!(error.starts_with(message), "{text}: {error}");
     }
 }

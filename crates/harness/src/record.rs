@@ -175,7 +175,7 @@ impl Closest {
 pub struct FaultRecord {
     /// The id that `--drop` takes.
     pub id: String,
-    /// The fault as a line of the plan.
+    /// The fault as a line of the plan; of one with a trigger that came also `=>` and the line that it then was.
     pub text: String,
     /// The family it belongs to, such as `network` or `process`.
     pub family: String,
@@ -202,7 +202,11 @@ impl From<&stormglass_faults::FaultRecord> for FaultRecord {
     fn from(fault: &stormglass_faults::FaultRecord) -> Self {
         FaultRecord {
             id: fault.id.to_string(),
-            text: fault.text.clone(),
+            // Of a fault with a trigger both: what the plan says, and what came of it.
+            text: match &fault.struck {
+                Some(struck) => format!("{} => {struck}", fault.text),
+                None => fault.text.clone(),
+            },
             family: fault.family.to_string(),
             kind: fault.kind.to_string(),
             hits: fault.hits.total(),

@@ -130,6 +130,8 @@ pub struct Kernel {
     pub(crate) polls_at_progress: u64,
     /// Memory that an earlier simulation of this thread left, for nodes that are yet to be added.
     pub(crate) spare: Box<Spare>,
+    /// Nodes that run out of file descriptors.
+    pub(crate) scarce: crate::scarce::Scarce,
     /// At which event the limits are to be looked at next.
     pub(crate) next_check: u64,
 }

@@ -31,6 +31,7 @@ mod queue;
 mod ready;
 mod report;
 mod run;
+mod scarce;
 mod signals;
 mod spare;
 mod step;

@@ -81,6 +81,7 @@ impl Simulation {
                 internal_entropy: 0,
                 polls_at_progress: 0,
                 spare,
+                scarce: Default::default(),
                 next_check: 0,
             };
             kernel.nodes.reserve(NODES_AT_FIRST);

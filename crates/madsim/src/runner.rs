@@ -167,7 +167,7 @@ fn record(name: &str, request: &RunRequest, sim: &Sim, ended: Ended) -> RunRecor
     let mut state = sim.shared.state.lock();
     // After a panic the world that would count the hits is gone: what is known is what was known when faults ended.
     let known = state.faults.take();
-    let faults = known.unwrap_or_else(|| state.injectors.iter().flat_map(Injector::records).collect());
+    let faults = known.unwrap_or_else(|| state.storms.last_records());
     record.virtual_ns = u64::try_from(state.events.last.as_nanos()).unwrap_or(u64::MAX);
     record.counters = std::mem::take(&mut state.counters);
     record.plan = state.plan.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -17,7 +17,7 @@ use madsim::task::NodeId;
 use madsim::time::TimeHandle;
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, OpId, Verdict};
-use stormglass_faults::{FaultRecord, Injector, Missing, NodeName, Plan, Seed, SwarmChoice};
+use stormglass_faults::{FaultRecord, Missing, NodeName, Plan, Seed, Storms, SwarmChoice};
 use stormglass_harness::{IntoExit, Refusal, RunClock, RunRequest};
 
 use crate::books::Books;
@@ -39,8 +39,10 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) books: Books,
-    pub(crate) injectors: Vec<Injector>,
-    pub(crate) scripts: u32,
+    pub(crate) storms: Storms,
+    /// Whether the task is there that waits for what happens, and what wakes it.
+    pub(crate) listening: bool,
+    pub(crate) listener: Option<Waker>,
     pub(crate) missing: Missing,
     pub(crate) plan: Option<Plan>,
     pub(crate) choice: Option<SwarmChoice>,

@@ -1,16 +1,29 @@
 //! Weather: plans drawn from the seed, and scripted faults.
 
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use stormglass_faults::{Fault, FaultId, FaultRecord, Hits, Injector, Missing, NodeName, Plan, Planner, World};
+use stormglass_faults::{
+    Fault, FaultId, FaultRecord, Hits, Missing, NodeName, Observed, Plan, Planner, Storms, Stormy, World,
+};
 use stormglass_harness::Refusal;
 
 use crate::calm::Calming;
 use crate::sim::Sim;
 use crate::world::MadsimWorld;
 
-/// Ids of scripted faults start here, so that a plan's faults keep theirs.
-const SCRIPTED: u32 = 8_000_000;
+impl Stormy for Sim {
+    type World = MadsimWorld;
+
+    fn world(&self) -> MadsimWorld {
+        MadsimWorld::new(self)
+    }
+
+    fn storms<R>(&self, act: impl FnOnce(&mut Storms) -> R) -> R {
+        act(&mut self.shared.state.lock().storms)
+    }
+}
 
 impl Sim {
     /// What becomes of faults in plans that madsim cannot carry out: the run is refused (so it is unless told otherwise), or
@@ -41,10 +54,10 @@ impl Sim {
             Err(Refusal { what, hint }) => return self.refuse_run(what, &hint),
         };
         let missing = self.shared.state.lock().missing;
-        match Injector::new(&plan, &MadsimWorld::new(self), missing) {
-            Ok(injector) => {
+        match self.start_plan(&plan, missing) {
+            Ok(index) => {
                 self.shared.state.lock().plan = Some(plan);
-                self.start(injector);
+                self.drive(index);
             }
             Err(error) => self.refuse_run(error.to_string(), "mend the plan, or let the scenario drop what is missing"),
         }
@@ -57,58 +70,67 @@ impl Sim {
     /// scenario, told in words.
     #[track_caller]
     pub fn inject(&self, fault: Fault) -> FaultId {
-        let id = {
-            let mut state = self.shared.state.lock();
-            state.scripts += 1;
-            FaultId(SCRIPTED + state.scripts)
-        };
-        let fault = fault.clone().at(self.now() + fault.start());
-        let mut plan = Plan::new();
-        if let Err(error) = plan.insert(id, fault) {
-            panic!("the fault cannot be: {error}");
-        }
-        match Injector::new(&plan, &MadsimWorld::new(self), Missing::Refuse) {
-            Ok(injector) => self.start(injector),
+        match self.start_script(fault) {
+            Ok((id, index)) => {
+                self.drive(index);
+                id
+            }
             Err(error) => panic!("the fault cannot be: {error}"),
         }
-        id
     }
 
-    fn start(&self, injector: Injector) {
-        let index = {
-            let mut state = self.shared.state.lock();
-            state.injectors.push(injector);
-            state.injectors.len() - 1
-        };
+    /// Carries out what is due, and spawns a task for what is to come.
+    fn drive(&self, index: usize) {
         self.step(index);
         let sim = self.clone();
         // On the node that asks: the driver, which no fault touches.
         madsim::task::spawn(async move {
-            while let Some(at) = sim.next_of(index) {
+            while let Some(at) = sim.storms(|storms| storms.next_at(index)) {
                 madsim::time::sleep(at.saturating_sub(sim.now())).await;
                 sim.step(index);
             }
         });
+        self.listen();
     }
 
-    fn next_of(&self, index: usize) -> Option<Duration> {
-        self.shared.state.lock().injectors[index].next_at()
+    /// Tells the faults of the plan what happened: a fault with the trigger `on:NAME` waits for the probe of that name.
+    /// Callable from any node: they begin on the driver.
+    pub fn tell(&self, event: Observed) {
+        let mut state = self.shared.state.lock();
+        if state.storms.cares_for(&event) {
+            state.storms.observe(event);
+            let waker = state.listener.take();
+            drop(state);
+            waker.into_iter().for_each(Waker::wake);
+        }
     }
 
-    /// Takes an injector out while it acts, so that nothing is locked while the world changes.
-    fn with_injector<T>(&self, index: usize, f: impl FnOnce(&mut Injector, &mut MadsimWorld) -> T) -> T {
-        let mut world = MadsimWorld::new(self);
-        let Ok(idle) = Injector::new(&Plan::new(), &world, Missing::Refuse) else {
-            unreachable!("an empty plan names nothing")
-        };
-        let mut injector = std::mem::replace(&mut self.shared.state.lock().injectors[index], idle);
-        let result = f(&mut injector, &mut world);
-        self.shared.state.lock().injectors[index] = injector;
-        result
-    }
-
-    fn step(&self, index: usize) {
-        self.with_injector(index, |injector, world| injector.step(world));
+    /// Spawns, once, the task on which waiting faults are shown what happened.
+    fn listen(&self) {
+        {
+            let mut state = self.shared.state.lock();
+            if state.listening || !state.storms.listens() {
+                return;
+            }
+            state.listening = true;
+        }
+        let sim = self.clone();
+        madsim::task::spawn(async move {
+            loop {
+                let observed = poll_fn(|cx| {
+                    let mut state = sim.shared.state.lock();
+                    if state.storms.has_observed() {
+                        return Poll::Ready(());
+                    }
+                    state.listener = Some(cx.waker().clone());
+                    Poll::Pending
+                });
+                observed.await;
+                for index in sim.react() {
+                    sim.drive(index);
+                }
+            }
+        });
     }
 
     /// Ends a scripted fault and all its steps to come. Does nothing when it has ended.
@@ -116,13 +138,7 @@ impl Sim {
     /// # Panics
     /// When the world cannot heal it, which is a mistake in Stormglass.
     pub fn heal(&self, id: FaultId) {
-        let count = self.shared.state.lock().injectors.len();
-        for index in 0..count {
-            let open = self.shared.state.lock().injectors[index].open().contains(&id);
-            if open {
-                self.heal_one(index);
-            }
-        }
+        self.heal_fault(id);
     }
 
     /// Ends every fault, drawn and scripted, and all their steps to come.
@@ -130,13 +146,7 @@ impl Sim {
     /// # Panics
     /// When the world cannot heal, which is a mistake in Stormglass.
     pub fn heal_all(&self) {
-        let count = self.shared.state.lock().injectors.len();
-        (0..count).for_each(|index| self.heal_one(index));
-    }
-
-    fn heal_one(&self, index: usize) {
-        let healed = self.with_injector(index, |injector, world| injector.heal_all(world));
-        assert!(healed.is_ok(), "{healed:?}");
+        self.heal_everything();
     }
 
     /// What a fault really hit so far.
@@ -148,16 +158,7 @@ impl Sim {
     /// What became of every fault so far, in order of their ids.
     #[must_use]
     pub fn fault_records(&self) -> Vec<FaultRecord> {
-        let count = self.shared.state.lock().injectors.len();
-        let records = (0..count).flat_map(|index| {
-            self.with_injector(index, |injector, world| {
-                injector.refresh(world);
-                injector.records()
-            })
-        });
-        let mut records: Vec<FaultRecord> = records.collect();
-        records.sort_by_key(|record| record.id);
-        records
+        self.records()
     }
 
     /// Begins the calm phase: heals everything, stops all faults to come, and demands convergence within a bound.

@@ -17,7 +17,7 @@ use crate::sim::{Shared, Sim};
 const LATENCY: std::ops::Range<Duration> = Duration::from_millis(1)..Duration::from_millis(10);
 
 /// Acts on the madsim runtime that the current thread runs.
-pub(crate) struct MadsimWorld {
+pub struct MadsimWorld {
     sim: Sim,
 }
 

@@ -85,7 +85,12 @@ impl Dns {
         if name.eq_ignore_ascii_case("localhost") {
             return (Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]), Hit::None);
         }
-        match self.hit(kernel.current_node(), name) {
+        // Nor does the machine's own name, which every installer writes there.
+        let own = kernel.current_node();
+        if **kernel.node(own).name() == *name {
+            return (Ok(vec![IpAddr::V4(ip_of(own))]), Hit::None);
+        }
+        match self.hit(own, name) {
             Some(DnsFault::Silent) => (Err(LookupError::Again), Hit::Failed),
             Some(DnsFault::Unknown) => (Err(LookupError::Unknown), Hit::Failed),
             Some(DnsFault::Stale(addresses)) => (Ok(addresses), Hit::Stale),

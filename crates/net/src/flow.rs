@@ -26,6 +26,12 @@ pub const UNDETECTED: Point = Point::new(Domain::Net, "undetected");
 pub const FAULT_DELAY: Point = Point::new(Domain::Net, "fault-delay");
 /// Whether a fault loses a packet: site = the flow and the fault.
 pub const FAULT_LOSS: Point = Point::new(Domain::Net, "fault-loss");
+/// Whether a fault doubles a packet: site = the flow and the fault.
+pub const FAULT_DUPLICATE: Point = Point::new(Domain::Net, "fault-duplicate");
+/// Whether a fault corrupts a packet: site = the flow and the fault.
+pub const FAULT_CORRUPT: Point = Point::new(Domain::Net, "fault-corrupt");
+/// Whether a fault holds a packet back: site = the flow and the fault.
+pub const FAULT_REORDER: Point = Point::new(Domain::Net, "fault-reorder");
 /// The first ephemeral port tried: site = the node, ordinal = its draw.
 pub const PORT: Point = Point::new(Domain::Net, "port");
 /// Where a connection's sequence numbers begin: site = the flow.

@@ -16,6 +16,9 @@ use crate::tcp::connection::Io;
 /// Where the descriptors of simulated sockets begin: far above any that an operating system hands out.
 pub const DESCRIPTORS: i32 = 1 << 30;
 
+/// `errno(3)`: too many open files.
+const EMFILE: i32 = 24;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Handle {
     universe: u32,
@@ -37,13 +40,26 @@ pub(crate) fn here<R>(what: &str, f: impl FnOnce(&mut Host, &mut Io<'_>) -> io::
     .unwrap_or_else(|| Err(stale(what, "no simulation is current on this thread")))
 }
 
+/// Whether the process may open one more socket.
+///
+/// # Errors
+/// `EMFILE`.
+pub(crate) fn has_descriptor(host: &Host, io: &mut Io<'_>) -> io::Result<()> {
+    if io.kernel.has_descriptor(host.node) { Ok(()) } else { Err(io::Error::from_raw_os_error(EMFILE)) }
+}
+
 impl Handle {
     /// Makes a socket on the current node and the handle to it.
     pub(crate) fn create(
         what: &str,
         f: impl FnOnce(&mut Host, &mut Io<'_>) -> io::Result<SocketRef>,
     ) -> io::Result<Self> {
-        let (node, at) = here(what, |host, io| Ok((host.node, f(host, io)?)))?;
+        let (node, at) = here(what, |host, io| {
+            has_descriptor(host, io)?;
+            let at = f(host, io)?;
+            io.kernel.take_descriptor(host.node);
+            Ok((host.node, at))
+        })?;
         let universe = try_with(|u| u.generation()).unwrap_or(0);
         Ok(Self { universe, node, at })
     }

@@ -42,13 +42,14 @@ pub use dns::{Dns, DnsFault, DnsRule, LookupError};
 pub use error::unsupported;
 pub use filter::{Action, Direction, Filter};
 pub use flow::{
-    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_DELAY, FAULT_LOSS, LOSS, PORT, REORDER, SEQUENCE, SHAPE, UNDETECTED,
+    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS, FAULT_REORDER, LOSS,
+    PORT, REORDER, SEQUENCE, SHAPE, UNDETECTED,
 };
 pub use handle::DESCRIPTORS;
 pub use link::{DropReason, LinkOptions};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
 pub use residue::Residue;
-pub use rule::{Pair, RuleHits, Rules};
+pub use rule::{Impairment, Pair, RuleHits, Rules};
 pub use spread::Spread;
 pub use traffic::Traffic;

@@ -24,6 +24,40 @@ pub struct RuleHits {
     pub packets_dropped: u64,
     /// Packets that it held back.
     pub packets_delayed: u64,
+    /// Packets that it made arrive twice.
+    pub packets_doubled: u64,
+    /// Packets of which it flipped bits.
+    pub packets_corrupted: u64,
+}
+
+/// What a fault makes of a link beyond cuts, delays and losses. Each is decided for each packet by itself, on top of what the
+/// link's own options do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Impairment {
+    /// So many of a million packets arrive twice, the copy with a delay of its own.
+    Duplicate {
+        /// Parts per million.
+        ppm: u32,
+    },
+    /// Bits flip in so many of a million packets; their checksums tell.
+    Corrupt {
+        /// Parts per million.
+        ppm: u32,
+    },
+    /// So many of a million packets are held back, and overtaken.
+    Reorder {
+        /// Parts per million.
+        ppm: u32,
+        /// For how long.
+        by: Duration,
+    },
+    /// No more passes, headers included, and what cannot wait is dropped.
+    Narrow {
+        /// Bytes a second; at least 1.
+        rate: u64,
+        /// Bytes that may wait.
+        queue: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +65,7 @@ enum Rule {
     Cut(Vec<Pair>),
     Latency { pairs: Vec<Pair>, extra_ns: u64, jitter_ns: u64 },
     Loss { pairs: Vec<Pair>, ppm: u32 },
+    Impair { pairs: Vec<Pair>, what: Impairment },
     Filter(Filter),
 }
 
@@ -42,6 +77,7 @@ pub(crate) struct OnLink {
     pub(crate) latencies: Vec<(u32, u64, u64)>,
     /// Fault, parts per million.
     pub(crate) losses: Vec<(u32, u32)>,
+    pub(crate) impairments: Vec<(u32, Impairment)>,
 }
 
 /// Rules in force.
@@ -51,6 +87,8 @@ pub struct Rules {
     hits: BTreeMap<u32, RuleHits>,
     links: BTreeMap<Pair, OnLink>,
     filters: Vec<(u32, Filter)>,
+    /// Until when each narrowed link's transmitter is busy, in nanoseconds, for each fault that narrows it.
+    busy_until: BTreeMap<(u32, Pair), u64>,
 }
 
 impl Rules {
@@ -70,6 +108,11 @@ impl Rules {
         self.add(fault, Rule::Loss { pairs: pairs.to_vec(), ppm });
     }
 
+    /// Impairs the links.
+    pub fn impair(&mut self, fault: u32, pairs: &[Pair], what: Impairment) {
+        self.add(fault, Rule::Impair { pairs: pairs.to_vec(), what });
+    }
+
     /// Drops packets to one destination port at one node. What stays inside the node is not filtered.
     pub fn block_port(&mut self, fault: u32, node: NodeId, port: u16, protocol: Protocol, direction: Direction) {
         let every = Filter::everything(node, direction);
@@ -84,6 +127,7 @@ impl Rules {
     /// Ends every rule of a fault. Says whether there was one. Its counts stay.
     pub fn remove(&mut self, fault: u32) -> bool {
         let there = self.rules.remove(&fault).is_some();
+        self.busy_until.retain(|(of, _), _| *of != fault);
         self.rebuild();
         there
     }
@@ -114,6 +158,9 @@ impl Rules {
                     }),
                     Rule::Loss { pairs, ppm } => {
                         pairs.iter().for_each(|&p| self.links.entry(p).or_default().losses.push((fault, *ppm)));
+                    }
+                    Rule::Impair { pairs, what } => {
+                        pairs.iter().for_each(|&p| self.links.entry(p).or_default().impairments.push((fault, *what)));
                     }
                     Rule::Filter(filter) => self.filters.push((fault, *filter)),
                 }
@@ -150,12 +197,12 @@ impl Rules {
         action
     }
 
-    pub(crate) fn count_dropped(&mut self, fault: u32) {
-        self.hits.entry(fault).or_default().packets_dropped += 1;
+    pub(crate) fn count(&mut self, fault: u32) -> &mut RuleHits {
+        self.hits.entry(fault).or_default()
     }
 
-    pub(crate) fn count_delayed(&mut self, fault: u32) {
-        self.hits.entry(fault).or_default().packets_delayed += 1;
+    pub(crate) fn busy_until(&mut self, fault: u32, pair: Pair) -> &mut u64 {
+        self.busy_until.entry((fault, pair)).or_default()
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use stormglass_kernel::{Decisions, Kernel, Site, mix};
+use stormglass_kernel::{Decisions, Kernel, Site, mix, saturating_nanos};
 
 use crate::counter::Counters;
 use crate::flow::{
-    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_DELAY, FAULT_LOSS, LOSS, REORDER, SHAPE, UNDETECTED, fault_site,
+    CORRUPT, DELAY, DETOUR, DUPLICATE, FAULT_CORRUPT, FAULT_DELAY, FAULT_DUPLICATE, FAULT_LOSS, FAULT_REORDER, LOSS,
+    REORDER, SHAPE, UNDETECTED, fault_site,
 };
 use crate::link::{DropReason, LinkOptions, Path};
-use crate::rule::{Pair, Rules};
+use crate::rule::{Impairment, Pair, Rules};
 
 /// Bytes of an IP header, and of the headers before a datagram's payload.
 const IP_HEADER: u32 = 20;
@@ -25,6 +26,15 @@ pub(crate) struct Transit {
     /// When a second copy arrives, if there is one.
     pub(crate) copy_ns: Option<u64>,
     pub(crate) damage: Damage,
+}
+
+/// A packet that leaves now: on which link, which packet of which flow, how long with its IP header.
+struct Leaving<'a> {
+    kernel: &'a Kernel,
+    pair: Pair,
+    site: Site,
+    ordinal: u64,
+    bytes: u32,
 }
 
 /// What the link does to a packet's bits.
@@ -112,7 +122,7 @@ impl Links {
         if self.rules.is_empty() || pair.0 == pair.1 {
             Ok(transit)
         } else {
-            self.faults(kernel, pair, site, ordinal, transit)
+            self.faults(kernel, counters, pair, (site, ordinal), bytes, transit)
         }
     }
 
@@ -171,37 +181,28 @@ impl Links {
         if path.bandwidth == 0 {
             return Some(0);
         }
-        let busy_until = self.busy_until.entry(pair).or_default();
-        let waits = busy_until.saturating_sub(now);
-        let queued_bits = u128::from(waits) * u128::from(path.bandwidth) / 1_000_000_000;
-        // A packet on an idle wire needs no queue.
-        if waits > 0 && queued_bits / 8 + u128::from(bytes) > u128::from(path.queue) {
-            return None;
-        }
-        let own = (u128::from(bytes) * 8 * 1_000_000_000).div_ceil(u128::from(path.bandwidth));
-        let takes = waits.saturating_add(u64::try_from(own).unwrap_or(u64::MAX));
-        *busy_until = now.saturating_add(takes);
-        Some(takes)
+        enqueue(self.busy_until.entry(pair).or_default(), now, path.bandwidth, path.queue, bytes)
     }
 
     fn faults(
         &mut self,
         kernel: &Kernel,
+        counters: &mut Counters,
         pair: Pair,
-        site: Site,
-        ordinal: u64,
+        (site, ordinal): (Site, u64),
+        bytes: u32,
         mut transit: Transit,
     ) -> Result<Transit, DropReason> {
         if self.rules.cuts(pair) {
             return Err(DropReason::Cut);
         }
         let Some(on) = self.rules.on_link(pair) else { return Ok(transit) };
-        let (latencies, losses) = (on.latencies.clone(), on.losses.clone());
+        let (latencies, losses, impairments) = (on.latencies.clone(), on.losses.clone(), on.impairments.clone());
         let decisions = kernel.decisions();
         let mut lost = false;
         for (fault, ppm) in losses {
             if decisions.chance(FAULT_LOSS, fault_site(site, fault), ordinal, ppm) {
-                self.rules.count_dropped(fault);
+                self.rules.count(fault).packets_dropped += 1;
                 lost = true;
             }
         }
@@ -214,11 +215,79 @@ impl Links {
             transit.delay_ns = transit.delay_ns.saturating_add(late);
             transit.copy_ns = transit.copy_ns.map(|ns| ns.saturating_add(late));
             if late > 0 {
-                self.rules.count_delayed(fault);
+                self.rules.count(fault).packets_delayed += 1;
             }
+        }
+        let leaving = Leaving { kernel, pair, site, ordinal, bytes };
+        for (fault, what) in impairments {
+            self.impair(&leaving, counters, (fault, what), &mut transit)?;
         }
         Ok(transit)
     }
+
+    fn impair(
+        &mut self,
+        leaving: &Leaving<'_>,
+        counters: &mut Counters,
+        (fault, what): (u32, Impairment),
+        transit: &mut Transit,
+    ) -> Result<(), DropReason> {
+        let Leaving { kernel, pair, site, ordinal, bytes } = *leaving;
+        let (decisions, own) = (kernel.decisions(), fault_site(site, fault));
+        match what {
+            // A packet that is doubled already is not doubled again.
+            Impairment::Duplicate { ppm } => {
+                if transit.copy_ns.is_none() && decisions.chance(FAULT_DUPLICATE, own, ordinal, ppm) {
+                    let copy = draw(decisions, self.path(pair), Site::from_key(mix(own.as_u64(), COPY)), ordinal);
+                    transit.copy_ns = Some(copy);
+                    counters.packets_duplicated += 1;
+                    self.rules.count(fault).packets_doubled += 1;
+                }
+            }
+            Impairment::Corrupt { ppm } => {
+                if transit.damage == Damage::None && decisions.chance(FAULT_CORRUPT, own, ordinal, ppm) {
+                    transit.damage = Damage::Caught;
+                    self.rules.count(fault).packets_corrupted += 1;
+                }
+            }
+            Impairment::Reorder { ppm, by } => {
+                if decisions.chance(FAULT_REORDER, own, ordinal, ppm) {
+                    transit.delay_ns = transit.delay_ns.saturating_add(saturating_nanos(by));
+                    transit.reorders = true;
+                    counters.packets_held_back += 1;
+                    self.rules.count(fault).packets_delayed += 1;
+                }
+            }
+            Impairment::Narrow { rate, queue } => {
+                let now = kernel.now().as_nanos();
+                let bits = rate.saturating_mul(8).max(8);
+                let Some(waits_ns) = enqueue(self.rules.busy_until(fault, pair), now, bits, queue, bytes) else {
+                    counters.queue_dropped += 1;
+                    self.rules.count(fault).packets_dropped += 1;
+                    return Err(DropReason::QueueFull);
+                };
+                transit.delay_ns = transit.delay_ns.saturating_add(waits_ns);
+                transit.copy_ns = transit.copy_ns.map(|ns| ns.saturating_add(waits_ns));
+                self.rules.count(fault).packets_delayed += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts a packet into a queue before a wire of so many bits a second. Gives how long it takes to be on the wire whole, in
+/// nanoseconds; `None` when the queue, of so many bytes, is full.
+fn enqueue(busy_until: &mut u64, now: u64, bandwidth: u64, queue: u32, bytes: u32) -> Option<u64> {
+    let waits = busy_until.saturating_sub(now);
+    let queued_bits = u128::from(waits) * u128::from(bandwidth) / 1_000_000_000;
+    // A packet on an idle wire needs no queue.
+    if waits > 0 && queued_bits / 8 + u128::from(bytes) > u128::from(queue) {
+        return None;
+    }
+    let own = (u128::from(bytes) * 8 * 1_000_000_000).div_ceil(u128::from(bandwidth));
+    let takes = waits.saturating_add(u64::try_from(own).unwrap_or(u64::MAX));
+    *busy_until = now.saturating_add(takes);
+    Some(takes)
 }
 
 /// How long one packet is under way. The decision has one key, whatever the distribution, so that an override gives the

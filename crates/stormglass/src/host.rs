@@ -8,6 +8,7 @@ pub struct Host {
     pub(crate) name: Arc<str>,
     pub(crate) index: usize,
     pub(crate) boot: u32,
+    pub(crate) version: u32,
 }
 
 impl Host {
@@ -21,6 +22,12 @@ impl Host {
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// Which version of the program is to run, from 1: upgrades in a plan change it.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
     }
 
     /// Which boot this is, from 1.

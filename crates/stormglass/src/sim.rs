@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
 use stormglass_disk::{Disk, DiskOptions};
-use stormglass_faults::{FaultRecord, Injector, Nemesis, NodeName, Observed, Plan, Seed, SwarmChoice};
+use stormglass_faults::{FaultRecord, NodeName, Plan, Seed, Storms, SwarmChoice, Topology};
 use stormglass_harness::{IntoExit, Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
 use stormglass_net::{LinkOptions, Net};
@@ -41,13 +41,11 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) world: WorldState,
-    pub(crate) injectors: Vec<Injector>,
-    pub(crate) scripts: u32,
-    /// The injector of the drawn plan, which nemeses add to.
-    pub(crate) storm: Option<usize>,
-    pub(crate) nemeses: Vec<Box<dyn Nemesis + Send>>,
-    pub(crate) observed: Vec<Observed>,
+    pub(crate) storms: Storms,
     pub(crate) told: Arc<Notify>,
+    /// Whether the tasks are there that wait for what happens.
+    pub(crate) listening: bool,
+    pub(crate) listening_to_disks: bool,
     pub(crate) plan: Option<Plan>,
     pub(crate) choice: Option<SwarmChoice>,
     pub(crate) features: BTreeSet<String>,
@@ -153,9 +151,10 @@ impl Sim {
         let exit_name = node_name.clone();
         kernel::set_program(id, move || {
             let boot = kernel::with(|u| u.kernel.node(id).incarnation().number());
-            let host = Host { name: Arc::clone(&shared_name), index, boot };
-            let running = program(host);
             let (sim, name) = (sim.clone(), exit_name.clone());
+            let version = sim.shared.state.lock().world.version(id);
+            let host = Host { name: Arc::clone(&shared_name), index, boot, version };
+            let running = program(host);
             Box::pin(async move {
                 let exit = running.await.into_exit();
                 sim.exited(name, exit);
@@ -220,6 +219,27 @@ impl Sim {
                 net.set_default_link(options);
             }
         });
+    }
+
+    /// From now on links between nodes take as long as this topology says; those of which it says nothing stay as they are.
+    ///
+    /// # Panics
+    /// When the topology makes no sense for the nodes there are: a mistake of the scenario, told in words.
+    pub fn lay_out(&self, topology: &Topology) {
+        let nodes: Vec<(NodeName, NodeId)> = self.shared.state.lock().world.all().collect();
+        let names: Vec<NodeName> = nodes.iter().map(|(name, _)| name.clone()).collect();
+        if let Err(error) = topology.check(&names) {
+            panic!("the topology cannot be: {error}");
+        }
+        for (from, from_id) in &nodes {
+            for (to, to_id) in nodes.iter().filter(|(to, _)| to != from) {
+                if let Some(latency) = topology.latency(from, to) {
+                    let jitter = latency.end().saturating_sub(*latency.start());
+                    let options = LinkOptions { jitter, ..LinkOptions::constant(*latency.start()) };
+                    self.network(|net| net.set_link((*from_id, *to_id), Some(options)));
+                }
+            }
+        }
     }
 
     /// Changes the link from one node to another, from now on; `None` makes it an ordinary one again. The driver's links

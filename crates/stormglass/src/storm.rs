@@ -1,22 +1,35 @@
 //! Weather: plans drawn from the seed, scripted faults, and the calm after them.
 
+use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use stormglass_check::Evidence;
+use stormglass_disk::Disk;
 use stormglass_faults::{
-    Budget, Calm, Convergence, Fault, FaultId, FaultRecord, Hits, Injector, Missing, Nemesis, NodeName, Observed, Plan,
-    Planner, World,
+    Budget, Calm, Convergence, FSYNC, Fault, FaultId, FaultRecord, Hits, Missing, Nemesis, NodeName, Observed, Plan,
+    Planner, Storms, Stormy, World,
 };
 use stormglass_harness::{Refusal, converge};
-use stormglass_kernel as kernel;
+use stormglass_kernel::{self as kernel, NodeId};
 use stormglass_tokio::time::sleep;
 
 use crate::sim::Sim;
 use crate::world::KernelWorld;
 
-/// Ids of scripted faults start here, so that a plan's faults keep theirs.
-const SCRIPTED: u32 = 8_000_000;
+impl Stormy for Sim {
+    type World = KernelWorld;
+
+    fn world(&self) -> KernelWorld {
+        KernelWorld::new(self)
+    }
+
+    fn storms<R>(&self, act: impl FnOnce(&mut Storms) -> R) -> R {
+        act(&mut self.shared.state.lock().storms)
+    }
+}
 
 impl Sim {
     /// Draws a plan from the seed and lets it loose on the nodes there are. A plan given with the request replaces the
@@ -40,12 +53,10 @@ impl Sim {
             Ok(plan) => plan,
             Err(Refusal { what, hint }) => return self.refuse_run(what, &hint),
         };
-        let injector = Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse);
-        match injector {
-            Ok(injector) => {
+        match self.start_plan(&plan, Missing::Refuse) {
+            Ok(index) => {
                 self.shared.state.lock().plan = Some(plan);
-                let index = self.start(injector);
-                self.shared.state.lock().storm = Some(index);
+                self.drive(index);
             }
             Err(error) => self.refuse_run(error.to_string(), "mend the plan"),
         }
@@ -57,23 +68,13 @@ impl Sim {
     /// When the fault cannot be: an unknown node, an empty target. It is a mistake of the scenario, told in words.
     #[track_caller]
     pub fn inject(&self, fault: Fault) -> FaultId {
-        let id = {
-            let mut state = self.shared.state.lock();
-            state.scripts += 1;
-            FaultId(SCRIPTED + state.scripts)
-        };
-        let fault = fault.clone().at(self.now() + fault.start());
-        let mut plan = Plan::new();
-        if let Err(error) = plan.insert(id, fault) {
-            panic!("the fault cannot be: {error}");
-        }
-        match Injector::new(&plan, &KernelWorld::new(self), Missing::Refuse) {
-            Ok(injector) => {
-                self.start(injector);
+        match self.start_script(fault) {
+            Ok((id, index)) => {
+                self.drive(index);
+                id
             }
             Err(error) => panic!("the fault cannot be: {error}"),
         }
-        id
     }
 
     /// Begins a scripted fault, waits, and heals it.
@@ -84,24 +85,63 @@ impl Sim {
         id
     }
 
-    fn start(&self, injector: Injector) -> usize {
-        let index = {
-            let mut state = self.shared.state.lock();
-            state.injectors.push(injector);
-            state.injectors.len() - 1
-        };
-        self.drive(index);
-        index
-    }
-
     /// Carries out what is due, and spawns a task for what is to come.
     fn drive(&self, index: usize) {
         self.step(index);
         let sim = self.clone();
         kernel::spawn_local(async move {
-            while let Some(at) = sim.next_of(index) {
+            while let Some(at) = sim.storms(|storms| storms.next_at(index)) {
                 sleep(at.saturating_sub(sim.now())).await;
                 sim.step(index);
+            }
+        });
+        if self.storms(|storms| storms.awaits(FSYNC)) {
+            self.listen_to_disks();
+        }
+        self.listen();
+    }
+
+    /// Spawns, once, the task on which nemeses and waiting faults are shown what happened.
+    fn listen(&self) {
+        let told = {
+            let mut state = self.shared.state.lock();
+            if state.listening || !state.storms.listens() {
+                return;
+            }
+            state.listening = true;
+            Arc::clone(&state.told)
+        };
+        let sim = self.clone();
+        kernel::spawn_local(async move {
+            loop {
+                told.notified().await;
+                for index in Stormy::react(&sim) {
+                    sim.drive(index);
+                }
+            }
+        });
+    }
+
+    /// Spawns, once, the task that tells when syncs of files have ended.
+    fn listen_to_disks(&self) {
+        if std::mem::replace(&mut self.shared.state.lock().listening_to_disks, true) {
+            return;
+        }
+        let sim = self.clone();
+        kernel::spawn_local(async move {
+            let mut counts: BTreeMap<NodeId, u64> = BTreeMap::new();
+            loop {
+                let node = poll_fn(|cx| {
+                    kernel::with(|u| match u.get::<Disk>() {
+                        Some((disk, kernel)) => disk.poll_synced(kernel, cx.waker()),
+                        None => Poll::Pending,
+                    })
+                });
+                let node = node.await;
+                let n = counts.entry(node).or_default();
+                *n += 1;
+                let name = kernel::with(|u| NodeName::from(&**u.kernel.node(node).name()));
+                sim.tell(Observed::Fsync { node: name, n: *n });
             }
         });
     }
@@ -112,71 +152,22 @@ impl Sim {
     /// # Panics
     /// Before a storm has begun, which its faults would join.
     pub fn nemesis(&self, budget: Budget, nemesis: impl Nemesis + Send + 'static) {
-        let mut state = self.shared.state.lock();
-        let Some(storm) = state.storm else { panic!("a nemesis joins a storm: call `storm` first") };
-        state.injectors[storm].spare(budget);
-        state.nemeses.push(Box::new(nemesis));
-        let first = state.nemeses.len() == 1;
-        let told = Arc::clone(&state.told);
-        drop(state);
-        if !first {
-            return;
-        }
-        let sim = self.clone();
-        kernel::spawn_local(async move {
-            loop {
-                told.notified().await;
-                sim.react(storm);
-            }
-        });
+        let joined = self.storms(|storms| storms.join(budget, Box::new(nemesis)));
+        assert!(joined.is_some(), "a nemesis joins a storm: call `storm` first");
+        self.listen();
     }
 
-    /// Tells the nemeses what happened. Callable from any node: they act on the driver.
+    /// Tells the nemeses what happened, and the faults of the plan that wait for it: a fault with the trigger `on:NAME` waits
+    /// for the probe of that name. Callable from any node: they act on the driver.
     pub fn tell(&self, event: Observed) {
         let mut state = self.shared.state.lock();
-        if state.nemeses.is_empty() {
+        if !state.storms.cares_for(&event) {
             return;
         }
-        state.observed.push(event);
+        state.storms.observe(event);
         let told = Arc::clone(&state.told);
         drop(state);
         told.notify_one();
-    }
-
-    fn react(&self, storm: usize) {
-        let (mut nemeses, events) = {
-            let mut state = self.shared.state.lock();
-            (std::mem::take(&mut state.nemeses), std::mem::take(&mut state.observed))
-        };
-        let faults: Vec<Fault> = events
-            .iter()
-            .flat_map(|event| nemeses.iter_mut().flat_map(|n| n.observe(event)).collect::<Vec<_>>())
-            .collect();
-        self.shared.state.lock().nemeses.append(&mut nemeses);
-        if !faults.is_empty() {
-            self.with_injector(storm, |injector, world| injector.react(faults, world));
-            self.drive(storm);
-        }
-    }
-
-    fn next_of(&self, index: usize) -> Option<Duration> {
-        self.shared.state.lock().injectors[index].next_at()
-    }
-
-    /// Takes an injector out while it acts, so that nothing is locked while the world changes.
-    fn with_injector<T>(&self, index: usize, f: impl FnOnce(&mut Injector, &mut KernelWorld) -> T) -> T {
-        let idle = Injector::new(&Plan::new(), &KernelWorld::new(self), Missing::Refuse);
-        let Ok(idle) = idle else { unreachable!("an empty plan names nothing") };
-        let mut injector = std::mem::replace(&mut self.shared.state.lock().injectors[index], idle);
-        let result = f(&mut injector, &mut KernelWorld::new(self));
-        self.shared.state.lock().injectors[index] = injector;
-        result
-    }
-
-    fn step(&self, index: usize) {
-        self.with_injector(index, |injector, world| {
-            injector.step(world);
-        });
     }
 
     /// Ends a scripted fault and all its steps to come. Does nothing when it has ended.
@@ -184,14 +175,7 @@ impl Sim {
     /// # Panics
     /// When the world cannot heal it, which is a mistake in Stormglass.
     pub fn heal(&self, id: FaultId) {
-        let count = self.shared.state.lock().injectors.len();
-        for index in 0..count {
-            let open = self.shared.state.lock().injectors[index].open().contains(&id);
-            if open {
-                let healed = self.with_injector(index, |injector, world| injector.heal_all(world));
-                assert!(healed.is_ok(), "{healed:?}");
-            }
-        }
+        self.heal_fault(id);
     }
 
     /// Ends every fault, drawn and scripted, and all their steps to come.
@@ -199,11 +183,7 @@ impl Sim {
     /// # Panics
     /// When the world cannot heal, which is a mistake in Stormglass.
     pub fn heal_all(&self) {
-        let count = self.shared.state.lock().injectors.len();
-        for index in 0..count {
-            let healed = self.with_injector(index, |injector, world| injector.heal_all(world));
-            assert!(healed.is_ok(), "{healed:?}");
-        }
+        self.heal_everything();
     }
 
     /// What a fault really hit so far.
@@ -215,17 +195,7 @@ impl Sim {
     /// What became of every fault so far, in order of their ids.
     #[must_use]
     pub fn fault_records(&self) -> Vec<FaultRecord> {
-        let count = self.shared.state.lock().injectors.len();
-        let mut records: Vec<FaultRecord> = (0..count)
-            .flat_map(|index| {
-                self.with_injector(index, |injector, world| {
-                    injector.refresh(world);
-                    injector.records()
-                })
-            })
-            .collect();
-        records.sort_by_key(|record| record.id);
-        records
+        self.records()
     }
 
     /// Begins the calm phase: heals everything, stops all faults to come, and demands convergence within a bound.

@@ -1,15 +1,17 @@
 //! The kernel, its network and its disks, as fault plans see them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stormglass_disk::{Disk, LossReport};
 use stormglass_faults::{
-    Capabilities, Direction, Effect, EffectKind, FaultId, Hits, Link, NodeName, Protocol, World, WorldError, counter,
+    Capabilities, Direction, Effect, FaultId, Hits, Link, LinkFault, NameFault, NodeName, Protocol, World, WorldError,
+    counter,
 };
 use stormglass_kernel::{self as kernel, Down, Kernel, Kind, NodeId, Universe};
-use stormglass_net::{Net, Rules};
+use stormglass_net::{DnsFault, DnsRule, Impairment, Net, Rules, ip_of};
 
 use crate::machine;
 use crate::sim::{Shared, Sim};
@@ -23,6 +25,8 @@ pub(crate) struct WorldState {
     /// Open or past power losses, for what the disks made of them.
     power_losses: Vec<PowerLoss>,
     miswired: bool,
+    /// Nodes that no longer run version 1.
+    versions: BTreeMap<NodeId, u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,9 +35,22 @@ enum Held {
     Down(NodeId),
     Stopping(NodeId),
     Paused(NodeId),
-    Slow { node: NodeId, factor: u64, polls_before: u64 },
+    Slow {
+        node: NodeId,
+        factor: u64,
+        polls_before: u64,
+    },
     Disk,
-    Clock { node: NodeId, polls_before: u64 },
+    Clock {
+        node: NodeId,
+        polls_before: u64,
+    },
+    Descriptors {
+        node: NodeId,
+        left: u32,
+    },
+    /// What is done is done.
+    Nothing,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +68,24 @@ impl WorldState {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &NodeName> {
         self.nodes.iter().map(|(name, _)| name)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (NodeName, NodeId)> {
+        self.nodes.iter().cloned()
+    }
+
+    /// Which version of its program a node runs from its next boot on.
+    pub(crate) fn version(&self, node: NodeId) -> u32 {
+        self.versions.get(&node).copied().unwrap_or(1)
+    }
+
+    /// How many descriptors open faults leave a node; `None` when there is none.
+    fn descriptors(&self, node: NodeId) -> Option<u32> {
+        let left = self.holds.values().flatten().filter_map(|held| match held {
+            Held::Descriptors { node: n, left } if *n == node => Some(*left),
+            _ => None,
+        });
+        left.min()
     }
 
     fn find(&self, name: &NodeName) -> Result<NodeId, WorldError> {
@@ -102,7 +137,7 @@ impl WorldState {
 }
 
 /// Acts on the simulation that the current thread holds.
-pub(crate) struct KernelWorld {
+pub struct KernelWorld {
     shared: Arc<Shared>,
 }
 
@@ -121,6 +156,17 @@ fn rules(universe: &mut Universe) -> Option<&mut Rules> {
     universe.get::<Net>().map(|(net, _)| net.rules())
 }
 
+fn impairment(fault: LinkFault) -> Impairment {
+    match fault {
+        LinkFault::Duplication(probability) => Impairment::Duplicate { ppm: probability.ppm() },
+        LinkFault::Corruption(probability) => Impairment::Corrupt { ppm: probability.ppm() },
+        LinkFault::Reordering { probability, by } => Impairment::Reorder { ppm: probability.ppm(), by },
+        LinkFault::Bandwidth { rate, queue } => Impairment::Narrow { rate, queue },
+        // Kinds that a later version of the crate may add.
+        _ => Impairment::Duplicate { ppm: 0 },
+    }
+}
+
 fn losses(universe: &mut Universe, node: NodeId) -> LossReport {
     universe.get::<Disk>().map(|(disk, _)| disk.losses(node)).unwrap_or_default()
 }
@@ -137,19 +183,7 @@ impl World for KernelWorld {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::of([
-            EffectKind::Cut,
-            EffectKind::Latency,
-            EffectKind::Loss,
-            EffectKind::BlockPort,
-            EffectKind::Kill,
-            EffectKind::PowerLoss,
-            EffectKind::Stop,
-            EffectKind::Pause,
-            EffectKind::Slow,
-            EffectKind::Disk,
-            EffectKind::Clock,
-        ])
+        Capabilities::all()
     }
 
     fn nodes(&self) -> Vec<NodeName> {
@@ -216,7 +250,7 @@ impl World for KernelWorld {
                     state.hit(id, counter::SIGNALS_SENT, u64::from(u.kernel.terminate(node)));
                     held
                 }
-                Effect::Pause { node } => {
+                Effect::Pause { node } | Effect::Starve { node } => {
                     let node = state.find(node)?;
                     u.kernel.pause(node);
                     Held::Paused(node)
@@ -239,12 +273,62 @@ impl World for KernelWorld {
                     u.kernel.adjust_clocks(node, |now, clocks| machine::mislead(clocks, now, *fault));
                     Held::Clock { node, polls_before: u.kernel.node(node).polls() }
                 }
+                Effect::Impair { links, fault } => {
+                    let pairs = state.pairs(links)?;
+                    if let Some(rules) = rules(u) {
+                        rules.impair(id.0, &pairs, impairment(*fault));
+                    }
+                    Held::Network
+                }
+                Effect::Names { node, fault } => {
+                    let asker = Some(state.find(node)?);
+                    let (name, fault) = match fault {
+                        NameFault::Silent => (None, DnsFault::Silent),
+                        NameFault::Unknown => (None, DnsFault::Unknown),
+                        NameFault::Stale { name, answer } => {
+                            let address = IpAddr::V4(ip_of(state.find(answer)?));
+                            (Some(name.as_str().to_owned()), DnsFault::Stale(vec![address]))
+                        }
+                        _ => return Err(WorldError::Unsupported { effect: effect.kind(), available }),
+                    };
+                    if let Some((net, _)) = u.get::<Net>() {
+                        net.dns().add(id.0, DnsRule { asker, name, fault });
+                    }
+                    Held::Network
+                }
+                Effect::Descriptors { node, left } => {
+                    let node = state.find(node)?;
+                    Held::Descriptors { node, left: *left }
+                }
+                Effect::Upgrade { node, to } => {
+                    let node = state.find(node)?;
+                    let changed = state.version(node) != *to;
+                    state.versions.insert(node, *to);
+                    state.hit(id, counter::VERSIONS_CHANGED, u64::from(changed));
+                    Held::Nothing
+                }
+                Effect::NewDisk { node } => {
+                    let node = state.find(node)?;
+                    let changed = u.get::<Disk>().is_some_and(|(disk, _)| disk.replace_at_boot(node));
+                    state.hit(id, counter::DISKS_CHANGED, u64::from(changed));
+                    Held::Nothing
+                }
+                Effect::SwapDisks { node, with } => {
+                    let (one, other) = (state.find(node)?, state.find(with)?);
+                    let changed = u.get::<Disk>().is_some_and(|(disk, _)| disk.swap_at_boot(one, other));
+                    state.hit(id, counter::DISKS_CHANGED, u64::from(changed));
+                    Held::Nothing
+                }
                 _ => return Err(WorldError::Unsupported { effect: effect.kind(), available }),
             };
             state.holds.entry(id).or_default().push(held);
             state.hits.entry(id).or_default();
-            if let Held::Slow { node, .. } = held {
-                u.kernel.set_slowness(node, state.slowness(node));
+            match held {
+                Held::Slow { node, .. } => u.kernel.set_slowness(node, state.slowness(node)),
+                Held::Descriptors { node, .. } => {
+                    u.kernel.limit_descriptors(node, state.descriptors(node));
+                }
+                _ => {}
             }
             u.kernel.trace(Kind::FAULT, u64::from(id.0), 1);
             Ok(())
@@ -257,6 +341,9 @@ impl World for KernelWorld {
             if let Some(rules) = rules(u) {
                 rules.remove(id.0);
             }
+            if let Some((net, _)) = u.get::<Net>() {
+                net.dns().remove(id.0);
+            }
             if let Some((disk, _)) = u.get::<Disk>() {
                 disk.heal(id.0);
             }
@@ -266,7 +353,12 @@ impl World for KernelWorld {
             }
             for held in held {
                 match held {
-                    Held::Network | Held::Disk => {}
+                    Held::Network | Held::Disk | Held::Nothing => {}
+                    Held::Descriptors { node, .. } => {
+                        let refused = u.kernel.refused_descriptors(node);
+                        state.hit(id, counter::OPENS_REFUSED, refused);
+                        u.kernel.limit_descriptors(node, state.descriptors(node));
+                    }
                     Held::Clock { node, polls_before } => {
                         state.hit(id, counter::POLLS_MISLED, u.kernel.node(node).polls() - polls_before);
                         // Another fault of the same clocks goes on as it was when this one began.
@@ -308,6 +400,9 @@ impl World for KernelWorld {
                         hits.add(counter::POLLS_SLOWED, u.kernel.node(*node).polls() - polls_before);
                     }
                     Held::Paused(node) => hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64),
+                    Held::Descriptors { node, .. } => {
+                        hits.add(counter::OPENS_REFUSED, u.kernel.refused_descriptors(*node));
+                    }
                     Held::Clock { node, polls_before } => {
                         hits.add(counter::POLLS_MISLED, u.kernel.node(*node).polls() - polls_before);
                     }
@@ -326,6 +421,11 @@ impl World for KernelWorld {
                 let counts = rules.hits(id.0);
                 hits.add(counter::PACKETS_DROPPED, counts.packets_dropped);
                 hits.add(counter::PACKETS_DELAYED, counts.packets_delayed);
+                hits.add(counter::PACKETS_DOUBLED, counts.packets_doubled);
+                hits.add(counter::PACKETS_CORRUPTED, counts.packets_corrupted);
+            }
+            if let Some((net, _)) = u.get::<Net>() {
+                hits.add(counter::LOOKUPS_MISLED, net.dns().hits(id.0));
             }
             hits
         })

@@ -54,6 +54,8 @@ pub(crate) struct Performer<'a> {
     pub(crate) at: VirtualTime,
     pub(crate) decisions: &'a Decisions,
     pub(crate) injuries: &'a mut Injuries,
+    /// Whether the processes have a file descriptor left.
+    pub(crate) may_open: bool,
 }
 
 fn code(request: &Request) -> u64 {

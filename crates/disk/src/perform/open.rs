@@ -28,7 +28,7 @@ impl Performer<'_> {
             Err(Errno::ENOTDIR) if creates => return Err(Errno::EISDIR),
             found => found?,
         };
-        if self.volume.handles.is_full() {
+        if self.volume.handles.is_full() || !self.may_open {
             return Err(Errno::EMFILE);
         }
         let inode = match found {

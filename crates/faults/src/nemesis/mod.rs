@@ -34,6 +34,21 @@ pub enum Observed {
     Tick,
 }
 
+impl Observed {
+    /// What a [`Trigger`](crate::Trigger) calls it, and where it happened.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, &NodeName)> {
+        match self {
+            Observed::Probe { node, name, .. } => Some((name, node)),
+            Observed::Fsync { node, .. } => Some((FSYNC, node)),
+            Observed::Tick => None,
+        }
+    }
+}
+
+/// What a trigger calls the end of a sync of a file.
+pub const FSYNC: &str = "fsync";
+
 /// An adversary that reacts.
 pub trait Nemesis {
     /// Its name, for traces and reports.

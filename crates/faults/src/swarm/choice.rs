@@ -41,6 +41,8 @@ pub enum Unavailable {
     Effect(EffectKind),
     /// No port was named that could be blocked.
     NoPorts,
+    /// No topology was given.
+    NoTopology,
     /// The budget has no room for it at all.
     Budget,
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Unavailable {
         match self {
             Unavailable::TooFewNodes { needed } => write!(f, "needs at least {needed} nodes"),
             Unavailable::Effect(effect) => write!(f, "needs the effect `{effect}`, which this world lacks"),
+            Unavailable::NoTopology => f.write_str("needs domains of failure: give the planner a topology"),
             Unavailable::NoPorts => f.write_str("needs ports to block: name them to the planner"),
             Unavailable::Budget => f.write_str("takes more nodes out than the budget ever allows"),
         }
@@ -113,7 +116,9 @@ impl Planner {
                         .all(|budget| !budget.nodes().contains(node) || budget.out_max() == budget.nodes().len())
                 })
             };
-            if nodes.len() < pattern.nodes_min() {
+            if pattern.needs_topology() && self.topology.domains().is_empty() {
+                choice.unavailable.insert(pattern.name().to_owned(), Unavailable::NoTopology);
+            } else if nodes.len() < pattern.nodes_min() {
                 let why = Unavailable::TooFewNodes { needed: pattern.nodes_min() };
                 choice.unavailable.insert(pattern.name().to_owned(), why);
             } else if pattern == Pattern::AllAtOnce && !all_out() {
@@ -150,9 +155,15 @@ impl Planner {
         if kind == Kind::PortBlock && self.ports.is_empty() {
             return Some(Unavailable::NoPorts);
         }
-        let spared =
-            |node: &NodeName| budgets.iter().any(|budget| budget.nodes().contains(node) && budget.out_max() == 0);
-        (kind.downs_nodes() && nodes.iter().all(spared)).then_some(Unavailable::Budget)
+        let has_room = |group: &[&NodeName]| {
+            budgets.iter().all(|budget| group.iter().filter(|n| budget.nodes().contains(n)).count() <= budget.out_max())
+        };
+        let mut pairs =
+            nodes.iter().enumerate().flat_map(|(at, one)| nodes[..at].iter().map(move |other| [one, other]));
+        if kind == Kind::DiskSwap && !pairs.any(|pair| has_room(&pair)) {
+            return Some(Unavailable::Budget);
+        }
+        (kind.downs_nodes() && !nodes.iter().any(|node| has_room(&[node]))).then_some(Unavailable::Budget)
     }
 }
 
@@ -170,6 +181,13 @@ fn effect_of(kind: Kind) -> Option<EffectKind> {
         Kind::GracefulStop => EffectKind::Stop,
         Kind::Pause => EffectKind::Pause,
         Kind::Slow => EffectKind::Slow,
+        Kind::Duplication | Kind::Corruption | Kind::Reordering | Kind::Bandwidth => EffectKind::Impair,
+        Kind::DnsSilent | Kind::DnsUnknown | Kind::DnsStale => EffectKind::Names,
+        Kind::Starve => EffectKind::Starve,
+        Kind::NoDescriptors => EffectKind::Descriptors,
+        Kind::Upgrade => EffectKind::Upgrade,
+        Kind::DiskReplaced => EffectKind::NewDisk,
+        Kind::DiskSwap => EffectKind::SwapDisks,
         kind if kind.family() == Family::Clock => EffectKind::Clock,
         _ => EffectKind::Disk,
     })

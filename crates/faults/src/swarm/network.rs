@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::profile::{micros, millis};
 use crate::{
-    Action, Direction, Fault, Kind, Links, NodeName, Probability, Protocol, Stream, bridge, flap, isolate,
-    majority_ring, one_way, partition,
+    Action, Direction, Fault, Kind, LinkFault, Links, NameFault, NodeName, Probability, Protocol, Stream, bridge, flap,
+    isolate, majority_ring, one_way, partition,
 };
 
 /// Draws one fault of a network kind, without its place in time but with its duration.
@@ -64,9 +64,45 @@ pub(super) fn draw(kind: Kind, stream: &mut Stream, nodes: &[NodeName], ports: &
             Fault::new(Action::PortBlock { node, port, protocol, direction })
                 .lasting(stream.log_duration(millis(300, 8_000)))
         }
+        Kind::Duplication | Kind::Corruption | Kind::Reordering | Kind::Bandwidth => {
+            let links = links(stream, nodes);
+            let fault = impairment(kind, stream)?;
+            Fault::new(Action::Impair { links, fault }).lasting(stream.log_duration(millis(500, 10_000)))
+        }
+        Kind::DnsSilent | Kind::DnsUnknown | Kind::DnsStale => {
+            let count = stream.range(1..=nodes.len() as u64) as usize;
+            let askers = stream.subset(nodes, count);
+            let fault = match kind {
+                Kind::DnsSilent => NameFault::Silent,
+                Kind::DnsUnknown => NameFault::Unknown,
+                _ => {
+                    let mut pair = stream.subset(nodes, 2);
+                    let answer = pair.pop()?;
+                    NameFault::Stale { name: pair.pop()?, answer }
+                }
+            };
+            Fault::new(Action::Names { nodes: askers, fault }).lasting(stream.log_duration(millis(300, 10_000)))
+        }
         _ => return None,
     };
     Some(fault)
+}
+
+/// How much of it: copies and packets held back (by 0.1 to 50 ms) 1–50 %, corruption 0.1–20 %, 4 KB to 4 MB a second with room
+/// for 4 to 256 KiB; all with uniform magnitude.
+fn impairment(kind: Kind, stream: &mut Stream) -> Option<LinkFault> {
+    // In tenths of a percent.
+    let tenths = stream.log_range(if kind == Kind::Corruption { 1..=200 } else { 10..=500 });
+    let probability = Probability::from_ppm(tenths as u32 * 1_000).ok()?;
+    Some(match kind {
+        Kind::Duplication => LinkFault::Duplication(probability),
+        Kind::Corruption => LinkFault::Corruption(probability),
+        Kind::Reordering => LinkFault::Reordering { probability, by: stream.log_duration(micros(100, 50_000)) },
+        _ => {
+            let rate = stream.log_range(4_000..=4_000_000);
+            LinkFault::Bandwidth { rate, queue: stream.log_range(4_096..=262_144) as u32 }
+        }
+    })
 }
 
 /// How many nodes a kind needs to mean anything.
@@ -75,6 +111,7 @@ pub(super) fn nodes_min(kind: Kind) -> usize {
         Kind::MajorityRing => 4,
         Kind::Bridge => 3,
         Kind::PortBlock => 1,
+        Kind::DiskSwap => 2,
         _ if kind.family() == crate::Family::Network => 2,
         _ => 1,
     }

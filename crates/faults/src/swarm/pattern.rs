@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::network::{moment, split};
 use super::process::strike;
 use super::profile::{micros, millis};
-use crate::{Family, Fault, Kind, NodeName, Stream, isolate, partition};
+use crate::{Domain, Family, Fault, Kind, NodeName, Stream, isolate, partition};
 
 /// Faults that come together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,6 +33,18 @@ pub enum Pattern {
     CrashInPartition,
     /// A node is paused, and cut off at about the time when it resumes.
     PauseThenIsolate,
+    /// Some nodes are cut off one after another, and come back in another order (FoundationDB's swizzle-clogging).
+    Swizzle,
+    /// Every node is told to stop and starts again, each when the one before is back.
+    RollingRestart,
+    /// Processes restart again and again, now this one, now that one, before anyone has settled.
+    RestartStorm,
+    /// Every node is told to stop and starts as the next version, each when the one before is back.
+    RollingUpgrade,
+    /// A whole rack, zone or site goes down at one instant.
+    DomainOutage,
+    /// A whole rack, zone or site is cut off from everyone else.
+    DomainCut,
 }
 
 /// The kinds with which a pattern takes nodes down, and how often. Power losses more: they lose what was not synced.
@@ -43,7 +55,7 @@ pub(super) const BLOWS_MAX: usize = 32;
 
 impl Pattern {
     /// Every pattern, in order. The order is also that of the planner's lanes: new patterns go to the end.
-    pub const ALL: [Pattern; 7] = [
+    pub const ALL: [Pattern; 13] = [
         Pattern::CrashBurst,
         Pattern::CrashAgain,
         Pattern::RollingCrashes,
@@ -51,6 +63,12 @@ impl Pattern {
         Pattern::ShiftingPartitions,
         Pattern::CrashInPartition,
         Pattern::PauseThenIsolate,
+        Pattern::Swizzle,
+        Pattern::RollingRestart,
+        Pattern::RestartStorm,
+        Pattern::RollingUpgrade,
+        Pattern::DomainOutage,
+        Pattern::DomainCut,
     ];
 
     /// Its name, which is also the label of its faults.
@@ -64,6 +82,12 @@ impl Pattern {
             Pattern::ShiftingPartitions => "shifting-partitions",
             Pattern::CrashInPartition => "crash-in-partition",
             Pattern::PauseThenIsolate => "pause-then-isolate",
+            Pattern::Swizzle => "swizzle",
+            Pattern::RollingRestart => "rolling-restart",
+            Pattern::RestartStorm => "restart-storm",
+            Pattern::RollingUpgrade => "rolling-upgrade",
+            Pattern::DomainOutage => "domain-outage",
+            Pattern::DomainCut => "domain-cut",
         }
     }
 
@@ -78,20 +102,44 @@ impl Pattern {
         match self {
             Pattern::ShiftingPartitions | Pattern::CrashInPartition => &[Kind::PartitionHalves],
             Pattern::PauseThenIsolate => &[Kind::Pause, Kind::IsolateOne],
+            Pattern::Swizzle => &[Kind::IsolateOne],
+            Pattern::RollingRestart => &[Kind::GracefulStop],
+            Pattern::RestartStorm => &[Kind::Restart],
+            Pattern::RollingUpgrade => &[Kind::Upgrade],
+            Pattern::DomainCut => &[Kind::PartitionHalves],
             _ => &[],
         }
     }
 
     /// Whether it needs one of the kinds that take a node down.
     pub(super) fn crashes(self) -> bool {
-        !matches!(self, Pattern::ShiftingPartitions | Pattern::PauseThenIsolate)
+        match self {
+            Pattern::CrashBurst
+            | Pattern::CrashAgain
+            | Pattern::RollingCrashes
+            | Pattern::AllAtOnce
+            | Pattern::CrashInPartition
+            | Pattern::DomainOutage => true,
+            Pattern::ShiftingPartitions
+            | Pattern::PauseThenIsolate
+            | Pattern::Swizzle
+            | Pattern::RollingRestart
+            | Pattern::RestartStorm
+            | Pattern::RollingUpgrade
+            | Pattern::DomainCut => false,
+        }
+    }
+
+    /// Whether it needs to know which nodes stand together.
+    pub(super) fn needs_topology(self) -> bool {
+        matches!(self, Pattern::DomainOutage | Pattern::DomainCut)
     }
 
     /// How many nodes it needs to mean anything.
     pub(super) fn nodes_min(self) -> usize {
         match self {
             Pattern::CrashAgain | Pattern::AllAtOnce => 1,
-            Pattern::ShiftingPartitions => 3,
+            Pattern::ShiftingPartitions | Pattern::Swizzle => 3,
             _ => 2,
         }
     }
@@ -102,8 +150,13 @@ impl Pattern {
     }
 
     /// In how many ways [`Sketch::build`] can make it.
-    pub(super) fn variants(self) -> usize {
-        if self == Pattern::CrashBurst { 2 } else { 1 }
+    pub(super) fn variants(self, domains: usize) -> usize {
+        match self {
+            Pattern::CrashBurst => 2,
+            // Another domain may fit where one does not.
+            Pattern::DomainOutage => domains,
+            _ => 1,
+        }
     }
 }
 
@@ -131,6 +184,8 @@ pub(super) struct Sketch {
     nodes: Vec<NodeName>,
     blows: Vec<Blow>,
     network: Vec<Fault>,
+    /// Of a pattern of domains: those that there are, in order of preference.
+    domains: Vec<Domain>,
 }
 
 impl Sketch {
@@ -141,8 +196,16 @@ impl Sketch {
         stream: &mut Stream,
         nodes: &[NodeName],
         crashes: &[(u32, Kind)],
+        domains: &[Domain],
     ) -> Sketch {
-        let mut sketch = Sketch { pattern, start, nodes: nodes.to_vec(), blows: Vec::new(), network: Vec::new() };
+        let mut sketch = Sketch {
+            pattern,
+            start,
+            nodes: nodes.to_vec(),
+            blows: Vec::new(),
+            network: Vec::new(),
+            domains: Vec::new(),
+        };
         let several = stream.range(2..=4) as usize;
         // Drawn only by patterns that use it: what others draw must not depend on which crashes there are.
         let kind = if pattern.crashes() { stream.weighted(crashes).copied() } else { None }.unwrap_or(Kind::Crash);
@@ -191,6 +254,40 @@ impl Sketch {
                 let lasting = stream.log_duration(millis(300, 4_000));
                 sketch.network.push(isolate(anyone, nodes).at(cut_at).lasting(lasting));
             }
+            Pattern::Swizzle => sketch.network = swizzle(start, stream, nodes),
+            Pattern::RollingRestart => sketch.in_a_row(
+                nodes.len().min(BLOWS_MAX),
+                Kind::GracefulStop,
+                millis(50, 1_500),
+                micros(200, 800_000),
+                stream,
+            ),
+            Pattern::RestartStorm => {
+                let blows = stream.range(6..=20) as usize;
+                sketch.in_a_row(blows, Kind::Restart, millis(1, 50), millis(1, 300), stream);
+            }
+            Pattern::RollingUpgrade => sketch.in_a_row(
+                nodes.len().min(BLOWS_MAX),
+                Kind::Upgrade,
+                millis(50, 1_500),
+                micros(200, 2_000_000),
+                stream,
+            ),
+            Pattern::DomainOutage => {
+                sketch.in_a_row(1, kind, millis(100, 5_000), micros(200, 500_000), stream);
+                sketch.domains = domains.to_vec();
+                stream.shuffle(&mut sketch.domains);
+            }
+            Pattern::DomainCut => {
+                let lasting = stream.log_duration(millis(300, 8_000));
+                if let Some(domain) = stream.pick(domains) {
+                    let inside = |node: &NodeName| domain.nodes.contains(node);
+                    let (inside, outside): (Vec<_>, Vec<_>) = nodes.iter().cloned().partition(inside);
+                    if !inside.is_empty() && !outside.is_empty() {
+                        sketch.network.push(partition(inside, outside).at(start).lasting(lasting));
+                    }
+                }
+            }
         }
         sketch
     }
@@ -233,13 +330,24 @@ impl Sketch {
                 let blows = self.blows.iter().enumerate();
                 faults.extend(blows.map(|(number, blow)| one(blow, node_of(number), self.start + blow.offset)));
             }
-            Pattern::CrashBurst | Pattern::RollingCrashes => faults.extend(in_a_row(false)),
+            Pattern::CrashBurst
+            | Pattern::RollingCrashes
+            | Pattern::RollingRestart
+            | Pattern::RestartStorm
+            | Pattern::RollingUpgrade => faults.extend(in_a_row(false)),
+            Pattern::DomainOutage => {
+                let domain = self.domains.get(variant);
+                let struck = |node: &&NodeName| domain.is_some_and(|domain| domain.nodes.contains(node));
+                let struck: Vec<NodeName> = self.nodes.iter().filter(struck).cloned().collect();
+                let together = |blow: &Blow| strike(blow.kind, &struck, 2).at(self.start).lasting(blow.down);
+                faults.extend(self.blows.iter().filter(|_| !struck.is_empty()).map(together));
+            }
             Pattern::CrashAgain => faults.extend(in_a_row(true)),
             Pattern::AllAtOnce => {
                 let together = |blow: &Blow| strike(blow.kind, order, 2).at(self.start).lasting(blow.down);
                 faults.extend(self.blows.iter().map(together));
             }
-            Pattern::ShiftingPartitions => {}
+            Pattern::ShiftingPartitions | Pattern::Swizzle | Pattern::DomainCut => {}
             Pattern::CrashInPartition => {
                 faults.extend(self.blows.iter().map(|blow| one(blow, first, self.start + blow.offset)));
             }
@@ -253,4 +361,23 @@ impl Sketch {
         }
         faults.into_iter().map(|fault| fault.labelled(self.pattern.name())).collect()
     }
+}
+
+/// Two or more nodes, cut off one after another within 4 s and back in another order: a node that was cut off first may be
+/// the last one back, or the first.
+fn swizzle(start: Duration, stream: &mut Stream, nodes: &[NodeName]) -> Vec<Fault> {
+    let count = stream.range(2..=(nodes.len() as u64).clamp(2, BLOWS_MAX as u64)) as usize;
+    let mut clogged = stream.subset(nodes, count);
+    stream.shuffle(&mut clogged);
+    let step = stream.log_duration(millis(20, 1_000)).min(Duration::from_secs(4) / count as u32);
+    let mut places: Vec<u32> = (0..count as u32).collect();
+    stream.shuffle(&mut places);
+    let all_cut = start + step * count as u32 + moment(stream);
+    let cuts = clogged.iter().zip(places).enumerate().map(|(order, (node, place))| {
+        // The first comes at the start, so that some of the pattern is within the window.
+        let from = start + step * order as u32;
+        let until = all_cut + step * place;
+        isolate(node, nodes).at(from).lasting(until - from)
+    });
+    cuts.collect()
 }

@@ -13,7 +13,7 @@ use super::{Group, Pattern, Profile, SwarmChoice, network};
 use crate::text::write::Shown;
 use crate::{
     Budget, Capabilities, Family, Fault, FaultId, IntoNodes, Kind, NodeName, Plan, PlanError, Protocol, Seed, Stream,
-    minority,
+    Topology, TopologyError, minority,
 };
 
 /// Ids of a lane: its number times this, and on.
@@ -41,6 +41,7 @@ pub struct Planner {
     end: Duration,
     pub(super) capabilities: Capabilities,
     pub(super) ports: Vec<(Protocol, u16)>,
+    pub(super) topology: Topology,
     pub(super) may_be_empty: bool,
     pub(super) all_on: bool,
 }
@@ -88,6 +89,9 @@ pub enum PlannerError {
         /// Holds the reason for each.
         choice: Box<SwarmChoice>,
     },
+    /// The topology makes no sense.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
     /// A fault did not enter the plan: the window is so long that ids ran out.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -116,6 +120,7 @@ impl Planner {
             end: Duration::from_secs(45),
             capabilities: Capabilities::all(),
             ports: Vec::new(),
+            topology: Topology::new(),
             may_be_empty: false,
             all_on: false,
         }
@@ -127,17 +132,18 @@ impl Planner {
         self
     }
 
-    /// Adds partitions, delays and losses.
+    /// Adds partitions, delays, losses, impaired links and names that cannot be looked up.
     pub fn network(self) -> Planner {
         self.family(Family::Network)
     }
 
-    /// Adds crashes, power losses, pauses.
+    /// Adds crashes, power losses, restarts, upgrades, pauses, slow and starved processors, and want of file descriptors.
     pub fn process(self) -> Planner {
         self.family(Family::Process)
     }
 
-    /// Adds failing, slow, full and damaged disks. Damage (rot, misdirection, lying syncs) may take what was acknowledged: a
+    /// Adds failing, slow, full, damaged and replaced disks. Damage (rot, misdirection, lying syncs) and a change of disks may
+    /// take what was acknowledged: a
     /// scenario whose system keeps one copy does [`without`](Planner::without) it.
     pub fn disk(self) -> Planner {
         self.family(Family::Disk)
@@ -207,6 +213,12 @@ impl Planner {
         self
     }
 
+    /// Says which nodes stand together. Without it no domain fails.
+    pub fn topology(mut self, topology: Topology) -> Planner {
+        self.topology = topology;
+        self
+    }
+
     /// Lets a seed have no fault at all, as a control.
     pub fn may_be_empty(mut self) -> Planner {
         self.may_be_empty = true;
@@ -228,6 +240,7 @@ impl Planner {
         if self.start >= self.end {
             return Err(PlannerError::EmptyWindow { start: self.start, end: self.end });
         }
+        self.topology.check(&nodes)?;
         let budgets = if self.budgets.is_empty() { vec![minority(&nodes)] } else { self.budgets.clone() };
         let choice = self.choose(seed, &nodes, &budgets)?;
         let weather = Weather::draw(seed, self.profile, self.start, self.end);
@@ -293,7 +306,11 @@ impl Planner {
                 let count = shape.count.saturating_sub(variant).max(1).min(order.len());
                 vec![shape.fault(&order[..count]).at(start)]
             });
-            groups.push(Group { id, spans_families: false, start, variants: shape.count, order, build });
+            // Two disks are swapped or none; of the others fewer nodes may fit where many do not.
+            let variants = if kind == Kind::DiskSwap { 1 } else { shape.count };
+            // A disk is changed while its machine is down, which is a matter of processes too.
+            let spans_families = kind.family() == Family::Disk && kind.downs_nodes();
+            groups.push(Group { id, spans_families, start, variants, order, build });
         }
     }
 
@@ -314,10 +331,12 @@ impl Planner {
             let mut stream = Stream::new(seed, &format!("plan.{pattern}"), ordinal);
             let mut order = nodes.to_vec();
             stream.shuffle(&mut order);
-            let sketch = Sketch::draw(pattern, start, &mut stream, nodes, &crashes);
+            let domains = self.topology.domains();
+            let sketch = Sketch::draw(pattern, start, &mut stream, nodes, &crashes, domains);
+            let variants = pattern.variants(domains.len());
             let build = Box::new(move |order: &[NodeName], variant| sketch.build(order, variant));
             let id = lane * LANE_IDS + ordinal as u32 * PATTERN_IDS;
-            groups.push(Group { id, spans_families, start, variants: pattern.variants(), order, build });
+            groups.push(Group { id, spans_families, start, variants, order, build });
         }
     }
 }

@@ -11,7 +11,7 @@
 //! back to an equal value.
 
 mod duration;
-mod lexer;
+pub(crate) mod lexer;
 mod parse;
 pub(crate) mod write;
 

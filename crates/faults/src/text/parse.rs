@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::lexer::{Token, is_bare, syntax, tokens};
 use super::{TextError, duration};
 use crate::{
-    Action, ClockFault, Direction, DiskFault, Family, Fault, FaultId, Kind, Links, NodeName, Offset, Protocol,
+    Action, ClockFault, Direction, DiskFault, Family, Fault, FaultId, Kind, LinkFault, Links, NameFault, NodeName,
+    Offset, Protocol, Trigger,
 };
 
 /// A fault with what the line says about it.
@@ -41,7 +42,7 @@ impl Reader {
     fn fault(mut self) -> Result<Line, TextError> {
         let id_column = self.column();
         let id = self.id()?;
-        let start = self.word("a start such as `12.400s`", duration::read)?;
+        let (trigger, start) = self.word("a start such as `12.400s`, or `on:BecameLeader+10ms`", start)?;
         let lasts = self.word("a duration such as `+3.2s`, or `+calm`", |word| match word.strip_prefix('+')? {
             "calm" => Some(None),
             length => duration::read(length).filter(|length| !length.is_zero()).map(Some),
@@ -52,6 +53,9 @@ impl Reader {
         let mut options = self.options()?;
         let action = self.action(positional, &mut options)?;
         let mut fault = Fault::new(action).at(start);
+        if let Some(trigger) = trigger {
+            fault = fault.when(trigger);
+        }
         if let Some(length) = lasts {
             fault = fault.lasting(length);
         }
@@ -112,7 +116,12 @@ impl Reader {
                 self.sign(">")?;
                 Targets::OneWay(from, self.group()?)
             }
-            Kind::LatencySpike | Kind::Loss => {
+            Kind::LatencySpike
+            | Kind::Loss
+            | Kind::Duplication
+            | Kind::Corruption
+            | Kind::Reordering
+            | Kind::Bandwidth => {
                 let from = self.group()?;
                 let both_ways = match self.peek() {
                     Some(Token::Sign("<>")) => true,
@@ -168,6 +177,9 @@ impl Reader {
                 let probability = self.required(options, "probability", "a probability such as `5%`", read)?;
                 Action::Loss { links, probability }
             }
+            Targets::Links(kind, links) if kind != Kind::LatencySpike => {
+                Action::Impair { links, fault: self.impairment(kind, options)? }
+            }
             Targets::Links(_, links) => {
                 let extra = self.required(options, "extra", "a duration such as `100ms`", duration::read)?;
                 let jitter = match options.contains_key("jitter") {
@@ -188,6 +200,27 @@ impl Reader {
                     Action::Slow { nodes, factor }
                 }
                 Kind::Crash => Action::Crash { nodes },
+                Kind::DnsSilent => Action::Names { nodes, fault: NameFault::Silent },
+                Kind::DnsUnknown => Action::Names { nodes, fault: NameFault::Unknown },
+                Kind::DnsStale => {
+                    let name = self.named(options, "name")?;
+                    Action::Names { nodes, fault: NameFault::Stale { name, answer: self.named(options, "answer")? } }
+                }
+                Kind::Starve => {
+                    let period = self.required(options, "period", "a duration such as `100ms`", duration::read)?;
+                    let runs = self.required(options, "runs", "a duration such as `10ms`", duration::read)?;
+                    Action::Starve { nodes, period, runs }
+                }
+                Kind::NoDescriptors => {
+                    let left = self.required(options, "left", "a number such as `0`", |word| word.parse().ok())?;
+                    Action::NoDescriptors { nodes, left }
+                }
+                Kind::Upgrade => {
+                    let to = self.required(options, "to", "a version such as `2`", |word| word.parse().ok())?;
+                    Action::Upgrade { nodes, to }
+                }
+                Kind::DiskReplaced => Action::DiskReplaced { nodes },
+                Kind::DiskSwap => Action::DiskSwap { nodes },
                 _ => self.machine(kind, nodes, options)?,
             },
         })
@@ -223,6 +256,35 @@ impl Reader {
             _ => DiskFault::Full,
         };
         Ok(Action::Disk { nodes, fault })
+    }
+
+    fn impairment(&self, kind: Kind, options: &mut Options) -> Result<LinkFault, TextError> {
+        if kind == Kind::Bandwidth {
+            let rate = "bytes a second such as `100000`";
+            let rate = self.required(options, "rate", rate, |word| word.parse().ok())?;
+            let queue = self.required(options, "queue", "bytes such as `65536`", |word| word.parse().ok())?;
+            return Ok(LinkFault::Bandwidth { rate, queue });
+        }
+        let probability = "a probability such as `5%`";
+        let probability = self.required(options, "probability", probability, |word| word.parse().ok())?;
+        Ok(match kind {
+            Kind::Duplication => LinkFault::Duplication(probability),
+            Kind::Corruption => LinkFault::Corruption(probability),
+            _ => {
+                let by = self.required(options, "by", "a duration such as `5ms`", duration::read)?;
+                LinkFault::Reordering { probability, by }
+            }
+        })
+    }
+
+    /// A node as the value of an option.
+    fn named(&self, options: &mut Options, key: &str) -> Result<NodeName, TextError> {
+        if let Some((_, Some(Token::Quoted(text)))) = options.get(key) {
+            let name = NodeName::from(text.as_str());
+            options.remove(key);
+            return Ok(name);
+        }
+        self.required(options, key, "the name of a node", |word| is_name(word).then(|| NodeName::from(word)))
     }
 
     fn clock(&self, kind: Kind, options: &mut Options) -> Result<ClockFault, TextError> {
@@ -295,7 +357,7 @@ impl Reader {
 
     fn node(&mut self) -> Result<NodeName, TextError> {
         let name = match self.peek() {
-            Some(Token::Word(word)) if is_bare(word) => NodeName::from(word.as_str()),
+            Some(Token::Word(word)) if is_name(word) => NodeName::from(word.as_str()),
             Some(Token::Quoted(text)) => NodeName::from(text.as_str()),
             _ => return Err(self.unexpected("a node's name, in quotes if it has signs")),
         };
@@ -333,6 +395,28 @@ impl Reader {
         let found = self.peek().map_or_else(|| "the end of the line".to_owned(), Token::shown);
         syntax(self.line, self.column(), expected, &found)
     }
+}
+
+/// Whether a word names a node, or stands for the nodes of a trigger.
+fn is_name(word: &str) -> bool {
+    is_bare(word.strip_prefix('@').unwrap_or(word))
+}
+
+/// When a fault begins: by the clock, or `on:EVENT[:N][@NODE][+DELAY]`.
+fn start(word: &str) -> Option<(Option<Trigger>, Duration)> {
+    let Some(rest) = word.strip_prefix("on:") else { return Some((None, duration::read(word)?)) };
+    let (rest, delay) = match rest.split_once('+') {
+        Some((rest, delay)) => (rest, duration::read(delay)?),
+        None => (rest, Duration::ZERO),
+    };
+    let (rest, node) = rest.split_once('@').map_or((rest, None), |(rest, node)| (rest, Some(node)));
+    let (event, nth) = match rest.split_once(':') {
+        Some((event, nth)) => (event, nth.parse().ok().filter(|_| nth.bytes().all(|byte| byte.is_ascii_digit()))?),
+        None => (rest, 1),
+    };
+    let trigger = Trigger::on(event).nth(nth);
+    let all_bare = is_bare(event) && node.is_none_or(is_bare);
+    all_bare.then(|| (Some(node.map_or(trigger.clone(), |node| trigger.at(node))), delay))
 }
 
 /// A fault's targets, before its parameters are known.

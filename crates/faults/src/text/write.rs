@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::duration;
 use super::lexer::is_bare;
+use crate::trigger::is_placeholder;
 use crate::{Action, Fault, Links, NodeName};
 
 /// A value in the form in which a plan's text holds it.
@@ -30,7 +31,7 @@ impl fmt::Display for Shown<'_, str> {
 impl fmt::Display for Shown<'_, NodeName> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.0.as_str();
-        if is_bare(name) { f.write_str(name) } else { Shown(name).fmt(f) }
+        if is_bare(name) || is_placeholder(self.0) { f.write_str(name) } else { Shown(name).fmt(f) }
     }
 }
 
@@ -87,10 +88,19 @@ impl fmt::Display for Action {
             | Action::PowerLoss { nodes }
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
+            | Action::DiskReplaced { nodes }
+            | Action::DiskSwap { nodes }
             | Action::Pause { nodes } => group(nodes).fmt(f),
             Action::Slow { nodes, factor } => write!(f, "{} factor={factor}", group(nodes)),
             Action::Disk { nodes, fault } => write!(f, "{}{fault}", group(nodes)),
             Action::Clock { nodes, fault } => write!(f, "{}{fault}", group(nodes)),
+            Action::Impair { links, fault } => write!(f, "{links}{fault}"),
+            Action::Names { nodes, fault } => write!(f, "{}{fault}", group(nodes)),
+            Action::Starve { nodes, period, runs } => {
+                write!(f, "{} period={} runs={}", group(nodes), Shown(period), Shown(runs))
+            }
+            Action::NoDescriptors { nodes, left } => write!(f, "{} left={left}", group(nodes)),
+            Action::Upgrade { nodes, to } => write!(f, "{} to={to}", group(nodes)),
         }
     }
 }
@@ -98,7 +108,11 @@ impl fmt::Display for Action {
 impl fmt::Display for Fault {
     /// One line, without an id and without a line's end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", duration::write_instant(self.start()))?;
+        match self.trigger() {
+            None => write!(f, "{} ", duration::write_instant(self.start()))?,
+            Some(trigger) if self.start().is_zero() => write!(f, "{trigger} ")?,
+            Some(trigger) => write!(f, "{trigger}+{} ", Shown(&self.start()))?,
+        }
         match self.duration() {
             Some(duration) => write!(f, "+{} ", Shown(&duration))?,
             None => f.write_str("+calm ")?,

@@ -10,7 +10,7 @@ use super::options::{Reuse, SocketOptions};
 use super::stream::{Buffers, Stream, WHAT};
 use crate::address::to_v4;
 use crate::error::{Cause, valid_ttl};
-use crate::handle::Handle;
+use crate::handle::{Handle, has_descriptor};
 
 /// A listening TCP socket. Dropping it resets connections that nobody accepted.
 #[derive(PartialEq, Eq, Debug)]
@@ -46,21 +46,26 @@ impl Listener {
     /// Takes the oldest connection that has opened. One that is not taken stays: waiting may be given up at any time.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// When the handle is stale; `EMFILE`, whether there is a connection or not: accept(2) looks for a descriptor first.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, SocketAddr)>> {
         let handle = self.0;
         let taken = handle.with("tcp listener", |host, io| {
+            if let Err(error) = has_descriptor(host, io) {
+                return Some(Poll::Ready(Err(error)));
+            }
             let listener = host.sockets.listener(handle.at)?;
             let Some(at) = listener.queue.pop_front() else {
                 listener.waiters.park(io.kernel, cx.waker());
                 handle.note_wait(io, "tcp accept");
                 return Some(Poll::Pending);
             };
-            Some(Poll::Ready((at, remote_of(host.sockets.connection(at)))))
+            io.kernel.take_descriptor(host.node);
+            Some(Poll::Ready(Ok((at, remote_of(host.sockets.connection(at))))))
         });
         match taken {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready((at, remote))) => Poll::Ready(remote.map(|remote| (Stream(handle.sibling(at)), remote))),
+            Ok(Poll::Ready(Err(error))) => Poll::Ready(Err(error)),
+            Ok(Poll::Ready(Ok((at, remote)))) => Poll::Ready(remote.map(|remote| (Stream(handle.sibling(at)), remote))),
             Err(stale) => Poll::Ready(Err(stale)),
         }
     }

@@ -9,7 +9,7 @@ use stormglass_kernel::Kernel;
 use super::address::{Address, Name};
 use super::stream_handle::{Stream, is_bound};
 use crate::error::Cause;
-use crate::handle::Handle;
+use crate::handle::{Handle, has_descriptor};
 use crate::host::Host;
 use crate::packet::SocketRef;
 use crate::sockets::Socket;
@@ -69,22 +69,26 @@ impl Listener {
     /// Takes the oldest connection. One that is not taken stays: waiting may be given up at any time.
     ///
     /// # Errors
-    /// When the handle is stale.
+    /// When the handle is stale; `EMFILE`, whether there is a connection or not.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Address)>> {
         let handle = self.0;
         let taken = handle.with(WHAT, |host, io| {
+            if let Err(error) = has_descriptor(host, io) {
+                return Some(Err(error));
+            }
             let listening = host.sockets.unix_listener(handle.at)?;
             let Some(at) = listening.queue.pop_front() else {
                 listening.waiters.park(io.kernel, cx.waker());
                 handle.note_wait(io, "unix accept");
-                return Some(None);
+                return Some(Ok(None));
             };
+            io.kernel.take_descriptor(host.node);
             match host.sockets.get(at)? {
-                Socket::UnixStream(end) => Some(Some((at, end.remote.clone()))),
+                Socket::UnixStream(end) => Some(Ok(Some((at, end.remote.clone())))),
                 _ => None,
             }
         });
-        match taken {
+        match taken.flatten() {
             Ok(None) => Poll::Pending,
             Ok(Some((at, remote))) => Poll::Ready(Ok((Stream(handle.sibling(at)), remote))),
             Err(stale) => Poll::Ready(Err(stale)),

@@ -126,8 +126,11 @@ impl Resolve for (&str, u16) {
 
 fn failed(host: &str, error: LookupError) -> io::Error {
     match error {
-        LookupError::Unknown => io::Error::other(format!("{error}: the simulation has no node `{host}`")),
-        LookupError::Again => io::Error::other(error),
+        // Unless a fault made the server say so.
+        LookupError::Unknown if !try_with(|u| u.kernel.find_node(host).is_some()).unwrap_or(false) => {
+            io::Error::other(format!("{error}: the simulation has no node `{host}`"))
+        }
+        error => io::Error::other(error),
     }
 }
 

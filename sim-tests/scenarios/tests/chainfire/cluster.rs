@@ -17,6 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::attribution::Attribution;
 use crate::oracle::{Judge, Picture};
 
+/// `errno(3)`: too many open files.
+const EMFILE: i32 = 24;
 /// Where clients reach a node.
 pub(crate) const API_PORT: u16 = 2379;
 /// Where its peers reach it.
@@ -39,11 +41,13 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     /// Election timeouts, if not the documented 150 to 600 ms.
     pub(crate) election: Option<(Duration, Duration)>,
+    /// Whether elections are as in the paper, without pre-votes.
+    pub(crate) plain_elections: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { size: 3, limits: Limits::default(), election: None }
+        Self { size: 3, limits: Limits::default(), election: None, plain_elections: false }
     }
 }
 
@@ -115,6 +119,7 @@ impl Cluster {
                 config.timing.heartbeat = config.timing.heartbeat.min(min / 3);
                 config.timing.peer_silence = max;
             }
+            config.timing.guarded_elections = !options.plain_elections;
             let observe = observe.clone();
             config.probes = Some(Arc::new(move |probe| observe((id, probe.clone()))));
             supervisor.clone().run(config)
@@ -231,6 +236,8 @@ impl Supervisor {
                 Err(error @ Error::Storage { source: StorageError::Io { .. }, .. }) => {
                     self.picture.lock().stopped(node, error.to_string());
                 }
+                // No descriptor is left for the listener: it is tried again, as after an error of the disk.
+                Err(Error::Listen { source, .. }) if source.raw_os_error() == Some(EMFILE) => {}
                 // No fault that the scenarios ask for may lead to this.
                 Err(error @ Error::Storage { source: StorageError::Corrupt { path, .. }, .. }) => {
                     let evidence = self.attribution.lock().refusal(&self.sim, node, path, &error.to_string());

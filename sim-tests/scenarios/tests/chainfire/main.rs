@@ -6,12 +6,14 @@ mod conformance;
 mod disks;
 mod elections;
 mod expect;
+mod figure_8;
 mod mixed;
 mod oracle;
 mod partitions;
 mod primitives;
 mod recovery;
 mod replication;
+mod unrest;
 mod workload;
 
 stormglass::main!();

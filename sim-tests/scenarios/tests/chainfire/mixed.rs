@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chainfire::Limits;
-use stormglass::faults::{Budget, Kind, LeaderHunter, Profile, Strike};
+use stormglass::faults::{Budget, Kind, LeaderHunter, Level, Profile, Strike, Topology};
 
 use stormglass::prelude::*;
 use stormglass::{CrashModel, DiskOptions, LinkOptions};
@@ -58,7 +58,21 @@ fn limits(sim: &Sim) -> Limits {
 
 /// What is left out of the storms: faults that take from a node what it was told is durable. A member of Raft that forgets its
 /// vote or its log is a faulty one, whatever it does about it; ChainFire's tell, and need a human.
-const DAMAGE: [Kind; 4] = [Kind::LyingSync, Kind::BitRot, Kind::MisdirectedWrites, Kind::MisdirectedReads];
+const DAMAGE: [Kind; 6] = [
+    Kind::LyingSync,
+    Kind::BitRot,
+    Kind::MisdirectedWrites,
+    Kind::MisdirectedReads,
+    Kind::DiskReplaced,
+    Kind::DiskSwap,
+];
+
+/// Two nodes in each zone, the last one alone where their number is odd.
+fn zones(cluster: &Cluster) -> Topology {
+    let pairs = cluster.names().chunks(2).map(<[NodeName]>::to_vec).collect::<Vec<_>>();
+    let zone = |topology: Topology, (at, nodes)| topology.domain(Level::Zone, format!("zone {}", at + 1), nodes);
+    pairs.into_iter().enumerate().fold(Topology::new(), zone)
+}
 
 /// Whom the faults spare: a minority may be out, and in one seed of four everybody, who then comes back with his disk.
 fn budget(sim: &Sim, cluster: &Cluster) -> Budget {
@@ -123,6 +137,7 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
         .sparing(budget.clone())
         .port(stormglass::faults::Protocol::Tcp, API_PORT)
         .port(stormglass::faults::Protocol::Tcp, PEER_PORT)
+        .topology(zones(&cluster))
         .between(sim.now(), minute);
     sim.storm(DAMAGE.into_iter().fold(storm, |storm, kind| storm.without(kind)));
     hunt(&sim, &cluster, &budget);

@@ -3,6 +3,7 @@
 //! Asked for by the command line or by its own checks, this binary is a worker as any other scenario target is. Run as a
 //! test it judges: it starts itself as a worker, has its scenarios misbehave there, and looks at the verdicts.
 
+mod calibration;
 mod campaigns;
 mod captures;
 mod causes;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         leaks::CHECKS,
         sealed::CHECKS,
         twice::CHECKS,
+        calibration::CHECKS,
         campaigns::CHECKS,
         captures::CHECKS,
         causes::CHECKS,

@@ -52,6 +52,9 @@ pub struct Timing {
     pub election_min: Duration,
     /// Longest election timeout. A leader that hears from no majority for this long steps down.
     pub election_max: Duration,
+    /// Whether a node asks whether it could win before it begins a term (dissertation 9.6), and whether nodes that hear a leader
+    /// refuse their votes (4.2.3). Off, elections are those of the paper, which a node that hears nobody can disturb.
+    pub guarded_elections: bool,
     /// A follower that was sent nothing for this long is sent a heartbeat.
     pub heartbeat: Duration,
     /// A peer connection with a request outstanding and nothing received for this long is dropped.
@@ -76,6 +79,7 @@ impl Default for Timing {
         Timing {
             election_min: Duration::from_millis(150),
             election_max: Duration::from_millis(600),
+            guarded_elections: true,
             heartbeat: Duration::from_millis(50),
             peer_silence: Duration::from_millis(600),
             peer_connect: Duration::from_millis(500),

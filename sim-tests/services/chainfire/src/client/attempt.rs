@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Client;
 use super::connection::Connection;
 use super::error::ClientError;
+use crate::planted;
 use crate::wire::messages::{Answer, Refusal, Request, RequestBody};
 
 /// When to give up on an attempt, and when to make the next.
@@ -129,9 +130,16 @@ impl Client {
         }
         let effect = matches!(body, RequestBody::Write { .. } | RequestBody::OpenSession);
         self.next_id += 1;
-        let request = Request { id: self.next_id, body };
+        let mut request = Request { id: self.next_id, body };
         loop {
             let number = self.attempts.made.len() as u32 + 1;
+            if planted!("M39")
+                && number > 1
+                && let RequestBody::Write { seq, .. } = &mut request.body
+            {
+                self.seq += 1;
+                *seq = self.seq;
+            }
             let began = Instant::now();
             let mut asked = String::new();
             let ended = match timeout(self.retry.attempt, self.attempt(&request, &mut asked)).await {

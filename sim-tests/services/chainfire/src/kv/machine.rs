@@ -1,6 +1,8 @@
 //! The state machine: applies log entries, answers reads, and turns itself into a snapshot and back.
 
 use bytes::Bytes;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 use super::api::{RangeError, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
@@ -79,7 +81,8 @@ impl Machine {
 
     fn execute(&mut self, index: Index, command: Command) -> Outcome {
         let State { keys, sessions, clock_ms } = &mut self.state;
-        *clock_ms = (*clock_ms).max(command.clock_ms);
+        let replica_ms = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        *clock_ms = (*clock_ms).max(if planted!("M32") { replica_ms() } else { command.clock_ms });
         sessions.expire(*clock_ms, self.session_ttl_ms);
         match command.action {
             Action::OpenSession => {
@@ -140,6 +143,9 @@ impl Machine {
     /// What the decoder said. The state is unchanged then.
     pub fn restore(&mut self, meta: SnapshotMeta, data: &[u8]) -> Result<(), String> {
         self.state = codec::decode(data)?;
+        if planted!("M24") {
+            self.state.sessions = Sessions::default();
+        }
         self.applied = meta;
         self.hash = None;
         Ok(())

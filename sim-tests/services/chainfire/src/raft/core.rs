@@ -19,6 +19,7 @@ use super::types::{
     Entry, HardState, Index, LogOperation, NodeId, Outgoing, Ready, Snapshot, SnapshotMeta, Term, Write, WriteId,
 };
 use crate::config::{Limits, Timing};
+use crate::planted;
 use crate::probe::{Probe, ProbeSink, emit};
 
 /// What a node is created with, beside what its disk held.
@@ -251,7 +252,8 @@ impl Raft {
 
     /// How many nodes make a majority.
     pub(super) fn quorum(&self) -> usize {
-        self.peers.len().div_ceil(2) + 1
+        let majority = self.peers.len().div_ceil(2) + 1;
+        if planted!("M17") { self.peers.len().div_ceil(2) } else { majority }
     }
 
     pub(super) fn emit(&self, probe: impl FnOnce() -> Probe) {
@@ -280,7 +282,7 @@ impl Raft {
         if self.is_leader() {
             self.check_quorum(now);
         } else if now >= self.election_deadline {
-            self.ask_for_votes(now, true);
+            self.ask_for_votes(now, self.guards_elections());
         }
     }
 

@@ -18,7 +18,8 @@ impl Raft {
     /// Draws a new election timeout, and starts it now.
     pub(super) fn draw_election_timeout(&mut self, now: Duration) {
         let range = self.timing.election_min.as_micros() as u64..=self.timing.election_max.as_micros() as u64;
-        self.election_timeout = Duration::from_micros(self.rng.random_range(range));
+        let drawn = self.rng.random_range(range);
+        self.election_timeout = if planted!("M28") { self.timing.election_min } else { Duration::from_micros(drawn) };
         self.election_deadline = now + self.election_timeout;
     }
 
@@ -29,6 +30,11 @@ impl Raft {
         }
         self.leader_heard_at = Some(now);
         self.election_deadline = now + self.election_timeout;
+    }
+
+    /// Whether elections have pre-votes, and undisturbed leaders.
+    pub(super) fn guards_elections(&self) -> bool {
+        self.timing.guarded_elections && !planted!("M22")
     }
 
     /// Whether the leader this node knows was heard so recently that no election can be needed. A leader knows of
@@ -70,7 +76,8 @@ impl Raft {
     }
 
     pub(super) fn on_vote(&mut self, now: Duration, from: NodeId, vote: &Vote) {
-        let refuse = vote.term < self.hard.term || self.leader_is_alive(now);
+        let undisturbed = self.guards_elections() && self.leader_is_alive(now);
+        let refuse = vote.term < self.hard.term || undisturbed;
         let up_to_date =
             planted!("M04") || (vote.last_term, vote.last_index) >= (self.log.last_term(), self.log.last_index());
         let granted = if refuse {
@@ -160,7 +167,7 @@ impl Raft {
             .values()
             .filter(|progress| now.saturating_sub(progress.heard_at) <= self.timing.election_max)
             .count();
-        if heard + 1 < self.quorum() {
+        if heard + 1 < self.quorum() && !planted!("M16") {
             self.become_follower(self.hard.term, None, "no majority was heard within an election timeout");
             self.draw_election_timeout(now);
         }

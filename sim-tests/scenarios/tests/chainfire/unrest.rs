@@ -1,0 +1,128 @@
+//! Cuts that stay, and links that come and go: what they do to elections with pre-votes, and without.
+//!
+//! The literature: a follower that hears nobody calls elections for ever, and drives the terms up (Ongaro's dissertation,
+//! 4.2.3 and 9.6); with two groups that only one node still joins, plain Raft deposes one leader after another, as in the outage
+//! of an etcd cluster that Cloudflare described (*A Byzantine failure in the real world*, 2020); a pre-vote stops both.
+
+use stormglass::check::Evidence;
+use stormglass::faults::{Fault, bridge, flap, one_way};
+use stormglass::prelude::*;
+
+use crate::cluster::{Cluster, Options};
+use crate::expect::{demand, hit, ms, rest, s};
+use crate::workload::{Book, Load};
+
+/// How long the cut stays.
+const CUT: Duration = s(20);
+
+/// How much unrest a cut makes.
+struct Unrest {
+    /// By how much the term grew while it was on.
+    terms: u64,
+    /// Elections that somebody won meanwhile.
+    elections: u64,
+    /// Writes that were acknowledged in a second.
+    acknowledged: u64,
+}
+
+/// Five nodes under load; a cut, made for whoever leads; and what came of it by its end.
+async fn unrest(sim: &Sim, plain: bool, cut: impl Fn(&Cluster, u64) -> Fault) -> Result<Unrest, Evidence> {
+    let cluster = Cluster::start(sim, Options { size: 5, plain_elections: plain, ..Options::default() });
+    let (leader, _) = cluster.leader_within(s(5)).await?;
+    sim.sleep(s(1)).await;
+    let picture = || {
+        let picture = cluster.picture.lock();
+        (picture.term, picture.elections)
+    };
+    let before = picture();
+    let book = Book::new();
+    let fault = sim.inject(cut(&cluster, leader));
+    book.run(&cluster, Load { clients: 3, rate: 50, keys: 5, duration: CUT }).await;
+    hit(sim, fault)?;
+    let after = picture();
+    let unrest = Unrest {
+        terms: after.0 - before.0,
+        elections: after.1 - before.1,
+        acknowledged: book.acknowledged() as u64 / CUT.as_secs(),
+    };
+    sim.count("term growth", unrest.terms);
+    sim.count("elections won", unrest.elections);
+    sim.count("unique writes acknowledged a second", unrest.acknowledged);
+    sim.heal(fault);
+    rest(&cluster, s(15)).await?;
+    let verdict = book.judge(&cluster).await?;
+    verdict.evidence().cloned().map_or(Ok(unrest), Err)
+}
+
+fn at_rest(unrest: &Unrest, terms_max: u64) -> Outcome {
+    let Unrest { terms, elections, acknowledged } = *unrest;
+    demand(terms <= terms_max, "term growth", || format!("the term grew by {terms}, and {terms_max} was allowed"))?;
+    demand(acknowledged > 0, "availability", || format!("no write was acknowledged, with {elections} elections won"))?;
+    Ok(Verdict::Pass)
+}
+
+fn in_unrest(unrest: &Unrest, (terms_min, elections_min): (u64, u64)) -> Outcome {
+    let Unrest { terms, elections, .. } = *unrest;
+    demand(terms >= terms_min && elections >= elections_min, "term growth", || {
+        format!(
+            "the term grew by {terms} with {elections} elections won: without a pre-vote it should by {terms_min}, with \
+             {elections_min} won"
+        )
+    })?;
+    Ok(Verdict::Pass)
+}
+
+/// A follower that nobody's packets reach, while its own do.
+fn deaf_follower(cluster: &Cluster, leader: u64) -> Fault {
+    let deaf = leader % 5 + 1;
+    one_way(cluster.others(deaf), cluster.name(deaf))
+}
+
+/// The leader and one node on one side, two on the other, and one that sees all.
+fn two_sides(cluster: &Cluster, leader: u64) -> Fault {
+    let of = |step: u64| (leader + step - 1) % 5 + 1;
+    bridge(cluster.name(of(2)), [leader, of(1)].map(|id| cluster.name(id)), [of(3), of(4)].map(|id| cluster.name(id)))
+}
+
+/// The leader loses one follower and gets it back, again and again.
+fn loose_link(cluster: &Cluster, leader: u64) -> Fault {
+    let follower = leader % 5 + 1;
+    flap(cluster.name(leader), cluster.name(follower), s(1), ms(500)).lasting(CUT)
+}
+
+/// With pre-votes a follower that hears nobody disturbs nobody.
+#[stormglass::scenario(time = "120s", families("network"), tags("election"))]
+async fn chainfire_deaf_follower(sim: Sim) -> Outcome {
+    at_rest(&unrest(&sim, false, deaf_follower).await?, 0)
+}
+
+/// Without them it begins term after term. Nobody hears of it while connections need answers; the first message after the
+/// heal deposes the leader.
+#[stormglass::scenario(time = "120s", families("network"), tags("election"))]
+async fn chainfire_deaf_follower_without_pre_votes(sim: Sim) -> Outcome {
+    in_unrest(&unrest(&sim, true, deaf_follower).await?, (20, 0))
+}
+
+/// With pre-votes the node that sees both sides refuses its vote as long as it hears a leader: there is one leader.
+#[stormglass::scenario(time = "120s", families("network"), tags("election"))]
+async fn chainfire_bridge_for_good(sim: Sim) -> Outcome {
+    at_rest(&unrest(&sim, false, two_sides).await?, 0)
+}
+
+/// Without them the side that hears no leader deposes him, until the node that sees all leads.
+#[stormglass::scenario(time = "120s", families("network"), tags("election"))]
+async fn chainfire_bridge_without_pre_votes(sim: Sim) -> Outcome {
+    in_unrest(&unrest(&sim, true, two_sides).await?, (1, 1))
+}
+
+/// With pre-votes a link that comes and goes costs no leader.
+#[stormglass::scenario(time = "120s", families("network"), tags("election"))]
+async fn chainfire_loose_link(sim: Sim) -> Outcome {
+    at_rest(&unrest(&sim, false, loose_link).await?, 0)
+}
+
+/// Without them each cut may cost one.
+#[stormglass::scenario(time = "120s", families("network"), tags("election"))]
+async fn chainfire_loose_link_without_pre_votes(sim: Sim) -> Outcome {
+    in_unrest(&unrest(&sim, true, loose_link).await?, (1, 1))
+}
