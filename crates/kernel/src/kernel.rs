@@ -13,7 +13,6 @@ use crate::parked::WakerIdentity;
 use crate::policy::Policy;
 use crate::prf::mix;
 use crate::queue::{Key, NODES_MAX, Queue};
-use crate::spare::Spare;
 use crate::subsystem::{Effect, WorldEvent, WorldId};
 use crate::task::{Tasks, Wait};
 use crate::time::VirtualTime;
@@ -78,9 +77,13 @@ impl Chores {
         self.wakes.len() | self.discards.len() != 0
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn clear(&mut self) {
         let Self { wakes, discards, dropped, boots, calls } = self;
-        wakes.len() | discards.len() | dropped.len() | boots.len() | calls.len() == 0
+        wakes.clear();
+        discards.clear();
+        dropped.clear();
+        boots.clear();
+        calls.clear();
     }
 }
 
@@ -128,8 +131,10 @@ pub struct Kernel {
     pub(crate) internal_entropy: u64,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
-    /// Memory that an earlier simulation of this thread left, for nodes that are yet to be added.
-    pub(crate) spare: Box<Spare>,
+    /// Hashes of the nodes' names, beside each other: a new name is compared with all of them.
+    pub(crate) sites: Vec<u64>,
+    /// Nodes of earlier simulations of this thread, by number: they are blank, and have names and memory.
+    pub(crate) retired: Vec<Option<Node>>,
     /// At which event the limits are to be looked at next.
     pub(crate) next_check: u64,
 }
@@ -286,12 +291,22 @@ impl Kernel {
     pub fn add_node(&mut self, name: &str) -> Option<NodeId> {
         // Of all names only one with the same hash is compared.
         let site = Site::named(name);
-        if self.nodes.len() >= NODES_MAX || self.nodes.iter().any(|n| n.site == site && &*n.name == name) {
+        let known = self.sites.contains(&site.as_u64());
+        if self.nodes.len() >= NODES_MAX || known && self.find_node(name).is_some() {
             return None;
         }
         let id = NodeId(self.nodes.len() as u16);
-        let parts = self.spare.parts.pop().unwrap_or_default();
-        self.nodes.push(Node::new(id, Arc::from(name), site, parts));
+        // Nearly always the nodes of the next simulation have the names of the last one's.
+        match self.retired.get_mut(id.index()).and_then(Option::take) {
+            Some(mut node) => {
+                if &*node.name != name {
+                    (node.name, node.site) = (Arc::from(name), site);
+                }
+                self.nodes.push(node);
+            }
+            None => self.nodes.push(Node::new(id, Arc::from(name), site)),
+        }
+        self.sites.push(site.as_u64());
         Some(id)
     }
 

@@ -66,7 +66,7 @@ pub use subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 pub use task::Wait;
 pub use time::{VirtualTime, saturating_nanos};
 pub use timer_clock::PauseError;
-pub use trace::{Digest, Kind, RECORD_BYTES, Record, Trace, TraceSink};
+pub use trace::{Digest, Kind, RECORD_BYTES, Recent, Record, Trace, TraceSink};
 pub use universe::{Universe, down_name, is_current, is_held, try_with, with};
 
 /// Sets what `node` runs at each boot, from inside the simulation that holds it.

@@ -54,7 +54,7 @@ impl Kernel {
         record.run = VirtualTime::MAX;
         record.timer = VirtualTime::MAX;
         self.queue.set_own(node, VirtualTime::MAX);
-        let outbox = std::mem::take(&mut record.outbox);
+        let outbox = if record.outbox.is_empty() { Vec::new() } else { std::mem::take(&mut record.outbox) };
         let timers = record.timers.clear();
         let signals = record.signals.take_waiters();
         let incarnation = record.incarnation.0;
@@ -63,8 +63,10 @@ impl Kernel {
         // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
         // poll: what the program did before it happened.)
         if how == Down::Exit {
-            self.outbox.splice(0..0, outbox);
-            self.attention |= OUTBOX;
+            if !outbox.is_empty() {
+                self.outbox.splice(0..0, outbox);
+                self.attention |= OUTBOX;
+            }
         } else {
             self.void(outbox);
             if self.current.as_ref().is_some_and(|c| c.node == node) {

@@ -314,6 +314,11 @@ impl Queue {
         self.past = false;
     }
 
+    /// How many events of worlds there is memory for.
+    pub(crate) fn room(&self) -> usize {
+        self.worlds.capacity()
+    }
+
     pub(crate) fn len(&self) -> usize {
         let minima = self.own.minima();
         minima[minima.len() / 2..].iter().filter(|&&own| at(own) != NEVER).count() + self.worlds.len()

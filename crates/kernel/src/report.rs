@@ -5,7 +5,7 @@ use crate::ids::{Incarnation, NodeId};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::policy::{Policy, Random};
 use crate::time::VirtualTime;
-use crate::trace::{Digest, Record, TraceSink};
+use crate::trace::{Digest, Recent, TraceSink};
 
 /// How a simulation is to run.
 pub struct Options {
@@ -71,7 +71,7 @@ pub struct Report<T> {
     /// Counters of the worlds.
     pub counters: Counters,
     /// The last records of the trace.
-    pub recent: Vec<Record>,
+    pub recent: Recent,
     /// Overrides that no decision asked for.
     pub unused_overrides: Vec<String>,
 }

@@ -7,21 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::decide::Decisions;
-use crate::exec::{self, Bodies, Polled, Program, TaskError};
+use crate::exec::{self, Bodies, Polled, Program, Programs, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
-use crate::kernel::{Call, Chores, Current, Errand, Kernel};
+use crate::kernel::{Call, Chores, Current, Errand};
 use crate::limits::{Failure, Waiting};
 use crate::node::NodeState;
 use crate::panics;
 use crate::parked::WakerIdentity;
 use crate::report::{Counters, Options, Report};
 use crate::spare;
-use crate::time::VirtualTime;
-use crate::trace::Trace;
 use crate::universe::{self, Here, Universe};
-
-/// Most simulations are of a few nodes.
-const NODES_AT_FIRST: usize = 8;
 
 /// A simulation that is set up and has not run.
 #[derive(Debug)]
@@ -30,7 +25,7 @@ pub struct Simulation {
     on_poll: Option<fn()>,
     on_polled: Option<fn() -> Option<Failure>>,
     on_switch: Option<fn(NodeId, Incarnation)>,
-    programs: Vec<(NodeId, ProgramFn)>,
+    programs: Programs,
     at_end: Option<AtEnd>,
 }
 
@@ -42,54 +37,22 @@ impl std::fmt::Debug for AtEnd {
     }
 }
 
-struct ProgramFn(Program);
-
-impl std::fmt::Debug for ProgramFn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ProgramFn")
-    }
-}
-
 impl Simulation {
     /// A simulation with the driver as its only node.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
-        let by_draw = policy.is_the_draw();
-        let universe = Universe::new(|| {
-            let mut spare = spare::take();
-            let mut kernel = Kernel {
-                now: VirtualTime::ZERO,
-                queue: std::mem::take(&mut spare.queue),
-                nodes: std::mem::take(&mut spare.nodes),
-                tasks: std::mem::take(&mut spare.tasks),
-                current: None,
-                actor: NodeId::DRIVER,
-                outbox: Vec::new(),
-                decisions: Decisions::new(seed, overrides),
-                policy,
-                by_draw,
-                trace: Trace::new(trace, std::mem::take(&mut spare.chunk)),
-                chores: std::mem::take(&mut spare.chores),
-                attention: 0,
-                arrivals: false,
-                transitions: Vec::new(),
-                failure: None,
-                limits,
-                events: 0,
-                polls: 0,
-                internal_entropy: 0,
-                polls_at_progress: 0,
-                spare,
-                next_check: 0,
-            };
-            kernel.nodes.reserve(NODES_AT_FIRST);
-            let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
-            kernel.nodes[driver.index()].state = NodeState::Running;
-            kernel.nodes[driver.index()].incarnation = Incarnation(1);
-            kernel
-        });
-        Self { universe: Box::new(universe), on_poll, on_polled, on_switch, programs: Vec::new(), at_end: None }
+        let mut universe = spare::take();
+        let kernel = &mut universe.kernel;
+        kernel.by_draw = policy.is_the_draw();
+        kernel.policy = policy;
+        kernel.decisions = Decisions::new(seed, overrides);
+        kernel.limits = limits;
+        kernel.trace.begin(trace);
+        let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
+        kernel.nodes[driver.index()].state = NodeState::Running;
+        kernel.nodes[driver.index()].incarnation = Incarnation(1);
+        Self { universe, on_poll, on_polled, on_switch, programs: exec::room_for_programs(), at_end: None }
     }
 
     /// The kernel and its worlds, for set-up.
@@ -104,14 +67,14 @@ impl Simulation {
 
     /// Sets what a node runs at each boot.
     pub fn set_program(&mut self, node: NodeId, program: Program) {
-        self.programs.push((node, ProgramFn(program)));
+        self.programs.set(node, program);
     }
 
     /// Runs `main` on the driver until it ends, or until something ends it.
     ///
     /// # Panics
     /// When this thread already holds a simulation.
-    pub fn run<F>(self, main: F) -> Report<F::Output>
+    pub fn run<F>(mut self, main: F) -> Report<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -119,23 +82,20 @@ impl Simulation {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
         panics::install_hook();
         let shared = Arc::clone(&self.universe.shared);
+        let chores = Cell::new(std::mem::take(&mut self.universe.idle_chores));
         universe::install(self.universe);
-        exec::set_home(true);
-        for (node, program) in self.programs {
-            exec::set_program(node, program.0);
-        }
+        let mut bodies = exec::move_in(self.programs);
         let driver = Runner {
             on_poll: self.on_poll,
             on_polled: self.on_polled,
             on_switch: self.on_switch,
             last: Cell::new(None),
             foreign: &shared.foreign_wake,
-            chores: Cell::default(),
+            chores,
         };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
         universe::with_loop(|u| u.kernel.nodes[NodeId::DRIVER.index()].main = main_task);
-        let mut bodies = Bodies::default();
         driver.drive(&mut bodies, main_task);
         let output = exec::take_output(main_task);
         if let Some(AtEnd(at_end)) = self.at_end {
@@ -144,10 +104,12 @@ impl Simulation {
         let report = driver.finish(&mut bodies, output);
         shared.ended.store(true, Ordering::Release);
         // User values may be dropped with these; the simulation is still current for them and without effect.
-        drop(bodies);
-        exec::set_home(false);
-        if let Some(universe) = universe::uninstall() {
-            spare::keep(universe.into_kernel());
+        bodies.clear();
+        exec::move_out(bodies);
+        if let Some(mut universe) = universe::uninstall() {
+            universe.idle_chores = driver.chores.take();
+            drop(shared);
+            spare::keep(universe);
         }
         drop(handle);
         report
@@ -360,12 +322,12 @@ impl Runner<'_> {
                 if u.incoming.len() | u.wanted.len() == 0 {
                     return None;
                 }
-                Some((std::mem::take(&mut u.incoming), std::mem::take(&mut u.wanted), Arc::clone(&u.shared)))
+                Some((std::mem::take(&mut u.incoming), std::mem::take(&mut u.wanted)))
             });
             let Some(others) = others else { return };
-            if let Some((incoming, wanted, shared)) = others {
+            if let Some((incoming, wanted)) = others {
                 for (task, body) in incoming {
-                    exec::place(task, body.body, Some(body.export), true, &shared);
+                    exec::place_from_elsewhere(task, body);
                 }
                 for (task, waker) in wanted {
                     let output = exec::export_output(task);

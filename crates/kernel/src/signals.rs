@@ -63,6 +63,9 @@ struct Handled {
 
 impl Signals {
     pub(crate) fn take_waiters(&mut self) -> Vec<Waker> {
+        if self.handled.is_empty() {
+            return Vec::new();
+        }
         let handled = std::mem::take(&mut self.handled);
         handled.into_values().flat_map(|h| h.waiters).collect()
     }

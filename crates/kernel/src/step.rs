@@ -1,6 +1,6 @@
 //! One step of the loop: which event is next, what it does to the state, and what must then run while nothing is borrowed.
 
-use crate::exec::Polled;
+use crate::exec::{self, Polled};
 use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
 use crate::limits::{Failure, Waiting};
@@ -54,7 +54,9 @@ impl Universe {
         }
         if !alive {
             self.kernel.tasks.remove(task_ref);
-            self.kernel.chores_mut().calls.push(Call(node, Errand::Forget(task_ref)));
+            if exec::has_output(task_ref) {
+                self.kernel.chores_mut().calls.push(Call(node, Errand::Forget(task_ref)));
+            }
         }
         self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Wake;
 
 use crate::ids::TaskRef;
-use crate::kernel::Kernel;
+use crate::kernel::{Chores, Kernel};
 use crate::limits::Failure;
 use crate::node::Down;
 use crate::run::{Boot, Step};
@@ -26,8 +26,8 @@ use crate::{
 pub struct Universe {
     /// Nodes, tasks, time, decisions and trace.
     pub kernel: Kernel,
-    generation: u32,
-    worlds: Worlds,
+    pub(crate) generation: u32,
+    pub(crate) worlds: Worlds,
     pub(crate) shared: Arc<Shared>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
@@ -42,10 +42,12 @@ pub struct Universe {
     /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
     pub(crate) wanted: Vec<(TaskRef, std::task::Waker)>,
     pub(crate) exported: std::collections::BTreeMap<TaskRef, Option<Box<dyn Any + Send>>>,
+    /// Emptied, for the loop.
+    pub(crate) idle_chores: Chores,
 }
 
 #[derive(Default)]
-struct Worlds([Option<Box<dyn Subsystem>>; WorldId::COUNT]);
+pub(crate) struct Worlds([Option<Box<dyn Subsystem>>; WorldId::COUNT]);
 
 impl std::fmt::Debug for Worlds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,7 +56,7 @@ impl std::fmt::Debug for Worlds {
 }
 
 /// What wakers hold of their simulation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) foreign_wake: AtomicBool,
     pub(crate) ended: AtomicBool,
@@ -89,31 +91,12 @@ pub(crate) fn here<R>(f: impl FnOnce(&Here) -> R) -> R {
 /// shown or drawn from.
 static GENERATION: AtomicU32 = AtomicU32::new(1);
 
+/// A number that no other simulation of this process has.
+pub(crate) fn next_generation() -> u32 {
+    GENERATION.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Universe {
-    pub(crate) fn new(kernel: impl FnOnce() -> Kernel) -> Self {
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let shared = Shared { foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
-        Self {
-            kernel: kernel(),
-            generation,
-            worlds: Worlds::default(),
-            shared: Arc::new(shared),
-            spawn_thread: crate::baton::plain_thread,
-            on_hand_back: None,
-            waiters: crate::blocked::Waiters::default(),
-            std_zero: None,
-            incoming: Vec::new(),
-            wanted: Vec::new(),
-            exported: std::collections::BTreeMap::new(),
-        }
-    }
-
-    /// The kernel alone, once nothing runs any more.
-    pub(crate) fn into_kernel(self: Box<Self>) -> Kernel {
-        let Self { kernel, .. } = *self;
-        kernel
-    }
-
     /// Adds a world. One of its type must not be there yet; the earlier one is handed back if it is.
     pub fn insert<W: Typed>(&mut self, world: W) -> Option<Box<dyn Subsystem>> {
         self.worlds.0[W::ID.0 as usize].replace(Box::new(world))
