@@ -331,8 +331,15 @@ impl Bodies {
                 here.polled.set(0);
                 if polled.is_pending() { Polled::Pending } else { Polled::Ended }
             }
-            _ => Polled::Gone,
+            _ => self.poll_arrived(task, here),
         }
+    }
+
+    /// The first poll of a task that came after the last were taken in.
+    #[cold]
+    fn poll_arrived(&mut self, task: TaskRef, here: &Here) -> Polled {
+        self.take_in();
+        if self.get_mut(task).is_some() { self.poll(task, here) } else { Polled::Gone }
     }
 
     fn get_mut(&mut self, task: TaskRef) -> Option<&mut Entry> {

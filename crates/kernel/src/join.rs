@@ -10,7 +10,8 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use crate::exec::{self, TaskError};
-use crate::ids::{TaskKey, TaskRef};
+use crate::LocalFuture;
+use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::RARE;
 use crate::task::{TaskState, Wait};
 use crate::universe::{self, Universe};
@@ -117,7 +118,10 @@ where
         let handle = handle_of(u, task);
         let body = exec::send_body(future);
         match task {
-            Some(task) => u.incoming.push((task, body)),
+            Some(task) => {
+                u.incoming.push((task, body));
+                u.kernel.attention |= RARE;
+            }
             None => return (handle, Some(body)),
         }
         (handle, None)
@@ -153,6 +157,21 @@ where
         exec::place(handle.handle.task, future, waker, export);
     }
     handle
+}
+
+/// Spawns the main task of a node that boots.
+pub(crate) fn spawn_main(node: NodeId, future: LocalFuture) {
+    let spawned = universe::with_loop(|u| {
+        let task = u.kernel.create_task(Location::caller())?;
+        if let Some(record) = u.kernel.tasks.get_mut(task) {
+            record.handle_alive = false;
+        }
+        u.kernel.nodes[node.index()].main = task;
+        Some((task, exec::waker_of(u, task)))
+    });
+    if let Some((task, waker)) = spawned.flatten() {
+        exec::place(task, future, waker, None);
+    }
 }
 
 fn handle_of<T: 'static>(universe: &Universe, task: Option<TaskRef>) -> JoinHandle<T> {

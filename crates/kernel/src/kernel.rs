@@ -77,6 +77,11 @@ impl Chores {
         self.wakes.len() | self.discards.len() != 0
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { wakes, discards, dropped, boots, calls } = self;
+        wakes.len() | discards.len() | dropped.len() | boots.len() | calls.len() == 0
+    }
+
     pub(crate) fn clear(&mut self) {
         let Self { wakes, discards, dropped, boots, calls } = self;
         wakes.clear();
@@ -106,6 +111,8 @@ impl std::fmt::Debug for Call {
 pub struct Kernel {
     pub(crate) now: VirtualTime,
     pub(crate) queue: Queue,
+    /// Before the run there may be more of them than the simulation has: blank ones of an earlier simulation of this thread, whose
+    /// memory and names the next nodes take.
     pub(crate) nodes: Vec<Node>,
     pub(crate) tasks: Tasks,
     pub(crate) current: Option<Current>,
@@ -120,8 +127,6 @@ pub struct Kernel {
     pub(crate) chores: Chores,
     /// What the end of a poll must look at: [`RARE`], [`UNARMED`] and [`OUTBOX`].
     pub(crate) attention: u8,
-    /// Futures have been spawned since the loop took them in last.
-    pub(crate) arrivals: bool,
     /// Nodes that went down (and how) or booted, in order, for the worlds to be told.
     pub(crate) transitions: Vec<(NodeId, Option<Down>)>,
     pub(crate) failure: Option<Failure>,
@@ -131,17 +136,15 @@ pub struct Kernel {
     pub(crate) internal_entropy: u64,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
-    /// Hashes of the nodes' names, beside each other: a new name is compared with all of them.
+    /// Hashes of the nodes' names, beside each other: a new name is compared with all of them. As many as there are nodes.
     pub(crate) sites: Vec<u64>,
-    /// Nodes of earlier simulations of this thread, by number: they are blank, and have names and memory.
-    pub(crate) retired: Vec<Option<Node>>,
     /// At which event the limits are to be looked at next.
     pub(crate) next_check: u64,
 }
 
 impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kernel").field("now", &self.now).field("nodes", &self.nodes.len()).finish_non_exhaustive()
+        f.debug_struct("Kernel").field("now", &self.now).field("nodes", &self.sites.len()).finish_non_exhaustive()
     }
 }
 
@@ -228,7 +231,7 @@ impl Kernel {
     /// What the kernel keeps in memory for tasks and timers.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
-        let timers: Vec<_> = self.nodes.iter().map(|n| n.timers.footprint()).collect();
+        let timers: Vec<_> = self.nodes().iter().map(|n| n.timers.footprint()).collect();
         Footprint {
             tasks: self.tasks.live(),
             task_slots: self.tasks.slots(),
@@ -271,19 +274,19 @@ impl Kernel {
     #[must_use]
     #[inline]
     pub fn node(&self, node: NodeId) -> &Node {
-        &self.nodes[node.index()]
+        &self.nodes()[node.index()]
     }
 
     /// Every node in the order in which they were added, the driver first.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
-        &self.nodes
+        &self.nodes[..self.sites.len()]
     }
 
     /// The node called `name`.
     #[must_use]
     pub fn find_node(&self, name: &str) -> Option<NodeId> {
-        self.nodes.iter().find(|n| &*n.name == name).map(|n| n.id)
+        self.nodes().iter().find(|n| &*n.name == name).map(|n| n.id)
     }
 
     /// Adds a node, which does not run before it is booted. Gives `None` when a node of that name exists or
@@ -292,18 +295,14 @@ impl Kernel {
         // Of all names only one with the same hash is compared.
         let site = Site::named(name);
         let known = self.sites.contains(&site.as_u64());
-        if self.nodes.len() >= NODES_MAX || known && self.find_node(name).is_some() {
+        if self.sites.len() >= NODES_MAX || known && self.find_node(name).is_some() {
             return None;
         }
-        let id = NodeId(self.nodes.len() as u16);
+        let id = NodeId(self.sites.len() as u16);
         // Nearly always the nodes of the next simulation have the names of the last one's.
-        match self.retired.get_mut(id.index()).and_then(Option::take) {
-            Some(mut node) => {
-                if &*node.name != name {
-                    (node.name, node.site) = (Arc::from(name), site);
-                }
-                self.nodes.push(node);
-            }
+        match self.nodes.get_mut(id.index()) {
+            Some(blank) if &*blank.name == name => {}
+            Some(blank) => (blank.name, blank.site) = (Arc::from(name), site),
             None => self.nodes.push(Node::new(id, Arc::from(name), site)),
         }
         self.sites.push(site.as_u64());
@@ -454,8 +453,6 @@ impl Kernel {
         let key = TaskKey(mix(parent_key, ordinal));
         let draws = self.decisions.wakes_of(key);
         let task = self.tasks.insert(key, node_id, draws, node.born, location);
-        self.arrivals = true;
-        self.attention |= RARE;
         if self.tasks.live() > self.limits.tasks {
             self.next_check = 0;
         }

@@ -24,7 +24,9 @@ impl Kernel {
         record.timer_clock = TimerClock::default();
         record.note_clocks();
         record.numbers = 0;
-        record.signals = Signals::default();
+        if !record.signals.is_empty() {
+            record.signals = Signals::default();
+        }
         record.threads = 0;
         record.threads_made = 0;
         let incarnation = record.incarnation.0;

@@ -182,7 +182,9 @@ impl Node {
         ready.clear();
         outbox.clear();
         timers.start_anew();
-        *signals = Signals::default();
+        if !signals.is_empty() {
+            *signals = Signals::default();
+        }
         *state = NodeState::Down;
         *incarnation = Incarnation(0);
         *monotonic = Clock::starting_at(MONOTONIC_START_NS);

@@ -82,6 +82,9 @@ impl Simulation {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
         panics::install_hook();
         let shared = Arc::clone(&self.universe.shared);
+        // Blank nodes that nobody has taken are no nodes of this simulation.
+        let kernel = &mut self.universe.kernel;
+        kernel.nodes.truncate(kernel.sites.len());
         let chores = Cell::new(std::mem::take(&mut self.universe.idle_chores));
         universe::install(self.universe);
         let mut bodies = exec::move_in(self.programs);
@@ -318,7 +321,6 @@ impl Runner<'_> {
                     u.kernel.make_ready(task);
                 }
                 std::mem::swap(&mut u.kernel.chores, &mut chores);
-                u.kernel.arrivals = false;
                 if u.incoming.len() | u.wanted.len() == 0 {
                     return None;
                 }
@@ -374,34 +376,39 @@ impl Runner<'_> {
     }
 
     fn boot(&self, node: NodeId) {
-        let running = universe::with_loop(|u| u.kernel.nodes[node.index()].state == NodeState::Running);
-        let Some(program) = exec::program(node).filter(|_| running == Some(true)) else { return };
-        universe::with_loop(|u| u.kernel.actor = node);
-        self.enter(node, || {
-            self.guarded(node, || {
-                let main = crate::join::spawn_local(program()).abort_handle().task();
-                universe::with_loop(|u| u.kernel.nodes[node.index()].main = main);
-            });
+        let Some(program) = exec::program(node) else { return };
+        let running = universe::with_loop(|u| {
+            let running = u.kernel.nodes[node.index()].state == NodeState::Running;
+            u.kernel.actor = if running { node } else { u.kernel.actor };
+            running
         });
+        if running != Some(true) {
+            return;
+        }
+        self.enter(node, || self.guarded(node, || crate::join::spawn_main(node, program())));
     }
 
     fn finish<T>(&self, bodies: &mut Bodies, output: Option<Result<T, TaskError>>) -> Report<T> {
         // Every task is dropped in a fixed order, and none of it has an effect.
-        for index in 0.. {
-            let tasks = universe::with_loop(|u| {
-                let node = u.kernel.nodes.get(index).map(crate::node::Node::id)?;
-                // Who waits for what is told of runs that did not end by themselves.
-                let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
-                let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
-                Some((node, u.kernel.tasks.of_node(node), waiting))
-            });
-            let Some((node, tasks, waiting)) = tasks.flatten() else { break };
+        let mut index = 0;
+        let mut next = |u: &mut Universe| {
+            let node = loop {
+                let node = u.kernel.nodes.get(index)?.id;
+                index += 1;
+                if u.kernel.tasks.count_of_node(node) > 0 {
+                    break node;
+                }
+            };
+            // Who waits for what is told of runs that did not end by themselves.
+            let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
+            let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
+            Some((node, u.kernel.tasks.of_node(node), waiting))
+        };
+        while let Some((node, tasks, waiting)) = universe::with_loop(&mut next).flatten() {
             if !waiting.is_empty() {
                 WAITING.with_borrow_mut(|all| all.extend(waiting));
             }
-            if !tasks.is_empty() {
-                self.drop_tasks(bodies, node, tasks);
-            }
+            self.drop_tasks(bodies, node, tasks);
         }
         let waiting = WAITING.take();
 

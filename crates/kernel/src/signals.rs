@@ -62,6 +62,10 @@ struct Handled {
 }
 
 impl Signals {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.handled.is_empty()
+    }
+
     pub(crate) fn take_waiters(&mut self) -> Vec<Waker> {
         if self.handled.is_empty() {
             return Vec::new();

@@ -107,7 +107,6 @@ impl Kernel {
             queue: Queue::default(),
             nodes: Vec::with_capacity(NODES_AT_FIRST),
             sites: Vec::with_capacity(NODES_AT_FIRST),
-            retired: Vec::new(),
             tasks: Tasks::default(),
             current: None,
             actor: NodeId::DRIVER,
@@ -118,7 +117,6 @@ impl Kernel {
             trace: Trace::blank(),
             chores: Chores::default(),
             attention: 0,
-            arrivals: false,
             transitions: Vec::new(),
             failure: None,
             limits: Limits::default(),
@@ -141,7 +139,6 @@ impl Kernel {
             queue,
             nodes,
             sites,
-            retired,
             tasks,
             current,
             actor,
@@ -152,7 +149,6 @@ impl Kernel {
             trace,
             chores,
             attention,
-            arrivals,
             transitions,
             failure,
             limits,
@@ -164,7 +160,7 @@ impl Kernel {
         } = self;
         *now = VirtualTime::ZERO;
         queue.clear();
-        retire(nodes, retired);
+        nodes.iter_mut().for_each(Node::reset);
         sites.clear();
         tasks.clear();
         *current = None;
@@ -175,23 +171,9 @@ impl Kernel {
         trace.reset();
         chores.clear();
         *attention = 0;
-        *arrivals = false;
         transitions.clear();
         *failure = None;
         *limits = Limits::default();
         (*events, *polls, *internal_entropy, *polls_at_progress, *next_check) = (0, 0, 0, 0, 0);
-    }
-}
-
-/// Puts every node in its place among the retired ones, blank.
-fn retire(nodes: &mut Vec<Node>, retired: &mut Vec<Option<Node>>) {
-    nodes.iter_mut().for_each(Node::reset);
-    if retired.len() <= nodes.len() {
-        retired.clear();
-        retired.extend(nodes.drain(..).map(Some));
-    } else {
-        for (place, node) in retired.iter_mut().zip(nodes.drain(..)) {
-            *place = Some(node);
-        }
     }
 }

@@ -11,7 +11,7 @@ use crate::run::{Act, Step};
 use crate::task::{QUEUED, TaskState, Wait};
 use crate::time::VirtualTime;
 use crate::trace::{Kind, Record};
-use crate::universe::Universe;
+use crate::universe::{self, Universe};
 
 impl Universe {
     /// Whether something is to be done while nothing is borrowed.
@@ -24,11 +24,22 @@ impl Universe {
         let c = &self.kernel.chores;
         let of_loop = c.wakes.len() | c.discards.len() | c.dropped.len() | c.boots.len() | c.calls.len();
         let of_threads = self.incoming.len() | self.wanted.len();
-        let has = of_loop | of_threads | self.kernel.transitions.len() != 0 || self.kernel.arrivals;
+        let has = of_loop | of_threads | self.kernel.transitions.len() != 0;
         if !has && self.kernel.failure.is_none() {
             self.kernel.attention &= !RARE;
         }
         has
+    }
+
+    /// Tells the worlds of nodes that went down, where that is all there is to do: no code of the program's runs for it. Says
+    /// whether nothing is left.
+    fn has_told(&mut self) -> bool {
+        let alone = self.kernel.chores.is_empty() && self.incoming.len() | self.wanted.len() == 0;
+        if !alone || !self.kernel.outbox.is_empty() {
+            return false;
+        }
+        self.tell_transitions();
+        self.kernel.outbox.is_empty() && self.kernel.failure.is_none() && !self.has_chores()
     }
 
     pub(crate) fn panicked(&mut self, node: NodeId, task: String, message: String) {
@@ -249,9 +260,12 @@ impl Universe {
                 if self.kernel.failure.is_some() {
                     return Step::STOP;
                 }
-                if self.has_chores() {
+                if self.has_chores() && !self.has_told() {
                     return Step::CHORES;
                 }
+            }
+            if universe::has_deferred() {
+                return Step::CHORES;
             }
             let Some((at, node, what)) = self.kernel.queue.next() else {
                 self.kernel.fail(Failure::Deadlock);

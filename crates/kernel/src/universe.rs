@@ -295,6 +295,12 @@ impl Here {
     }
 }
 
+/// Whether tasks were woken while the universe was borrowed.
+#[inline]
+pub(crate) fn has_deferred() -> bool {
+    DEFERRED.with_borrow(|deferred| !deferred.is_empty())
+}
+
 /// Tasks that were woken while the universe was borrowed.
 pub(crate) fn take_deferred() -> Vec<TaskRef> {
     DEFERRED.take()
