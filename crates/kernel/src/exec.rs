@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
+use crate::LocalFuture;
 use crate::ids::{NodeId, TaskRef};
 use crate::parked::WakerIdentity;
 use crate::spare::ENTRIES_KEPT;
@@ -153,14 +154,41 @@ where
 }
 
 /// A node's program: makes the future of its main task at each boot.
-pub(crate) type Program = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
+pub(crate) type Program = Rc<dyn Fn() -> LocalFuture>;
+
+/// How a task's future is kept.
+enum Kept {
+    Boxed(Pin<Box<dyn Body>>),
+    /// The main task of a node: a program boxes its future itself.
+    Main(Whole<LocalFuture>),
+}
+
+impl Kept {
+    #[inline(always)]
+    fn poll(&mut self) -> Poll<()> {
+        match self {
+            Self::Boxed(body) => body.as_mut().poll(),
+            Self::Main(whole) => Pin::new(whole).poll(),
+        }
+    }
+
+    fn body(&mut self) -> Pin<&mut dyn Body> {
+        match self {
+            Self::Boxed(body) => body.as_mut(),
+            Self::Main(whole) => {
+                let whole: Pin<&mut Whole<LocalFuture>> = Pin::new(whole);
+                whole
+            }
+        }
+    }
+}
 
 /// A task's future, or its output.
 pub(crate) struct Entry {
     generation: u32,
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
-    body: Pin<Box<dyn Body>>,
+    body: Kept,
     /// The address of its waker while wakes of the polled task wait for the end of the poll; otherwise no address.
     waker: usize,
     export: Option<Export>,
@@ -284,8 +312,15 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let body = Box::pin(Whole::new(future, waker));
+    let body = Kept::Boxed(Box::pin(Whole::new(future, waker)));
     let entry = Entry { generation: task.generation, away: false, body, waker: address, export };
+    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
+}
+
+/// The same with the main task of a node.
+pub(crate) fn place_main(task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
+    let body = Kept::Main(Whole::new(future, waker));
+    let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
@@ -293,6 +328,7 @@ where
 pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }: SendBody) {
     let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
     body.as_mut().set_waker(waker);
+    let body = Kept::Boxed(body);
     let entry = Entry { generation: task.generation, away: true, body, waker: address, export: Some(export) };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
@@ -327,7 +363,7 @@ impl Bodies {
         match self.0.get_mut(task.slot as usize) {
             Some(Some(entry)) if entry.generation == task.generation => {
                 here.polled.set(entry.waker);
-                let polled = entry.body.as_mut().poll();
+                let polled = entry.body.poll();
                 here.polled.set(0);
                 if polled.is_pending() { Polled::Pending } else { Polled::Ended }
             }
@@ -350,7 +386,7 @@ impl Bodies {
     pub(crate) fn panicked(&mut self, task: TaskRef, payload: Box<dyn Any + Send>) -> Polled {
         let message = panic_message(&*payload);
         let Some(entry) = self.get_mut(task) else { return Polled::Panicked(message) };
-        match catch_unwind(AssertUnwindSafe(|| entry.body.as_mut().end(TaskError::Panicked(payload)))) {
+        match catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Panicked(payload)))) {
             Ok(()) => Polled::Panicked(message),
             Err(again) => {
                 Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
@@ -362,7 +398,7 @@ impl Bodies {
     pub(crate) fn cancel(&mut self, task: TaskRef) -> Result<(), String> {
         self.take_in();
         let Some(entry) = self.get_mut(task) else { return Ok(()) };
-        let result = catch_unwind(AssertUnwindSafe(|| entry.body.as_mut().end(TaskError::Cancelled)));
+        let result = catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Cancelled)));
         self.retire(task);
         result.map_err(|payload| panic_message(&*payload))
     }
@@ -373,10 +409,10 @@ impl Bodies {
     pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
         let mut entry = self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)?;
         if entry.away {
-            return entry.body.as_mut().output().and_then(entry.export?);
+            return entry.body.body().output().and_then(entry.export?);
         }
         let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
-        if entry.body.is_inert() && universe::with_loop(has_handle) == Some(false) {
+        if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
             return None;
         }
         let old = HOME.with_borrow_mut(|h| {
@@ -428,7 +464,7 @@ pub(crate) fn forget(task: TaskRef) {
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let mut entry = take(task)?;
     let output =
-        entry.body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+        entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
     drop(entry);
     output
 }
@@ -436,7 +472,7 @@ pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskErr
 /// Takes the output of an ended task for another thread.
 pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
     let mut entry = take(task)?;
-    let output = entry.body.as_mut().output().and_then(entry.export?);
+    let output = entry.body.body().output().and_then(entry.export?);
     drop(entry);
     output
 }

@@ -159,18 +159,21 @@ where
     handle
 }
 
-/// Spawns the main task of a node that boots.
-pub(crate) fn spawn_main(node: NodeId, future: LocalFuture) {
+/// Spawns the main task of a node that boots, and ends what its program did outside a task.
+pub(crate) fn spawn_main(node: NodeId, future: Option<LocalFuture>) {
     let spawned = universe::with_loop(|u| {
-        let task = u.kernel.create_task(Location::caller())?;
+        let task = if future.is_some() { u.kernel.create_task(Location::caller()) } else { None };
+        u.kernel.current = None;
+        u.kernel.see_to_run(node);
+        let task = task?;
         if let Some(record) = u.kernel.tasks.get_mut(task) {
             record.handle_alive = false;
         }
         u.kernel.nodes[node.index()].main = task;
         Some((task, exec::waker_of(u, task)))
     });
-    if let Some((task, waker)) = spawned.flatten() {
-        exec::place(task, future, waker, None);
+    if let (Some(future), Some((task, waker))) = (future, spawned.flatten()) {
+        exec::place_main(task, future, waker);
     }
 }
 

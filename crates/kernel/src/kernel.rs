@@ -47,6 +47,14 @@ pub(crate) struct Current {
     pub(crate) cost_ns: u64,
 }
 
+impl Current {
+    /// Of code that runs for a node without being a task of it.
+    pub(crate) fn outside_tasks(node: NodeId, incarnation: Incarnation, effective: bool) -> Self {
+        let waker = WakerIdentity::default();
+        Self { node, incarnation, task: TaskRef::NONE, elapsed_ns: 0, effective, waker, cost_ns: 0 }
+    }
+}
+
 /// What the kernel keeps in memory: for tests of what short tasks and dropped timers leave behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Footprint {

@@ -60,7 +60,9 @@ impl Kernel {
         let timers = record.timers.clear();
         let signals = record.signals.take_waiters();
         let incarnation = record.incarnation.0;
-        self.chores_mut().discards.extend(signals);
+        if !signals.is_empty() {
+            self.chores_mut().discards.extend(signals);
+        }
         timers.into_iter().for_each(|sleeper| self.forget(sleeper));
         // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
         // poll: what the program did before it happened.)

@@ -4,8 +4,10 @@ use crate::decide::Override;
 use crate::ids::{Incarnation, NodeId};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::policy::{Policy, Random};
+use crate::subsystem::WorldId;
 use crate::time::VirtualTime;
 use crate::trace::{Digest, Recent, TraceSink};
+use crate::universe::CountersOfWorld;
 
 /// How a simulation is to run.
 pub struct Options {
@@ -78,10 +80,10 @@ pub struct Report<T> {
 
 /// The counters of the worlds at the end of a run. Their names are put together when somebody reads them.
 #[derive(Debug, Default)]
-pub struct Counters(Vec<(&'static str, Vec<(&'static str, u64)>)>);
+pub struct Counters([Option<CountersOfWorld>; WorldId::COUNT]);
 
 impl Counters {
-    pub(crate) fn of(worlds: Vec<(&'static str, Vec<(&'static str, u64)>)>) -> Self {
+    pub(crate) fn of(worlds: [Option<CountersOfWorld>; WorldId::COUNT]) -> Self {
         Self(worlds)
     }
 }
@@ -94,6 +96,6 @@ impl IntoIterator for Counters {
     fn into_iter(self) -> Self::IntoIter {
         let of_world =
             |(world, list): (_, Vec<_>)| list.into_iter().map(move |(name, n)| (format!("{world}.{name}"), n));
-        Box::new(self.0.into_iter().flat_map(of_world))
+        Box::new(self.0.into_iter().flatten().flat_map(of_world))
     }
 }

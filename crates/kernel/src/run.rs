@@ -13,7 +13,6 @@ use crate::kernel::{Call, Chores, Current, Errand};
 use crate::limits::{Failure, Waiting};
 use crate::node::NodeState;
 use crate::panics;
-use crate::parked::WakerIdentity;
 use crate::report::{Counters, Options, Report};
 use crate::spare;
 use crate::universe::{self, Here, Universe};
@@ -190,15 +189,7 @@ impl Runner<'_> {
     fn set_current(&self, node: NodeId, effective: bool) {
         let incarnation = universe::with_loop(|u| {
             let incarnation = u.kernel.nodes[node.index()].incarnation;
-            u.kernel.current = Some(Current {
-                node,
-                incarnation,
-                task: TaskRef::NONE,
-                elapsed_ns: 0,
-                effective,
-                waker: WakerIdentity::default(),
-                cost_ns: 0,
-            });
+            u.kernel.current = Some(Current::outside_tasks(node, incarnation, effective));
             incarnation
         });
         self.switch_to(incarnation.map(|incarnation| (node, incarnation)));
@@ -347,8 +338,8 @@ impl Runner<'_> {
             discards.clear();
             for Call(node, errand) in calls.drain(..) {
                 self.enter(node, || match errand {
-                    Errand::Run(call) => self.guarded(node, call),
-                    Errand::Forget(task) => self.guarded(node, || exec::forget(task)),
+                    Errand::Run(call) => _ = self.guarded(node, call),
+                    Errand::Forget(task) => _ = self.guarded(node, || exec::forget(task)),
                 });
             }
             for node in boots.drain(..) {
@@ -368,24 +359,29 @@ impl Runner<'_> {
         self.chores.set(chores);
     }
 
-    fn guarded(&self, node: NodeId, f: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            let message = exec::panic_message(&*payload);
-            universe::with_loop(|u| u.panicked(node, "outside a task".to_owned(), message));
+    fn guarded<R>(&self, node: NodeId, f: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(result) => Some(result),
+            Err(payload) => {
+                let message = exec::panic_message(&*payload);
+                universe::with_loop(|u| u.panicked(node, "outside a task".to_owned(), message));
+                None
+            }
         }
     }
 
     fn boot(&self, node: NodeId) {
         let Some(program) = exec::program(node) else { return };
-        let running = universe::with_loop(|u| {
-            let running = u.kernel.nodes[node.index()].state == NodeState::Running;
-            u.kernel.actor = if running { node } else { u.kernel.actor };
-            running
+        let incarnation = universe::with_loop(|u| {
+            let record = &u.kernel.nodes[node.index()];
+            let running = (record.state == NodeState::Running).then_some(record.incarnation)?;
+            u.kernel.actor = node;
+            u.kernel.current = Some(Current::outside_tasks(node, running, true));
+            Some(running)
         });
-        if running != Some(true) {
-            return;
-        }
-        self.enter(node, || self.guarded(node, || crate::join::spawn_main(node, program())));
+        let Some(Some(incarnation)) = incarnation else { return };
+        self.switch_to(Some((node, incarnation)));
+        crate::join::spawn_main(node, self.guarded(node, || program()));
     }
 
     fn finish<T>(&self, bodies: &mut Bodies, output: Option<Result<T, TaskError>>) -> Report<T> {

@@ -286,8 +286,14 @@ impl Timers {
         self.looked = false;
         self.stale = 0;
         self.free = NO_SLOT;
-        let slots = 0..self.slots.len() as u32;
-        slots.map(|slot| self.set_free(slot)).filter(|sleeper| !sleeper.is_empty()).collect()
+        let mut sleepers = Vec::new();
+        for slot in 0..self.slots.len() as u32 {
+            let sleeper = self.set_free(slot);
+            if !sleeper.is_empty() {
+                sleepers.push(sleeper);
+            }
+        }
+        sleepers
     }
 
     /// Forgets everything, sleepers and generations too: for a node of another simulation. Its memory stays, unless it is

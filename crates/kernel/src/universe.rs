@@ -55,6 +55,9 @@ impl std::fmt::Debug for Worlds {
     }
 }
 
+/// The name of a world, and its counters.
+pub(crate) type CountersOfWorld = (&'static str, Vec<(&'static str, u64)>);
+
 /// What wakers hold of their simulation.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -151,8 +154,8 @@ impl Universe {
     }
 
     /// The same, by world.
-    pub(crate) fn own_counters(&self) -> Vec<(&'static str, Vec<(&'static str, u64)>)> {
-        self.worlds.0.iter().flatten().map(|w| (w.name(), w.counters())).collect()
+    pub(crate) fn own_counters(&self) -> [Option<CountersOfWorld>; WorldId::COUNT] {
+        self.worlds.0.each_ref().map(|world| world.as_ref().map(|w| (w.name(), w.counters())))
     }
 
     pub(crate) fn dispatch(&mut self, node: NodeId, event: WorldEvent) {
