@@ -226,12 +226,8 @@ struct Home {
 }
 
 impl Home {
-    const EMPTY: Self = Self {
-        arrivals: Vec::new(),
-        outputs: Vec::new(),
-        programs: Programs(Vec::new()),
-        bodies: Bodies(Vec::new()),
-    };
+    const EMPTY: Self =
+        Self { arrivals: Vec::new(), outputs: Vec::new(), programs: Programs(Vec::new()), bodies: Bodies(Vec::new()) };
 }
 
 thread_local! {
@@ -463,8 +459,7 @@ pub(crate) fn forget(task: TaskRef) {
 /// Takes the output of an ended task.
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let mut entry = take(task)?;
-    let output =
-        entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+    let output = entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
     drop(entry);
     output
 }

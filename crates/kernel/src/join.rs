@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
-use crate::exec::{self, TaskError};
 use crate::LocalFuture;
+use crate::exec::{self, TaskError};
 use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::RARE;
 use crate::task::{TaskState, Wait};

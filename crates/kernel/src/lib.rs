@@ -14,6 +14,7 @@ mod blocked;
 mod clock;
 mod decide;
 mod exec;
+mod fire;
 mod guest;
 mod heap;
 mod ids;

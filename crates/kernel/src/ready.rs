@@ -59,6 +59,12 @@ impl Kernel {
         Some(Ready::new(self.policy.priority(&self.decisions, wake), task_ref))
     }
 
+    /// What a node began when it was the first has ended: the queue has its next instant from now on.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: NodeId) {
+        self.queue.settle(id, self.nodes[id.index()].due());
+    }
+
     /// Arranges a run of `node` if something is ready and none is arranged.
     pub(crate) fn see_to_run(&mut self, id: NodeId) {
         let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);

@@ -31,7 +31,10 @@ pin_project! {
 enum Deadline {
     At(Instant),
     /// In nanoseconds of a clock that shows zero at an instant of std: nobody asks most sleeps which instant that is.
-    Shown { zero: std::time::Instant, ns: u64 },
+    Shown {
+        zero: std::time::Instant,
+        ns: u64,
+    },
 }
 
 impl Deadline {
