@@ -223,6 +223,9 @@ impl Decisions {
     /// Overrides that no decision asked for: a key that no longer exists, or a misspelt one.
     #[must_use]
     pub fn unused_overrides(&self) -> Vec<String> {
+        if self.overrides.is_empty() {
+            return Vec::new();
+        }
         self.overrides.values().filter(|o| o.uses.get() == 0).map(|o| o.text.clone()).collect()
     }
 

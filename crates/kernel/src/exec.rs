@@ -201,7 +201,11 @@ pub(crate) struct Programs(Vec<Option<Program>>);
 impl Programs {
     /// Sets what a node runs. Gives what it ran before.
     pub(crate) fn set(&mut self, node: NodeId, program: Program) -> Option<Program> {
-        if self.0.len() <= node.index() {
+        if self.0.len() == node.index() {
+            self.0.push(Some(program));
+            return None;
+        }
+        if self.0.len() < node.index() {
             self.0.resize_with(node.index() + 1, || None);
         }
         self.0[node.index()].replace(program)
@@ -403,14 +407,18 @@ impl Bodies {
     /// in it. Gives the output if it was spawned on a thread of a node: it is to be there when that thread sees that the task
     /// has ended.
     pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
-        let mut entry = self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)?;
+        let place = self.0.get_mut(task.slot as usize)?;
+        let entry = place.as_mut().filter(|entry| entry.generation == task.generation)?;
         if entry.away {
-            return entry.body.body().output().and_then(entry.export?);
+            let export = entry.export;
+            return place.take()?.body.body().output().and_then(export?);
         }
         let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
         if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
+            *place = None;
             return None;
         }
+        let entry = place.take()?;
         let old = HOME.with_borrow_mut(|h| {
             let slot = task.slot as usize;
             if h.outputs.len() <= slot {

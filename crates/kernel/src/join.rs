@@ -164,8 +164,10 @@ pub(crate) fn spawn_main(node: NodeId, future: Option<LocalFuture>) {
     let spawned = universe::with_loop(|u| {
         let task = if future.is_some() { u.kernel.create_task(Location::caller()) } else { None };
         u.kernel.current = None;
-        u.kernel.see_to_run(node);
-        let task = task?;
+        let Some(task) = task else {
+            u.kernel.see_to_run(node);
+            return None;
+        };
         if let Some(record) = u.kernel.tasks.get_mut(task) {
             record.handle_alive = false;
         }

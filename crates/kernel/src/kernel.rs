@@ -300,16 +300,18 @@ impl Kernel {
     /// Adds a node, which does not run before it is booted. Gives `None` when a node of that name exists or
     /// [`NODES_MAX`] is reached.
     pub fn add_node(&mut self, name: &str) -> Option<NodeId> {
+        let id = NodeId(self.sites.len() as u16);
+        // Nearly always the nodes of the next simulation have the names of the last one's.
+        let blank = self.nodes.get_mut(id.index());
+        let again = blank.as_ref().filter(|blank| &*blank.name == name).map(|blank| blank.site);
+        let site = again.unwrap_or_else(|| Site::named(name));
         // Of all names only one with the same hash is compared.
-        let site = Site::named(name);
         let known = self.sites.contains(&site.as_u64());
         if self.sites.len() >= NODES_MAX || known && self.find_node(name).is_some() {
             return None;
         }
-        let id = NodeId(self.sites.len() as u16);
-        // Nearly always the nodes of the next simulation have the names of the last one's.
         match self.nodes.get_mut(id.index()) {
-            Some(blank) if &*blank.name == name => {}
+            Some(_) if again.is_some() => {}
             Some(blank) => (blank.name, blank.site) = (Arc::from(name), site),
             None => self.nodes.push(Node::new(id, Arc::from(name), site)),
         }

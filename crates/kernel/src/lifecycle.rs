@@ -63,7 +63,9 @@ impl Kernel {
         if !signals.is_empty() {
             self.chores_mut().discards.extend(signals);
         }
-        timers.into_iter().for_each(|sleeper| self.forget(sleeper));
+        if !timers.is_empty() {
+            timers.into_iter().for_each(|sleeper| self.forget(sleeper));
+        }
         // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
         // poll: what the program did before it happened.)
         if how == Down::Exit {

@@ -4,7 +4,6 @@ use crate::decide::Override;
 use crate::ids::{Incarnation, NodeId};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::policy::{Policy, Random};
-use crate::subsystem::WorldId;
 use crate::time::VirtualTime;
 use crate::trace::{Digest, Recent, TraceSink};
 use crate::universe::CountersOfWorld;
@@ -80,11 +79,14 @@ pub struct Report<T> {
 
 /// The counters of the worlds at the end of a run. Their names are put together when somebody reads them.
 #[derive(Debug, Default)]
-pub struct Counters([Option<CountersOfWorld>; WorldId::COUNT]);
+pub struct Counters {
+    first: CountersOfWorld,
+    others: Vec<CountersOfWorld>,
+}
 
 impl Counters {
-    pub(crate) fn of(worlds: [Option<CountersOfWorld>; WorldId::COUNT]) -> Self {
-        Self(worlds)
+    pub(crate) fn of(mut worlds: impl Iterator<Item = CountersOfWorld>) -> Self {
+        Self { first: worlds.next().unwrap_or_default(), others: worlds.collect() }
     }
 }
 
@@ -96,6 +98,6 @@ impl IntoIterator for Counters {
     fn into_iter(self) -> Self::IntoIter {
         let of_world =
             |(world, list): (_, Vec<_>)| list.into_iter().map(move |(name, n)| (format!("{world}.{name}"), n));
-        Box::new(self.0.into_iter().flatten().flat_map(of_world))
+        Box::new(std::iter::once(self.first).chain(self.others).flat_map(of_world))
     }
 }

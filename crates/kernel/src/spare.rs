@@ -95,7 +95,9 @@ impl Universe {
         *std_zero = None;
         incoming.clear();
         wanted.clear();
-        exported.clear();
+        if !exported.is_empty() {
+            exported.clear();
+        }
         idle_chores.clear();
     }
 }

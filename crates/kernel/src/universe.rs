@@ -154,8 +154,8 @@ impl Universe {
     }
 
     /// The same, by world.
-    pub(crate) fn own_counters(&self) -> [Option<CountersOfWorld>; WorldId::COUNT] {
-        self.worlds.0.each_ref().map(|world| world.as_ref().map(|w| (w.name(), w.counters())))
+    pub(crate) fn own_counters(&self) -> impl Iterator<Item = CountersOfWorld> {
+        self.worlds.0.iter().flatten().map(|w| (w.name(), w.counters()))
     }
 
     pub(crate) fn dispatch(&mut self, node: NodeId, event: WorldEvent) {
@@ -188,23 +188,18 @@ impl Universe {
 
     /// Tells the worlds of boots and ends.
     pub(crate) fn tell_transitions(&mut self) {
-        let mut told = Vec::new();
-        while !self.kernel.transitions.is_empty() {
-            std::mem::swap(&mut self.kernel.transitions, &mut told);
-            for (node, how) in told.drain(..) {
-                self.kernel.actor = node;
-                for world in self.worlds.0.iter_mut().flatten() {
-                    match how {
-                        Some(how) => world.on_down(&mut self.kernel, node, how),
-                        None => world.on_boot(&mut self.kernel, node),
-                    }
+        let mut told = 0;
+        while let Some(&(node, how)) = self.kernel.transitions.get(told) {
+            told += 1;
+            self.kernel.actor = node;
+            for world in self.worlds.0.iter_mut().flatten() {
+                match how {
+                    Some(how) => world.on_down(&mut self.kernel, node, how),
+                    None => world.on_boot(&mut self.kernel, node),
                 }
             }
         }
-        // The memory stays for the next ones.
-        if self.kernel.transitions.capacity() == 0 {
-            self.kernel.transitions = told;
-        }
+        self.kernel.transitions.clear();
     }
 
     pub(crate) fn describe(&self, what: &'static str, id: u64) -> String {
