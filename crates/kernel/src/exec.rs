@@ -296,7 +296,7 @@ const NO_ADDRESS: usize = 1;
 
 /// A task's own waker, and the address by which a poll knows it.
 pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (Waker, usize) {
-    let waker = TaskWaker { shared: Arc::clone(&universe.shared), task, generation: universe.generation() };
+    let waker = TaskWaker { task, generation: universe.generation() };
     let waker = Waker::from(Arc::new(waker));
     if let Some(record) = universe.kernel.tasks.get_mut(task) {
         record.waker = WakerIdentity::of(&waker);

@@ -15,7 +15,7 @@ use crate::node::NodeState;
 use crate::panics;
 use crate::report::{Counters, Options, Report};
 use crate::spare;
-use crate::universe::{self, Here, Universe};
+use crate::universe::{self, Here, Running, Universe};
 
 /// A simulation that is set up and has not run.
 #[derive(Debug)]
@@ -80,7 +80,8 @@ impl Simulation {
     {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
         panics::install_hook();
-        let shared = Arc::clone(&self.universe.shared);
+        let foreign_wake = Arc::clone(&self.universe.foreign_wake);
+        let running = Running::begin(self.universe.generation(), &foreign_wake);
         // Blank nodes that nobody has taken are no nodes of this simulation.
         let kernel = &mut self.universe.kernel;
         kernel.nodes.truncate(kernel.sites.len());
@@ -92,7 +93,7 @@ impl Simulation {
             on_polled: self.on_polled,
             on_switch: self.on_switch,
             last: Cell::new(None),
-            foreign: &shared.foreign_wake,
+            foreign: &foreign_wake,
             chores,
         };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
@@ -104,13 +105,12 @@ impl Simulation {
             driver.enter(NodeId::DRIVER, at_end);
         }
         let report = driver.finish(&mut bodies, output);
-        shared.ended.store(true, Ordering::Release);
+        drop(running);
         // User values may be dropped with these; the simulation is still current for them and without effect.
         bodies.clear();
         exec::move_out(bodies);
         if let Some(mut universe) = universe::uninstall() {
             universe.idle_chores = driver.chores.take();
-            drop(shared);
             spare::keep(universe);
         }
         drop(handle);

@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::blocked::Waiters;
 use crate::decide::Decisions;
@@ -20,7 +21,7 @@ use crate::queue::Queue;
 use crate::task::Tasks;
 use crate::time::VirtualTime;
 use crate::trace::Trace;
-use crate::universe::{Shared, Universe, Worlds, next_generation};
+use crate::universe::{Universe, Worlds, next_generation};
 
 /// What had more than this many entries goes back to the allocator.
 pub(crate) const ENTRIES_KEPT: usize = 1024;
@@ -55,7 +56,7 @@ impl Universe {
             kernel: Kernel::blank(),
             generation: 0,
             worlds: Worlds::default(),
-            shared: Arc::default(),
+            foreign_wake: Arc::default(),
             spawn_thread: crate::baton::plain_thread,
             on_hand_back: None,
             waiters: Waiters::default(),
@@ -72,7 +73,7 @@ impl Universe {
             kernel,
             generation: _,
             worlds,
-            shared,
+            foreign_wake,
             spawn_thread,
             on_hand_back,
             waiters,
@@ -84,11 +85,8 @@ impl Universe {
         } = self;
         kernel.reset();
         *worlds = Worlds::default();
-        match Arc::get_mut(shared) {
-            Some(shared) => *shared = Shared::default(),
-            // Wakers of the simulation that is over are still about, and are to know that it is.
-            None => *shared = Arc::default(),
-        }
+        // Nobody else knows it: the simulation is no longer among those that run.
+        foreign_wake.store(false, Ordering::Relaxed);
         *spawn_thread = crate::baton::plain_thread;
         *on_hand_back = None;
         *waiters = Waiters::default();

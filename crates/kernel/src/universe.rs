@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Wake;
 
@@ -28,7 +28,8 @@ pub struct Universe {
     pub kernel: Kernel,
     pub(crate) generation: u32,
     pub(crate) worlds: Worlds,
-    pub(crate) shared: Arc<Shared>,
+    /// A waker of this simulation was used on a thread that does not hold it.
+    pub(crate) foreign_wake: Arc<AtomicBool>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
     /// Asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
@@ -58,11 +59,27 @@ impl std::fmt::Debug for Worlds {
 /// The name of a world, and its counters.
 pub(crate) type CountersOfWorld = (&'static str, Vec<(&'static str, u64)>);
 
-/// What wakers hold of their simulation.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    pub(crate) foreign_wake: AtomicBool,
-    pub(crate) ended: AtomicBool,
+/// Every simulation that runs in this process, by its number, with where it is told of wakes on threads outside it.
+static RUNNING: Mutex<Vec<(u32, Arc<AtomicBool>)>> = Mutex::new(Vec::new());
+
+/// A simulation is among those that run for as long as it has this.
+pub(crate) struct Running(u32);
+
+impl Running {
+    pub(crate) fn begin(generation: u32, foreign_wake: &Arc<AtomicBool>) -> Self {
+        running().push((generation, Arc::clone(foreign_wake)));
+        Self(generation)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        running().retain(|(generation, _)| *generation != self.0);
+    }
+}
+
+fn running() -> MutexGuard<'static, Vec<(u32, Arc<AtomicBool>)>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What this thread has of a simulation.
@@ -307,7 +324,6 @@ pub(crate) fn take_deferred() -> Vec<TaskRef> {
 /// Wakes one task of one simulation.
 #[derive(Debug)]
 pub(crate) struct TaskWaker {
-    pub(crate) shared: Arc<Shared>,
     pub(crate) task: TaskRef,
     /// Of the simulation.
     pub(crate) generation: u32,
@@ -346,8 +362,9 @@ impl TaskWaker {
                 true
             }
         };
-        if !woken && !self.shared.ended.load(Ordering::Acquire) {
-            self.shared.foreign_wake.store(true, Ordering::Release);
+        // One that is over need not hear of it.
+        if !woken && let Some((_, foreign_wake)) = running().iter().find(|(generation, _)| *generation == self.generation) {
+            foreign_wake.store(true, Ordering::Release);
         }
     }
 }
