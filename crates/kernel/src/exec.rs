@@ -7,7 +7,6 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -16,8 +15,9 @@ use pin_project_lite::pin_project;
 use crate::LocalFuture;
 use crate::ids::{NodeId, TaskRef};
 use crate::parked::WakerIdentity;
+use crate::programs::{Program, Programs};
 use crate::spare::ENTRIES_KEPT;
-use crate::universe::{self, Here, TaskWaker, Universe};
+use crate::universe::{self, Here, OwnWaker, TaskWaker, Universe};
 
 /// Why a task gave no output.
 pub enum TaskError {
@@ -37,8 +37,8 @@ impl fmt::Debug for TaskError {
 }
 
 pub(crate) trait Body {
-    /// Sets the task's own waker, with which it is polled.
-    fn set_waker(self: Pin<&mut Self>, waker: Waker);
+    /// Sets the task's own waker, with which it is polled. Gives the one before.
+    fn set_waker(self: Pin<&mut Self>, waker: Waker) -> Waker;
     fn poll(self: Pin<&mut Self>) -> Poll<()>;
     /// Drops the future and leaves an error as its output.
     fn end(self: Pin<&mut Self>, error: TaskError);
@@ -96,8 +96,8 @@ where
     F: Future,
     F::Output: 'static,
 {
-    fn set_waker(self: Pin<&mut Self>, waker: Waker) {
-        *self.project().waker = waker;
+    fn set_waker(self: Pin<&mut Self>, waker: Waker) -> Waker {
+        std::mem::replace(self.project().waker, waker)
     }
 
     fn poll(self: Pin<&mut Self>) -> Poll<()> {
@@ -153,9 +153,6 @@ where
     SendBody { body: Box::pin(Whole::new(future, Waker::noop().clone())), export: export::<F::Output> }
 }
 
-/// A node's program: makes the future of its main task at each boot.
-pub(crate) type Program = Rc<dyn Fn() -> LocalFuture>;
-
 /// How a task's future is kept.
 enum Kept {
     Boxed(Pin<Box<dyn Body>>),
@@ -189,32 +186,20 @@ pub(crate) struct Entry {
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
     body: Kept,
+    /// Its own waker.
+    same: Arc<TaskWaker>,
     /// The address of its waker while wakes of the polled task wait for the end of the poll; otherwise no address.
     waker: usize,
     export: Option<Export>,
 }
 
-/// What each node runs at its boots, by the node's number.
-#[derive(Default)]
-pub(crate) struct Programs(Vec<Option<Program>>);
-
-impl Programs {
-    /// Sets what a node runs. Gives what it ran before.
-    pub(crate) fn set(&mut self, node: NodeId, program: Program) -> Option<Program> {
-        if self.0.len() == node.index() {
-            self.0.push(Some(program));
-            return None;
-        }
-        if self.0.len() < node.index() {
-            self.0.resize_with(node.index() + 1, || None);
-        }
-        self.0[node.index()].replace(program)
-    }
-}
-
-impl fmt::Debug for Programs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Programs").field("nodes", &self.0.iter().flatten().count()).finish_non_exhaustive()
+impl Entry {
+    /// Drops it, and keeps its waker for another task.
+    fn end(self) {
+        let Self { mut body, same, .. } = self;
+        let waker = body.body().set_waker(Waker::noop().clone());
+        let own = OwnWaker { waker, same };
+        universe::with_loop(|u| u.take_back(own));
     }
 }
 
@@ -295,41 +280,43 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
 const NO_ADDRESS: usize = 1;
 
 /// A task's own waker, and the address by which a poll knows it.
-pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (Waker, usize) {
-    let waker = TaskWaker { task, generation: universe.generation() };
-    let waker = Waker::from(Arc::new(waker));
+pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (OwnWaker, usize) {
+    let own = universe.waker_of(task);
     if let Some(record) = universe.kernel.tasks.get_mut(task) {
-        record.waker = WakerIdentity::of(&waker);
+        record.waker = WakerIdentity::of(&own.waker);
     }
     // Where the order of wakes matters, each is seen to at once.
-    let address = if universe.kernel.by_draw { waker.data().addr() } else { NO_ADDRESS };
-    (waker, address)
+    let address = if universe.kernel.by_draw { own.waker.data().addr() } else { NO_ADDRESS };
+    (own, address)
 }
 
 /// Leaves the future of a new task where the loop will take it in.
-pub(crate) fn place<F>(task: TaskRef, future: F, (waker, address): (Waker, usize), export: Option<Export>)
+pub(crate) fn place<F>(task: TaskRef, future: F, (own, address): (OwnWaker, usize), export: Option<Export>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
+    let OwnWaker { waker, same } = own;
     let body = Kept::Boxed(Box::pin(Whole::new(future, waker)));
-    let entry = Entry { generation: task.generation, away: false, body, waker: address, export };
+    let entry = Entry { generation: task.generation, away: false, body, same, waker: address, export };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
 /// The same with the main task of a node.
-pub(crate) fn place_main(task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
+pub(crate) fn place_main(task: TaskRef, future: LocalFuture, (own, address): (OwnWaker, usize)) {
+    let OwnWaker { waker, same } = own;
     let body = Kept::Main(Whole::new(future, waker));
-    let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
+    let entry = Entry { generation: task.generation, away: false, body, same, waker: address, export: None };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
 /// The same with a future that a thread of a node has spawned.
 pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }: SendBody) {
-    let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
+    let Some((own, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
+    let OwnWaker { waker, same } = own;
     body.as_mut().set_waker(waker);
     let body = Kept::Boxed(body);
-    let entry = Entry { generation: task.generation, away: true, body, waker: address, export: Some(export) };
+    let entry = Entry { generation: task.generation, away: true, body, same, waker: address, export: Some(export) };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
@@ -407,18 +394,15 @@ impl Bodies {
     /// in it. Gives the output if it was spawned on a thread of a node: it is to be there when that thread sees that the task
     /// has ended.
     pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
-        let place = self.0.get_mut(task.slot as usize)?;
-        let entry = place.as_mut().filter(|entry| entry.generation == task.generation)?;
+        let mut entry = self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)?;
         if entry.away {
-            let export = entry.export;
-            return place.take()?.body.body().output().and_then(export?);
+            return entry.body.body().output().and_then(entry.export?);
         }
         let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
         if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
-            *place = None;
+            entry.end();
             return None;
         }
-        let entry = place.take()?;
         let old = HOME.with_borrow_mut(|h| {
             let slot = task.slot as usize;
             if h.outputs.len() <= slot {
@@ -468,7 +452,9 @@ pub(crate) fn forget(task: TaskRef) {
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let mut entry = take(task)?;
     let output = entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
-    drop(entry);
+    if entry.body.body().is_inert() {
+        entry.end();
+    }
     output
 }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::decide::Decisions;
-use crate::exec::{self, Bodies, Polled, Program, Programs, TaskError};
+use crate::exec::{self, Bodies, Polled, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::kernel::{Call, Chores, Current, Errand};
 use crate::limits::{Failure, Waiting};
 use crate::node::NodeState;
 use crate::panics;
+use crate::programs::{Program, Programs};
 use crate::report::{Counters, Options, Report};
 use crate::spare;
 use crate::universe::{self, Here, Running, Universe};

@@ -280,6 +280,9 @@ impl Timers {
 
     /// Forgets every timer and hands back their sleepers. Generations live on, so that stale handles stay stale.
     pub(crate) fn clear(&mut self) -> Vec<Parked> {
+        if self.slots.is_empty() {
+            return Vec::new();
+        }
         self.heap.clear();
         self.equals.clear();
         self.first = Entry::LAST;

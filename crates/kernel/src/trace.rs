@@ -248,7 +248,11 @@ impl Trace {
     /// The last records, oldest first; at least 2,048 of them if the run made as many.
     #[must_use]
     pub fn recent(&self) -> Recent {
-        Recent([&self.previous, &self.chunk].map(|chunk| chunk.get(1..).unwrap_or_default()).concat())
+        let [older, newer] = [&self.previous, &self.chunk].map(|chunk| chunk.get(1..).unwrap_or_default());
+        let mut recent = Vec::with_capacity(older.len() + newer.len());
+        recent.extend_from_slice(older);
+        recent.extend_from_slice(newer);
+        Recent(recent)
     }
 
     /// Hands what is left to the sink.
