@@ -17,7 +17,7 @@ use crate::ids::{NodeId, TaskRef};
 use crate::parked::WakerIdentity;
 use crate::programs::{Program, Programs};
 use crate::spare::ENTRIES_KEPT;
-use crate::universe::{self, Here, OwnWaker, TaskWaker, Universe};
+use crate::universe::{self, Here, TaskWaker, Universe};
 
 /// Why a task gave no output.
 pub enum TaskError {
@@ -37,8 +37,8 @@ impl fmt::Debug for TaskError {
 }
 
 pub(crate) trait Body {
-    /// Sets the task's own waker, with which it is polled. Gives the one before.
-    fn set_waker(self: Pin<&mut Self>, waker: Waker) -> Waker;
+    /// Sets the task's own waker, with which it is polled.
+    fn set_waker(self: Pin<&mut Self>, waker: Waker);
     fn poll(self: Pin<&mut Self>) -> Poll<()>;
     /// Drops the future and leaves an error as its output.
     fn end(self: Pin<&mut Self>, error: TaskError);
@@ -96,8 +96,8 @@ where
     F: Future,
     F::Output: 'static,
 {
-    fn set_waker(self: Pin<&mut Self>, waker: Waker) -> Waker {
-        std::mem::replace(self.project().waker, waker)
+    fn set_waker(self: Pin<&mut Self>, waker: Waker) {
+        *self.project().waker = waker;
     }
 
     fn poll(self: Pin<&mut Self>) -> Poll<()> {
@@ -186,21 +186,9 @@ pub(crate) struct Entry {
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
     body: Kept,
-    /// Its own waker.
-    same: Arc<TaskWaker>,
     /// The address of its waker while wakes of the polled task wait for the end of the poll; otherwise no address.
     waker: usize,
     export: Option<Export>,
-}
-
-impl Entry {
-    /// Drops it, and keeps its waker for another task.
-    fn end(self) {
-        let Self { mut body, same, .. } = self;
-        let waker = body.body().set_waker(Waker::noop().clone());
-        let own = OwnWaker { waker, same };
-        universe::with_loop(|u| u.take_back(own));
-    }
 }
 
 /// What the simulation's own thread keeps outside the universe and outside the loop.
@@ -280,43 +268,40 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
 const NO_ADDRESS: usize = 1;
 
 /// A task's own waker, and the address by which a poll knows it.
-pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (OwnWaker, usize) {
-    let own = universe.waker_of(task);
+pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (Waker, usize) {
+    let waker = Waker::from(Arc::new(TaskWaker { task, generation: universe.generation() }));
     if let Some(record) = universe.kernel.tasks.get_mut(task) {
-        record.waker = WakerIdentity::of(&own.waker);
+        record.waker = WakerIdentity::of(&waker);
     }
     // Where the order of wakes matters, each is seen to at once.
-    let address = if universe.kernel.by_draw { own.waker.data().addr() } else { NO_ADDRESS };
-    (own, address)
+    let address = if universe.kernel.by_draw { waker.data().addr() } else { NO_ADDRESS };
+    (waker, address)
 }
 
 /// Leaves the future of a new task where the loop will take it in.
-pub(crate) fn place<F>(task: TaskRef, future: F, (own, address): (OwnWaker, usize), export: Option<Export>)
+pub(crate) fn place<F>(task: TaskRef, future: F, (waker, address): (Waker, usize), export: Option<Export>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let OwnWaker { waker, same } = own;
     let body = Kept::Boxed(Box::pin(Whole::new(future, waker)));
-    let entry = Entry { generation: task.generation, away: false, body, same, waker: address, export };
+    let entry = Entry { generation: task.generation, away: false, body, waker: address, export };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
 /// The same with the main task of a node.
-pub(crate) fn place_main(task: TaskRef, future: LocalFuture, (own, address): (OwnWaker, usize)) {
-    let OwnWaker { waker, same } = own;
+pub(crate) fn place_main(task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
     let body = Kept::Main(Whole::new(future, waker));
-    let entry = Entry { generation: task.generation, away: false, body, same, waker: address, export: None };
+    let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
 /// The same with a future that a thread of a node has spawned.
 pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }: SendBody) {
-    let Some((own, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
-    let OwnWaker { waker, same } = own;
+    let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
     body.as_mut().set_waker(waker);
     let body = Kept::Boxed(body);
-    let entry = Entry { generation: task.generation, away: true, body, same, waker: address, export: Some(export) };
+    let entry = Entry { generation: task.generation, away: true, body, waker: address, export: Some(export) };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
@@ -400,7 +385,6 @@ impl Bodies {
         }
         let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
         if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
-            entry.end();
             return None;
         }
         let old = HOME.with_borrow_mut(|h| {
@@ -452,9 +436,7 @@ pub(crate) fn forget(task: TaskRef) {
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let mut entry = take(task)?;
     let output = entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
-    if entry.body.body().is_inert() {
-        entry.end();
-    }
+    drop(entry);
     output
 }
 

@@ -65,7 +65,6 @@ impl Universe {
             wanted: Vec::new(),
             exported: BTreeMap::new(),
             idle_chores: Chores::default(),
-            idle_wakers: Vec::new(),
         }
     }
 
@@ -83,7 +82,6 @@ impl Universe {
             wanted,
             exported,
             idle_chores,
-            idle_wakers: _, // Nobody has them.
         } = self;
         kernel.reset();
         *worlds = Worlds::default();

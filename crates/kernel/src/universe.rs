@@ -6,7 +6,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -15,7 +15,6 @@ use crate::kernel::{Chores, Kernel};
 use crate::limits::Failure;
 use crate::node::Down;
 use crate::run::{Boot, Step};
-use crate::spare::ENTRIES_KEPT;
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 use crate::{
     ids::NodeId,
@@ -46,8 +45,6 @@ pub struct Universe {
     pub(crate) exported: std::collections::BTreeMap<TaskRef, Option<Box<dyn Any + Send>>>,
     /// Emptied, for the loop.
     pub(crate) idle_chores: Chores,
-    /// Of tasks that have ended, for others.
-    pub(crate) idle_wakers: Vec<OwnWaker>,
 }
 
 #[derive(Default)]
@@ -324,47 +321,12 @@ pub(crate) fn take_deferred() -> Vec<TaskRef> {
     DEFERRED.take()
 }
 
-/// Wakes one task of one simulation; another one when nobody has it any more.
+/// Wakes one task of one simulation.
 #[derive(Debug)]
 pub(crate) struct TaskWaker {
-    task: AtomicU64,
+    pub(crate) task: TaskRef,
     /// Of the simulation.
-    generation: AtomicU32,
-}
-
-/// A task's own waker, once to poll with, and once to see whether anybody else has it.
-#[derive(Debug)]
-pub(crate) struct OwnWaker {
-    pub(crate) waker: Waker,
-    pub(crate) same: Arc<TaskWaker>,
-}
-
-impl OwnWaker {
-    fn new() -> Self {
-        let same = Arc::new(TaskWaker { task: AtomicU64::new(0), generation: AtomicU32::new(0) });
-        Self { waker: Waker::from(Arc::clone(&same)), same }
-    }
-
-    fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.same) != 2
-    }
-}
-
-impl Universe {
-    /// The own waker of a new task: one that an earlier task had, if there is one.
-    pub(crate) fn waker_of(&mut self, task: TaskRef) -> OwnWaker {
-        let own = self.idle_wakers.pop().unwrap_or_else(OwnWaker::new);
-        own.same.task.store(task.to_bits(), Ordering::Relaxed);
-        own.same.generation.store(self.generation, Ordering::Relaxed);
-        own
-    }
-
-    /// Takes back the own waker of a task that has ended, unless somebody still has it.
-    pub(crate) fn take_back(&mut self, own: OwnWaker) {
-        if self.idle_wakers.len() < ENTRIES_KEPT && !own.is_shared() {
-            self.idle_wakers.push(own);
-        }
-    }
+    pub(crate) generation: u32,
 }
 
 impl Wake for TaskWaker {
@@ -385,31 +347,23 @@ impl Wake for TaskWaker {
 }
 
 impl TaskWaker {
-    fn task(&self) -> TaskRef {
-        TaskRef::from_bits(self.task.load(Ordering::Relaxed))
-    }
-
-    fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Relaxed)
-    }
-
     #[inline(never)]
     fn wake_from(&self, here: &Here) {
         let woken = match here.universe.try_borrow_mut() {
             Ok(mut universe) => match universe.as_deref_mut() {
-                Some(universe) if universe.generation == self.generation() => {
-                    universe.kernel.make_ready(self.task());
+                Some(universe) if universe.generation == self.generation => {
+                    universe.kernel.make_ready(self.task);
                     true
                 }
                 _ => false,
             },
             Err(_) => {
-                DEFERRED.with_borrow_mut(|deferred| deferred.push(self.task()));
+                DEFERRED.with_borrow_mut(|deferred| deferred.push(self.task));
                 true
             }
         };
         // One that is over need not hear of it.
-        let own = |(generation, _): &&(u32, _)| *generation == self.generation();
+        let own = |(generation, _): &&(u32, _)| *generation == self.generation;
         if !woken && let Some((_, foreign_wake)) = running().iter().find(own) {
             foreign_wake.store(true, Ordering::Release);
         }
