@@ -289,13 +289,6 @@ where
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
-/// The same with the main task of a node.
-pub(crate) fn place_main(task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
-    let body = Kept::Main(Whole::new(future, waker));
-    let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
-    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
-}
-
 /// The same with a future that a thread of a node has spawned.
 pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }: SendBody) {
     let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
@@ -320,13 +313,25 @@ impl Bodies {
     pub(crate) fn take_in(&mut self) {
         HOME.with_borrow_mut(|h| {
             for (slot, entry) in h.arrivals.drain(..) {
-                let slot = slot as usize;
-                if self.0.len() <= slot {
-                    self.0.resize_with((slot + 1).next_power_of_two().max(16), || None);
-                }
-                self.0[slot] = Some(entry);
+                *self.place_of(slot) = Some(entry);
             }
         });
+    }
+
+    /// Takes in the main task of a node.
+    pub(crate) fn put_main(&mut self, task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
+        let body = Kept::Main(Whole::new(future, waker));
+        let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
+        *self.place_of(task.slot) = Some(entry);
+    }
+
+    #[inline]
+    fn place_of(&mut self, slot: u32) -> &mut Option<Entry> {
+        let slot = slot as usize;
+        if self.0.len() <= slot {
+            self.0.resize_with((slot + 1).next_power_of_two().max(16), || None);
+        }
+        &mut self.0[slot]
     }
 
     /// Polls a task's future. It may unwind: then [`Bodies::panicked`] is next, and `here` tells that a poll was under way.

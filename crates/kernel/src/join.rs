@@ -9,9 +9,8 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
-use crate::LocalFuture;
 use crate::exec::{self, TaskError};
-use crate::ids::{NodeId, TaskKey, TaskRef};
+use crate::ids::{TaskKey, TaskRef};
 use crate::kernel::RARE;
 use crate::task::{TaskState, Wait};
 use crate::universe::{self, Universe};
@@ -157,26 +156,6 @@ where
         exec::place(handle.handle.task, future, waker, export);
     }
     handle
-}
-
-/// Spawns the main task of a node that boots, and ends what its program did outside a task.
-pub(crate) fn spawn_main(node: NodeId, future: Option<LocalFuture>) {
-    let spawned = universe::with_loop(|u| {
-        let task = if future.is_some() { u.kernel.create_task(Location::caller()) } else { None };
-        u.kernel.current = None;
-        let Some(task) = task else {
-            u.kernel.see_to_run(node);
-            return None;
-        };
-        if let Some(record) = u.kernel.tasks.get_mut(task) {
-            record.handle_alive = false;
-        }
-        u.kernel.nodes[node.index()].main = task;
-        Some((task, exec::waker_of(u, task)))
-    });
-    if let (Some(future), Some((task, waker))) = (future, spawned.flatten()) {
-        exec::place_main(task, future, waker);
-    }
 }
 
 fn handle_of<T: 'static>(universe: &Universe, task: Option<TaskRef>) -> JoinHandle<T> {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -344,7 +344,7 @@ impl Runner<'_> {
                 });
             }
             for node in boots.drain(..) {
-                self.boot(node);
+                self.boot(bodies, node);
             }
             // Effects of calls and boots, which are no polls, take place at once.
             let more = universe::with_loop(|u| {
@@ -371,7 +371,7 @@ impl Runner<'_> {
         }
     }
 
-    fn boot(&self, node: NodeId) {
+    fn boot(&self, bodies: &mut Bodies, node: NodeId) {
         let Some(program) = exec::program(node) else { return };
         let incarnation = universe::with_loop(|u| {
             let record = &u.kernel.nodes[node.index()];
@@ -382,7 +382,23 @@ impl Runner<'_> {
         });
         let Some(Some(incarnation)) = incarnation else { return };
         self.switch_to(Some((node, incarnation)));
-        crate::join::spawn_main(node, self.guarded(node, || program()));
+        let future = self.guarded(node, || program());
+        let spawned = universe::with_loop(|u| {
+            let task = if future.is_some() { u.kernel.create_task(Location::caller()) } else { None };
+            u.kernel.current = None;
+            let Some(task) = task else {
+                u.kernel.see_to_run(node);
+                return None;
+            };
+            if let Some(record) = u.kernel.tasks.get_mut(task) {
+                record.handle_alive = false;
+            }
+            u.kernel.nodes[node.index()].main = task;
+            Some((task, exec::waker_of(u, task)))
+        });
+        if let (Some(future), Some((task, waker))) = (future, spawned.flatten()) {
+            bodies.put_main(task, future, waker);
+        }
     }
 
     fn finish<T>(&self, bodies: &mut Bodies, output: Option<Result<T, TaskError>>) -> Report<T> {

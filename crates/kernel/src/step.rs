@@ -174,13 +174,15 @@ impl Universe {
     #[inline(always)]
     fn end_poll(&mut self) -> Option<(NodeId, VirtualTime, bool)> {
         let kernel = &mut self.kernel;
-        let current = kernel.current.take()?;
-        let node = &mut kernel.nodes[current.node.index()];
+        let current = kernel.current.as_ref()?;
+        let id = current.node;
+        let node = &mut kernel.nodes[id.index()];
         let end = kernel.now.after_nanos(current.elapsed_ns + node.slowed_ns(current.cost_ns));
         node.busy_until = end;
-        kernel.actor = current.node;
         let still_up = node.incarnation == current.incarnation && node.is_up();
-        Some((current.node, end, still_up))
+        kernel.actor = id;
+        kernel.current = None;
+        Some((id, end, still_up))
     }
 
     /// Ends a poll that has ended its task.
