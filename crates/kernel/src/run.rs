@@ -3,8 +3,6 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::decide::Decisions;
 use crate::exec::{self, Bodies, Polled, TaskError};
@@ -16,7 +14,7 @@ use crate::panics;
 use crate::programs::{Program, Programs};
 use crate::report::{Counters, Options, Report};
 use crate::spare;
-use crate::universe::{self, Here, Running, Universe};
+use crate::universe::{self, Here, Told, Universe};
 
 /// A simulation that is set up and has not run.
 #[derive(Debug)]
@@ -81,8 +79,9 @@ impl Simulation {
     {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
         panics::install_hook();
-        let foreign_wake = Arc::clone(&self.universe.foreign_wake);
-        let running = Running::begin(self.universe.generation(), &foreign_wake);
+        let generation = self.universe.generation();
+        let told = self.universe.told.take().unwrap_or_else(Told::new);
+        told.begin(generation);
         // Blank nodes that nobody has taken are no nodes of this simulation.
         let kernel = &mut self.universe.kernel;
         kernel.nodes.truncate(kernel.sites.len());
@@ -94,7 +93,8 @@ impl Simulation {
             on_polled: self.on_polled,
             on_switch: self.on_switch,
             last: Cell::new(None),
-            foreign: &foreign_wake,
+            told: &told,
+            generation,
             chores,
         };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
@@ -106,12 +106,13 @@ impl Simulation {
             driver.enter(NodeId::DRIVER, at_end);
         }
         let report = driver.finish(&mut bodies, output);
-        drop(running);
+        told.end();
         // User values may be dropped with these; the simulation is still current for them and without effect.
         bodies.clear();
         exec::move_out(bodies);
         if let Some(mut universe) = universe::uninstall() {
             universe.idle_chores = driver.chores.take();
+            universe.told = Some(told);
             spare::keep(universe);
         }
         drop(handle);
@@ -125,7 +126,8 @@ struct Runner<'a> {
     on_switch: Option<fn(NodeId, Incarnation)>,
     /// Whose code ran last on this thread.
     last: Cell<Option<Boot>>,
-    foreign: &'a std::sync::atomic::AtomicBool,
+    told: &'a Told,
+    generation: u32,
     /// Emptied, to be filled while the last ones are done.
     chores: Cell<Chores>,
 }
@@ -238,7 +240,7 @@ impl Runner<'_> {
                         if hooked {
                             self.note_leak();
                         }
-                        if self.foreign.load(Ordering::Relaxed) {
+                        if self.told.has_woken(self.generation) {
                             note_foreign_wake();
                         }
                         let woken = here.woken.replace(false);
@@ -280,7 +282,7 @@ impl Runner<'_> {
         let exported = bodies.retire(task);
         // First: what was refused may be what the poll panicked for.
         self.note_leak();
-        let foreign = self.foreign.load(Ordering::Relaxed);
+        let foreign = self.told.has_woken(self.generation);
         here.step(|u| {
             if let Some(output) = exported
                 && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)

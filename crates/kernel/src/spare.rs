@@ -7,8 +7,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::blocked::Waiters;
 use crate::decide::Decisions;
@@ -56,7 +54,7 @@ impl Universe {
             kernel: Kernel::blank(),
             generation: 0,
             worlds: Worlds::default(),
-            foreign_wake: Arc::default(),
+            told: None,
             spawn_thread: crate::baton::plain_thread,
             on_hand_back: None,
             waiters: Waiters::default(),
@@ -73,7 +71,7 @@ impl Universe {
             kernel,
             generation: _,
             worlds,
-            foreign_wake,
+            told: _, // Of nothing while no simulation runs.
             spawn_thread,
             on_hand_back,
             waiters,
@@ -85,8 +83,6 @@ impl Universe {
         } = self;
         kernel.reset();
         *worlds = Worlds::default();
-        // Nobody else knows it: the simulation is no longer among those that run.
-        foreign_wake.store(false, Ordering::Relaxed);
         *spawn_thread = crate::baton::plain_thread;
         *on_hand_back = None;
         *waiters = Waiters::default();

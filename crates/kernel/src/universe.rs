@@ -6,8 +6,8 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Wake, Waker};
 
 use crate::ids::TaskRef;
@@ -28,8 +28,8 @@ pub struct Universe {
     pub kernel: Kernel,
     pub(crate) generation: u32,
     pub(crate) worlds: Worlds,
-    /// A waker of this simulation was used on a thread that does not hold it.
-    pub(crate) foreign_wake: Arc<AtomicBool>,
+    /// While it does not run.
+    pub(crate) told: Option<Arc<Told>>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
     /// Asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
@@ -59,27 +59,54 @@ impl std::fmt::Debug for Worlds {
 /// The name of a world, and its counters.
 pub(crate) type CountersOfWorld = (&'static str, Vec<(&'static str, u64)>);
 
-/// Every simulation that runs in this process, by its number, with where it is told of wakes on threads outside it.
-static RUNNING: Mutex<Vec<(u32, Arc<AtomicBool>)>> = Mutex::new(Vec::new());
-
-/// A simulation is among those that run for as long as it has this.
-pub(crate) struct Running(u32);
-
-impl Running {
-    pub(crate) fn begin(generation: u32, foreign_wake: &Arc<AtomicBool>) -> Self {
-        running().push((generation, Arc::clone(foreign_wake)));
-        Self(generation)
-    }
+/// Where a simulation is told of wakes on threads outside it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The number of the simulation that runs; zero while none does.
+    generation: AtomicU32,
+    /// The number of the last simulation of which a waker was used on a thread that does not hold it.
+    woken: AtomicU32,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        running().retain(|(generation, _)| *generation != self.0);
-    }
-}
+/// Of every universe of this process.
+static TOLD: Mutex<Vec<Weak<Told>>> = Mutex::new(Vec::new());
 
-fn running() -> MutexGuard<'static, Vec<(u32, Arc<AtomicBool>)>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+impl Told {
+    pub(crate) fn new() -> Arc<Self> {
+        let told = Arc::default();
+        let mut all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&told));
+        told
+    }
+
+    /// From now on the simulation hears of its wakes.
+    pub(crate) fn begin(&self, generation: u32) {
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Whether a waker of the simulation that runs was used on a thread that does not hold it.
+    #[inline]
+    pub(crate) fn has_woken(&self, generation: u32) -> bool {
+        self.woken.load(Ordering::Relaxed) == generation
+    }
+
+    /// From now on nobody does.
+    pub(crate) fn end(&self) {
+        self.generation.store(0, Ordering::Release);
+    }
+
+    /// Tells the simulation with this number, unless it is over.
+    #[cold]
+    fn tell(generation: u32) {
+        let all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let running =
+            all.iter().filter_map(Weak::upgrade).find(|told| told.generation.load(Ordering::Acquire) == generation);
+        if let Some(told) = running {
+            // It may be over by now, and a later one hear of it instead: whose number is greater, and that one looks at its own.
+            told.woken.fetch_max(generation, Ordering::Release);
+        }
+    }
 }
 
 /// What this thread has of a simulation.
@@ -362,10 +389,8 @@ impl TaskWaker {
                 true
             }
         };
-        // One that is over need not hear of it.
-        let own = |(generation, _): &&(u32, _)| *generation == self.generation;
-        if !woken && let Some((_, foreign_wake)) = running().iter().find(own) {
-            foreign_wake.store(true, Ordering::Release);
+        if !woken {
+            Told::tell(self.generation);
         }
     }
 }
