@@ -217,7 +217,7 @@ fn empty_home(bodies: Bodies) {
     let Home { mut arrivals, mut outputs, mut programs, bodies: _ } =
         HOME.with_borrow_mut(|h| std::mem::replace(h, Home::EMPTY));
     arrivals.clear();
-    outputs.clear();
+    outputs.iter_mut().for_each(|place| *place = None);
     programs.0.clear();
     if outputs.capacity().max(bodies.0.capacity()).max(arrivals.capacity()) <= ENTRIES_KEPT {
         HOME.with_borrow_mut(|h| *h = Home { arrivals, outputs, programs, bodies });
@@ -304,9 +304,9 @@ pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }:
 pub(crate) struct Bodies(Vec<Option<Entry>>);
 
 impl Bodies {
-    /// Drops them all.
+    /// Drops them all. Their places stay.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.0.iter_mut().for_each(|place| *place = None);
     }
 
     /// Takes in the futures of new tasks.

@@ -66,16 +66,22 @@ impl Kernel {
     }
 
     /// Arranges a run of `node` if something is ready and none is arranged.
+    #[inline]
     pub(crate) fn see_to_run(&mut self, id: NodeId) {
+        let node = &self.nodes[id.index()];
+        let idle = node.ready.is_empty() && node.outbox.is_empty();
+        if idle || node.run != VirtualTime::MAX || node.state != NodeState::Running {
+            return;
+        }
         let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
+        if !polling {
+            self.arrange_run(id);
+        }
+    }
+
+    fn arrange_run(&mut self, id: NodeId) {
         let now = self.now();
         let node = &mut self.nodes[id.index()];
-        if polling || node.run != VirtualTime::MAX || node.state != NodeState::Running {
-            return;
-        }
-        if node.ready.is_empty() && node.outbox.is_empty() {
-            return;
-        }
         node.run = now.max(node.busy_until);
         self.queue.set_own(id, node.due());
     }

@@ -127,6 +127,8 @@ thread_local! {
         ManuallyDrop::new(Here { universe: RefCell::new(None), polled: Cell::new(0), woken: Cell::new(false), home: Cell::new(false) })
     };
     static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
+    /// Whether there may be some.
+    static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `f` with what this thread has of a simulation.
@@ -340,12 +342,12 @@ impl Here {
 /// Whether tasks were woken while the universe was borrowed.
 #[inline]
 pub(crate) fn has_deferred() -> bool {
-    DEFERRED.with_borrow(|deferred| !deferred.is_empty())
+    ANY_DEFERRED.get()
 }
 
 /// Tasks that were woken while the universe was borrowed.
 pub(crate) fn take_deferred() -> Vec<TaskRef> {
-    DEFERRED.take()
+    if ANY_DEFERRED.replace(false) { DEFERRED.take() } else { Vec::new() }
 }
 
 /// Wakes one task of one simulation.
@@ -386,6 +388,7 @@ impl TaskWaker {
             },
             Err(_) => {
                 DEFERRED.with_borrow_mut(|deferred| deferred.push(self.task));
+                ANY_DEFERRED.set(true);
                 true
             }
         };
