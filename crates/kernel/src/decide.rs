@@ -212,19 +212,20 @@ impl Decisions {
     /// The decisions of `seed`, with some of them replaced.
     #[must_use]
     pub fn new(seed: u64, overrides: Vec<Override>) -> Self {
-        let overrides = overrides
-            .into_iter()
-            .map(|o| {
-                let used = OverrideUse { text: o.text, value: o.value, uses: std::cell::Cell::new(0) };
-                ((o.point, o.site, o.ordinal), used)
-            })
-            .collect();
-        Self { prf: Prf::new(seed), overrides }
+        let mut all = BTreeMap::new();
+        for o in overrides {
+            let used = OverrideUse { text: o.text, value: o.value, uses: std::cell::Cell::new(0) };
+            all.insert((o.point, o.site, o.ordinal), used);
+        }
+        Self { prf: Prf::new(seed), overrides: all }
     }
 
     /// Overrides that no decision asked for: a key that no longer exists, or a misspelt one.
     #[must_use]
     pub fn unused_overrides(&self) -> Vec<String> {
+        if self.overrides.is_empty() {
+            return Vec::new();
+        }
         self.overrides.values().filter(|o| o.uses.get() == 0).map(|o| o.text.clone()).collect()
     }
 

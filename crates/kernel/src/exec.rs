@@ -7,15 +7,17 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
+use crate::LocalFuture;
 use crate::ids::{NodeId, TaskRef};
 use crate::parked::WakerIdentity;
-use crate::universe::{self, Here, Shared, TaskWaker};
+use crate::programs::{Program, Programs};
+use crate::spare::ENTRIES_KEPT;
+use crate::universe::{self, Here, TaskWaker, Universe};
 
 /// Why a task gave no output.
 pub enum TaskError {
@@ -42,6 +44,8 @@ pub(crate) trait Body {
     fn end(self: Pin<&mut Self>, error: TaskError);
     /// An `Option<Result<T, TaskError>>`, once the task has ended.
     fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any>;
+    /// Whether it has ended, and dropping its output runs nobody's code.
+    fn is_inert(&self) -> bool;
 }
 
 /// Takes a task's output in a form that can change thread.
@@ -82,8 +86,8 @@ pin_project! {
 }
 
 impl<F: Future> Whole<F> {
-    fn new(future: F) -> Self {
-        Self { waker: Waker::noop().clone(), stage: Stage::Running { future } }
+    fn new(future: F, waker: Waker) -> Self {
+        Self { waker, stage: Stage::Running { future } }
     }
 }
 
@@ -122,14 +126,14 @@ where
             StageProjection::Running { .. } => None,
         }
     }
-}
 
-pub(crate) fn body<F>(future: F) -> Pin<Box<dyn Body>>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    Box::pin(Whole::new(future))
+    fn is_inert(&self) -> bool {
+        match &self.stage {
+            Stage::Running { .. } | Stage::Ended { output: Some(Err(TaskError::Panicked(_))) } => false,
+            Stage::Ended { output: Some(Ok(_)) } => !std::mem::needs_drop::<F::Output>(),
+            Stage::Ended { output: None | Some(Err(TaskError::Cancelled)) } => true,
+        }
+    }
 }
 
 /// How the output of `F` changes thread.
@@ -146,18 +150,42 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    SendBody { body: Box::pin(Whole::new(future)), export: export::<F::Output> }
+    SendBody { body: Box::pin(Whole::new(future, Waker::noop().clone())), export: export::<F::Output> }
 }
 
-/// A node's program: makes the future of its main task at each boot.
-pub(crate) type Program = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
+/// How a task's future is kept.
+enum Kept {
+    Boxed(Pin<Box<dyn Body>>),
+    /// The main task of a node: a program boxes its future itself.
+    Main(Whole<LocalFuture>),
+}
+
+impl Kept {
+    #[inline(always)]
+    fn poll(&mut self) -> Poll<()> {
+        match self {
+            Self::Boxed(body) => body.as_mut().poll(),
+            Self::Main(whole) => Pin::new(whole).poll(),
+        }
+    }
+
+    fn body(&mut self) -> Pin<&mut dyn Body> {
+        match self {
+            Self::Boxed(body) => body.as_mut(),
+            Self::Main(whole) => {
+                let whole: Pin<&mut Whole<LocalFuture>> = Pin::new(whole);
+                whole
+            }
+        }
+    }
+}
 
 /// A task's future, or its output.
 pub(crate) struct Entry {
     generation: u32,
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
-    body: Pin<Box<dyn Body>>,
+    body: Kept,
     /// The address of its waker while wakes of the polled task wait for the end of the poll; otherwise no address.
     waker: usize,
     export: Option<Export>,
@@ -169,25 +197,55 @@ struct Home {
     arrivals: Vec<(u32, Entry)>,
     /// Outputs of tasks that have ended, by slot.
     outputs: Vec<Option<Entry>>,
-    programs: Vec<Option<Program>>,
+    programs: Programs,
+    /// Emptied, for the loop of the next simulation.
+    bodies: Bodies,
+}
+
+impl Home {
+    const EMPTY: Self =
+        Self { arrivals: Vec::new(), outputs: Vec::new(), programs: Programs(Vec::new()), bodies: Bodies(Vec::new()) };
 }
 
 thread_local! {
-    static HOME: RefCell<Home> =
-        const { RefCell::new(Home { arrivals: Vec::new(), outputs: Vec::new(), programs: Vec::new() }) };
+    static HOME: RefCell<Home> = const { RefCell::new(Home::EMPTY) };
 }
 
-/// Makes this thread the home of futures, or no longer. Futures and programs that are still here are handed back.
-pub(crate) fn set_home(is_home: bool) {
-    let room = if is_home { 8 } else { 0 };
-    universe::here(|here| here.home.set(is_home));
-    let home = Home {
-        arrivals: Vec::with_capacity(room),
-        outputs: Vec::with_capacity(2 * room),
-        programs: Vec::with_capacity(room),
-    };
-    let old = HOME.with_borrow_mut(|h| std::mem::replace(h, home));
-    drop(old);
+/// Takes what is here away, drops it while nothing is borrowed, and keeps its memory for the next simulation, unless it is
+/// much.
+fn empty_home(bodies: Bodies) {
+    let Home { mut arrivals, mut outputs, mut programs, bodies: _ } =
+        HOME.with_borrow_mut(|h| std::mem::replace(h, Home::EMPTY));
+    arrivals.clear();
+    outputs.iter_mut().for_each(|place| *place = None);
+    programs.0.clear();
+    if outputs.capacity().max(bodies.0.capacity()).max(arrivals.capacity()) <= ENTRIES_KEPT {
+        HOME.with_borrow_mut(|h| *h = Home { arrivals, outputs, programs, bodies });
+    }
+}
+
+/// Memory for the programs of a simulation's nodes.
+pub(crate) fn room_for_programs() -> Programs {
+    if is_home() { Programs::default() } else { HOME.with_borrow_mut(|h| std::mem::take(&mut h.programs)) }
+}
+
+/// Makes this thread the home of futures. Gives what the loop keeps them in.
+pub(crate) fn move_in(programs: Programs) -> Bodies {
+    let bodies = HOME.with_borrow_mut(|h| std::mem::take(&mut h.bodies));
+    // A run that somebody unwound from has left its things behind.
+    let stale = HOME.with_borrow_mut(|h| !(h.arrivals.is_empty() && h.outputs.iter().all(Option::is_none)));
+    if stale {
+        empty_home(Bodies::default());
+    }
+    HOME.with_borrow_mut(|h| h.programs = programs);
+    universe::here(|here| here.home.set(true));
+    bodies
+}
+
+/// This thread is no longer the home of futures. Those and the programs that are still here are dropped.
+pub(crate) fn move_out(bodies: Bodies) {
+    universe::here(|here| here.home.set(false));
+    empty_home(bodies);
 }
 
 /// Whether this is the own thread of a simulation, on which its futures are kept and polled.
@@ -198,43 +256,45 @@ pub fn is_home() -> bool {
 }
 
 pub(crate) fn set_program(node: NodeId, program: Program) {
-    let old = HOME.with_borrow_mut(|h| {
-        if h.programs.len() <= node.index() {
-            h.programs.resize_with(node.index() + 1, || None);
-        }
-        h.programs[node.index()].replace(program)
-    });
+    let old = HOME.with_borrow_mut(|h| h.programs.set(node, program));
     drop(old);
 }
 
 pub(crate) fn program(node: NodeId) -> Option<Program> {
-    HOME.with_borrow(|h| h.programs.get(node.index()).cloned().flatten())
+    HOME.with_borrow(|h| h.programs.0.get(node.index())?.clone())
 }
 
 /// No waker is there, and nobody's poll has it while none is under way.
 const NO_ADDRESS: usize = 1;
 
+/// A task's own waker, and the address by which a poll knows it.
+pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (Waker, usize) {
+    let waker = Waker::from(Arc::new(TaskWaker { task, generation: universe.generation() }));
+    if let Some(record) = universe.kernel.tasks.get_mut(task) {
+        record.waker = WakerIdentity::of(&waker);
+    }
+    // Where the order of wakes matters, each is seen to at once.
+    let address = if universe.kernel.by_draw { waker.data().addr() } else { NO_ADDRESS };
+    (waker, address)
+}
+
 /// Leaves the future of a new task where the loop will take it in.
-pub(crate) fn place(
-    task: TaskRef,
-    mut body: Pin<Box<dyn Body>>,
-    export: Option<Export>,
-    away: bool,
-    shared: &Arc<Shared>,
-) {
-    let waker = universe::with_loop(|u| {
-        let waker = TaskWaker { shared: Arc::clone(shared), task, generation: u.generation() };
-        let waker = Waker::from(Arc::new(waker));
-        if let Some(record) = u.kernel.tasks.get_mut(task) {
-            record.waker = WakerIdentity::of(&waker);
-        }
-        // Where the order of wakes matters, each is seen to at once.
-        let address = if u.kernel.by_draw { waker.data().addr() } else { NO_ADDRESS };
-        (waker, address)
-    });
-    let Some((waker, address)) = waker else { return };
+pub(crate) fn place<F>(task: TaskRef, future: F, (waker, address): (Waker, usize), export: Option<Export>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let body = Kept::Boxed(Box::pin(Whole::new(future, waker)));
+    let entry = Entry { generation: task.generation, away: false, body, waker: address, export };
+    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
+}
+
+/// The same with a future that a thread of a node has spawned.
+pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }: SendBody) {
+    let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
     body.as_mut().set_waker(waker);
-    let entry = Entry { generation: task.generation, away, body, waker: address, export };
+    let body = Kept::Boxed(body);
+    let entry = Entry { generation: task.generation, away: true, body, waker: address, export: Some(export) };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
 
@@ -244,17 +304,34 @@ pub(crate) fn place(
 pub(crate) struct Bodies(Vec<Option<Entry>>);
 
 impl Bodies {
+    /// Drops them all. Their places stay.
+    pub(crate) fn clear(&mut self) {
+        self.0.iter_mut().for_each(|place| *place = None);
+    }
+
     /// Takes in the futures of new tasks.
     pub(crate) fn take_in(&mut self) {
         HOME.with_borrow_mut(|h| {
             for (slot, entry) in h.arrivals.drain(..) {
-                let slot = slot as usize;
-                if self.0.len() <= slot {
-                    self.0.resize_with((slot + 1).next_power_of_two().max(16), || None);
-                }
-                self.0[slot] = Some(entry);
+                *self.place_of(slot) = Some(entry);
             }
         });
+    }
+
+    /// Takes in the main task of a node.
+    pub(crate) fn put_main(&mut self, task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
+        let body = Kept::Main(Whole::new(future, waker));
+        let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
+        *self.place_of(task.slot) = Some(entry);
+    }
+
+    #[inline]
+    fn place_of(&mut self, slot: u32) -> &mut Option<Entry> {
+        let slot = slot as usize;
+        if self.0.len() <= slot {
+            self.0.resize_with((slot + 1).next_power_of_two().max(16), || None);
+        }
+        &mut self.0[slot]
     }
 
     /// Polls a task's future. It may unwind: then [`Bodies::panicked`] is next, and `here` tells that a poll was under way.
@@ -263,12 +340,19 @@ impl Bodies {
         match self.0.get_mut(task.slot as usize) {
             Some(Some(entry)) if entry.generation == task.generation => {
                 here.polled.set(entry.waker);
-                let polled = entry.body.as_mut().poll();
+                let polled = entry.body.poll();
                 here.polled.set(0);
                 if polled.is_pending() { Polled::Pending } else { Polled::Ended }
             }
-            _ => Polled::Gone,
+            _ => self.poll_arrived(task, here),
         }
+    }
+
+    /// The first poll of a task that came after the last were taken in.
+    #[cold]
+    fn poll_arrived(&mut self, task: TaskRef, here: &Here) -> Polled {
+        self.take_in();
+        if self.get_mut(task).is_some() { self.poll(task, here) } else { Polled::Gone }
     }
 
     fn get_mut(&mut self, task: TaskRef) -> Option<&mut Entry> {
@@ -279,7 +363,7 @@ impl Bodies {
     pub(crate) fn panicked(&mut self, task: TaskRef, payload: Box<dyn Any + Send>) -> Polled {
         let message = panic_message(&*payload);
         let Some(entry) = self.get_mut(task) else { return Polled::Panicked(message) };
-        match catch_unwind(AssertUnwindSafe(|| entry.body.as_mut().end(TaskError::Panicked(payload)))) {
+        match catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Panicked(payload)))) {
             Ok(()) => Polled::Panicked(message),
             Err(again) => {
                 Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
@@ -291,17 +375,22 @@ impl Bodies {
     pub(crate) fn cancel(&mut self, task: TaskRef) -> Result<(), String> {
         self.take_in();
         let Some(entry) = self.get_mut(task) else { return Ok(()) };
-        let result = catch_unwind(AssertUnwindSafe(|| entry.body.as_mut().end(TaskError::Cancelled)));
+        let result = catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Cancelled)));
         self.retire(task);
         result.map_err(|payload| panic_message(&*payload))
     }
 
-    /// Puts the output of a task that has ended where its handle finds it. Gives the output if it was spawned on a thread of
-    /// a node: it is to be there when that thread sees that the task has ended.
+    /// Puts the output of a task that has ended where its handle finds it, or drops it if there is no handle and nobody's code
+    /// in it. Gives the output if it was spawned on a thread of a node: it is to be there when that thread sees that the task
+    /// has ended.
     pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
         let mut entry = self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)?;
         if entry.away {
-            return entry.body.as_mut().output().and_then(entry.export?);
+            return entry.body.body().output().and_then(entry.export?);
+        }
+        let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
+        if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
+            return None;
         }
         let old = HOME.with_borrow_mut(|h| {
             let slot = task.slot as usize;
@@ -313,6 +402,14 @@ impl Bodies {
         drop(old);
         None
     }
+}
+
+/// Whether the output of a task that has ended is still here.
+pub(crate) fn has_output(task: TaskRef) -> bool {
+    HOME.with_borrow(|h| {
+        let entry = h.outputs.get(task.slot as usize).and_then(Option::as_ref);
+        entry.is_some_and(|entry| entry.generation == task.generation)
+    })
 }
 
 fn take(task: TaskRef) -> Option<Entry> {
@@ -343,8 +440,7 @@ pub(crate) fn forget(task: TaskRef) {
 /// Takes the output of an ended task.
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let mut entry = take(task)?;
-    let output =
-        entry.body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+    let output = entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
     drop(entry);
     output
 }
@@ -352,7 +448,7 @@ pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskErr
 /// Takes the output of an ended task for another thread.
 pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
     let mut entry = take(task)?;
-    let output = entry.body.as_mut().output().and_then(entry.export?);
+    let output = entry.body.body().output().and_then(entry.export?);
     drop(entry);
     output
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use crate::exec::{self, TaskError};
@@ -117,7 +117,10 @@ where
         let handle = handle_of(u, task);
         let body = exec::send_body(future);
         match task {
-            Some(task) => u.incoming.push((task, body)),
+            Some(task) => {
+                u.incoming.push((task, body));
+                u.kernel.attention |= RARE;
+            }
             None => return (handle, Some(body)),
         }
         (handle, None)
@@ -145,12 +148,12 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (task, handle, shared) = universe::with(|u| {
+    let (handle, waker) = universe::with(|u| {
         let task = u.kernel.create_task(location);
-        (task, handle_of(u, task), Arc::clone(&u.shared))
+        (handle_of(u, task), task.map(|task| exec::waker_of(u, task)))
     });
-    if let Some(task) = task {
-        exec::place(task, exec::body(future), export, false, &shared);
+    if let Some(waker) = waker {
+        exec::place(handle.handle.task, future, waker, export);
     }
     handle
 }

@@ -2,7 +2,6 @@
 //! step of it in `step.rs`.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::task::Waker;
 
 use crate::decide::{Decisions, Domain, Point, Site};
@@ -12,8 +11,8 @@ use crate::node::{Down, Node, NodeState};
 use crate::parked::WakerIdentity;
 use crate::policy::Policy;
 use crate::prf::mix;
-use crate::queue::{Key, NODES_MAX, Queue};
-use crate::spare::Spare;
+use crate::queue::{Key, Queue};
+use crate::scarce::Scarce;
 use crate::subsystem::{Effect, WorldEvent, WorldId};
 use crate::task::{Tasks, Wait};
 use crate::time::VirtualTime;
@@ -46,6 +45,14 @@ pub(crate) struct Current {
     pub(crate) waker: WakerIdentity,
     /// What the poll costs in itself.
     pub(crate) cost_ns: u64,
+}
+
+impl Current {
+    /// Of code that runs for a node without being a task of it.
+    pub(crate) fn outside_tasks(node: NodeId, incarnation: Incarnation, effective: bool) -> Self {
+        let waker = WakerIdentity::default();
+        Self { node, incarnation, task: TaskRef::NONE, elapsed_ns: 0, effective, waker, cost_ns: 0 }
+    }
 }
 
 /// What the kernel keeps in memory: for tests of what short tasks and dropped timers leave behind.
@@ -82,6 +89,15 @@ impl Chores {
         let Self { wakes, discards, dropped, boots, calls } = self;
         wakes.len() | discards.len() | dropped.len() | boots.len() | calls.len() == 0
     }
+
+    pub(crate) fn clear(&mut self) {
+        let Self { wakes, discards, dropped, boots, calls } = self;
+        wakes.clear();
+        discards.clear();
+        dropped.clear();
+        boots.clear();
+        calls.clear();
+    }
 }
 
 /// Something to be done on behalf of a node.
@@ -103,6 +119,8 @@ impl std::fmt::Debug for Call {
 pub struct Kernel {
     pub(crate) now: VirtualTime,
     pub(crate) queue: Queue,
+    /// Before the run there may be more of them than the simulation has: blank ones of an earlier simulation of this thread, whose
+    /// memory and names the next nodes take.
     pub(crate) nodes: Vec<Node>,
     pub(crate) tasks: Tasks,
     pub(crate) current: Option<Current>,
@@ -117,8 +135,6 @@ pub struct Kernel {
     pub(crate) chores: Chores,
     /// What the end of a poll must look at: [`RARE`], [`UNARMED`] and [`OUTBOX`].
     pub(crate) attention: u8,
-    /// Futures have been spawned since the loop took them in last.
-    pub(crate) arrivals: bool,
     /// Nodes that went down (and how) or booted, in order, for the worlds to be told.
     pub(crate) transitions: Vec<(NodeId, Option<Down>)>,
     pub(crate) failure: Option<Failure>,
@@ -128,17 +144,17 @@ pub struct Kernel {
     pub(crate) internal_entropy: u64,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
-    /// Memory that an earlier simulation of this thread left, for nodes that are yet to be added.
-    pub(crate) spare: Box<Spare>,
     /// Nodes that run out of file descriptors.
-    pub(crate) scarce: crate::scarce::Scarce,
+    pub(crate) scarce: Scarce,
+    /// Hashes of the nodes' names, beside each other: a new name is compared with all of them. As many as there are nodes.
+    pub(crate) sites: Vec<u64>,
     /// At which event the limits are to be looked at next.
     pub(crate) next_check: u64,
 }
 
 impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kernel").field("now", &self.now).field("nodes", &self.nodes.len()).finish_non_exhaustive()
+        f.debug_struct("Kernel").field("now", &self.now).field("nodes", &self.sites.len()).finish_non_exhaustive()
     }
 }
 
@@ -225,7 +241,7 @@ impl Kernel {
     /// What the kernel keeps in memory for tasks and timers.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
-        let timers: Vec<_> = self.nodes.iter().map(|n| n.timers.footprint()).collect();
+        let timers: Vec<_> = self.nodes().iter().map(|n| n.timers.footprint()).collect();
         Footprint {
             tasks: self.tasks.live(),
             task_slots: self.tasks.slots(),
@@ -268,33 +284,19 @@ impl Kernel {
     #[must_use]
     #[inline]
     pub fn node(&self, node: NodeId) -> &Node {
-        &self.nodes[node.index()]
+        &self.nodes()[node.index()]
     }
 
     /// Every node in the order in which they were added, the driver first.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
-        &self.nodes
+        &self.nodes[..self.sites.len()]
     }
 
     /// The node called `name`.
     #[must_use]
     pub fn find_node(&self, name: &str) -> Option<NodeId> {
-        self.nodes.iter().find(|n| &*n.name == name).map(|n| n.id)
-    }
-
-    /// Adds a node, which does not run before it is booted. Gives `None` when a node of that name exists or
-    /// [`NODES_MAX`] is reached.
-    pub fn add_node(&mut self, name: &str) -> Option<NodeId> {
-        // Of all names only one with the same hash is compared.
-        let site = Site::named(name);
-        if self.nodes.len() >= NODES_MAX || self.nodes.iter().any(|n| n.site == site && &*n.name == name) {
-            return None;
-        }
-        let id = NodeId(self.nodes.len() as u16);
-        let parts = self.spare.parts.pop().unwrap_or_default();
-        self.nodes.push(Node::new(id, Arc::from(name), site, parts));
-        Some(id)
+        self.nodes().iter().find(|n| &*n.name == name).map(|n| n.id)
     }
 
     // ---- decisions and trace ------------------------------------------------------------------------------------
@@ -441,8 +443,6 @@ impl Kernel {
         let key = TaskKey(mix(parent_key, ordinal));
         let draws = self.decisions.wakes_of(key);
         let task = self.tasks.insert(key, node_id, draws, node.born, location);
-        self.arrivals = true;
-        self.attention |= RARE;
         if self.tasks.live() > self.limits.tasks {
             self.next_check = 0;
         }

@@ -24,7 +24,9 @@ impl Kernel {
         record.timer_clock = TimerClock::default();
         record.note_clocks();
         record.numbers = 0;
-        record.signals = Signals::default();
+        if !record.signals.is_empty() {
+            record.signals = Signals::default();
+        }
         record.threads = 0;
         record.threads_made = 0;
         let incarnation = record.incarnation.0;
@@ -54,17 +56,23 @@ impl Kernel {
         record.run = VirtualTime::MAX;
         record.timer = VirtualTime::MAX;
         self.queue.set_own(node, VirtualTime::MAX);
-        let outbox = std::mem::take(&mut record.outbox);
+        let outbox = if record.outbox.is_empty() { Vec::new() } else { std::mem::take(&mut record.outbox) };
         let timers = record.timers.clear();
         let signals = record.signals.take_waiters();
         let incarnation = record.incarnation.0;
-        self.chores_mut().discards.extend(signals);
-        timers.into_iter().for_each(|sleeper| self.forget(sleeper));
+        if !signals.is_empty() {
+            self.chores_mut().discards.extend(signals);
+        }
+        if !timers.is_empty() {
+            timers.into_iter().for_each(|sleeper| self.forget(sleeper));
+        }
         // What the node's last poll did was stamped after this instant: it never happened. (An exit is the end of a
         // poll: what the program did before it happened.)
         if how == Down::Exit {
-            self.outbox.splice(0..0, outbox);
-            self.attention |= OUTBOX;
+            if !outbox.is_empty() {
+                self.outbox.splice(0..0, outbox);
+                self.attention |= OUTBOX;
+            }
         } else {
             self.void(outbox);
             if self.current.as_ref().is_some_and(|c| c.node == node) {

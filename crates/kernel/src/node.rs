@@ -7,7 +7,6 @@ use crate::decide::Site;
 use crate::heap::{Entry, Heap};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::signals::Signals;
-use crate::spare::NodeParts;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
 use crate::timer_clock::TimerClock;
@@ -117,8 +116,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, name: Arc<str>, site: Site, parts: NodeParts) -> Self {
-        let NodeParts { ready, timers, outbox } = parts;
+    pub(crate) fn new(id: NodeId, name: Arc<str>, site: Site) -> Self {
         Self {
             id,
             name,
@@ -128,12 +126,12 @@ impl Node {
             monotonic: Clock::starting_at(MONOTONIC_START_NS),
             wall: Clock::starting_at(WALL_CLOCK_START_NS),
             slowness: 1000,
-            ready,
+            ready: Heap::default(),
             busy_until: VirtualTime::ZERO,
             run: VirtualTime::MAX,
             timer: VirtualTime::MAX,
-            outbox,
-            timers,
+            outbox: Vec::new(),
+            timers: Timers::default(),
             sequence: 0,
             wakes: 0,
             roots: 0,
@@ -150,13 +148,56 @@ impl Node {
         }
     }
 
-    /// Memory for a node of the next simulation.
-    pub(crate) fn into_parts(self) -> NodeParts {
-        let Self { mut ready, mut timers, mut outbox, .. } = self;
+    /// Makes it a node that was never booted, of the same number and name. Its memory stays.
+    pub(crate) fn reset(&mut self) {
+        let Self {
+            id: _,
+            name: _,
+            site: _,
+            state,
+            incarnation,
+            monotonic,
+            wall,
+            slowness,
+            ready,
+            busy_until,
+            run,
+            timer,
+            outbox,
+            timers,
+            sequence,
+            wakes,
+            roots,
+            born,
+            polls,
+            main,
+            panics_allowed,
+            timer_clock,
+            lead_ns,
+            numbers,
+            signals,
+            threads,
+            threads_made,
+        } = self;
         ready.clear();
         outbox.clear();
-        drop(timers.reset_all());
-        NodeParts { ready, timers, outbox }
+        timers.start_anew();
+        if !signals.is_empty() {
+            *signals = Signals::default();
+        }
+        *state = NodeState::Down;
+        *incarnation = Incarnation(0);
+        *monotonic = Clock::starting_at(MONOTONIC_START_NS);
+        *wall = Clock::starting_at(WALL_CLOCK_START_NS);
+        *slowness = 1000;
+        *busy_until = VirtualTime::ZERO;
+        (*run, *timer) = (VirtualTime::MAX, VirtualTime::MAX);
+        (*sequence, *wakes, *roots, *born, *polls, *numbers) = (0, 0, 0, 0, 0, 0);
+        *main = TaskRef::NONE;
+        *panics_allowed = false;
+        *timer_clock = TimerClock::default();
+        *lead_ns = Some(MONOTONIC_START_NS);
+        (*threads, *threads_made) = (0, 0);
     }
 
     /// The node's number.

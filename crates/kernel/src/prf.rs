@@ -1,10 +1,10 @@
 //! The keyed hash behind every decision on a hot path.
 //!
-//! Two folded 64×64→128-bit multiplications, the mixing step of the wyhash family, over key words that `rand_chacha`
+//! Two folded 64×64→128-bit multiplications, the mixing step of the wyhash family, over key words that ChaCha8
 //! expanded from the seed. The tests below hold it to avalanche, uniformity and independence of neighbouring keys.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 /// The key words of one seed.
 #[derive(Clone, Debug)]
@@ -109,6 +109,15 @@ mod tests {
         let chi_square: f64 = buckets.iter().map(|&n| (f64::from(n) - 1000.0).powi(2) / 1000.0).sum();
         assert!((160.0..370.0).contains(&chi_square), "chi square over 255 degrees of freedom: {chi_square}");
         assert!((126_500..129_500).contains(&rises), "{rises} rises of 256,000");
+    }
+
+    #[test]
+    fn the_key_words_are_those_of_any_chacha8() {
+        use rand_chacha::rand_core::{Rng, SeedableRng};
+        for seed in (0..1_000).chain([u64::MAX]) {
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            assert_eq!(Prf::new(seed).key, [(); 6].map(|()| rng.next_u64() | 1));
+        }
     }
 
     #[test]

@@ -119,6 +119,8 @@ enum Due {
 }
 
 const FEW: usize = 8;
+/// More than any node's number.
+const NO_NODE: u32 = u32::MAX;
 const NOBODY: Own = Own::MAX;
 
 impl Default for Due {
@@ -233,20 +235,25 @@ pub(crate) struct Queue {
     /// When the earliest of all is due, kept beside the others since it is asked for after every poll. The greatest of times
     /// if there is none.
     next_at: u64,
-    /// The instant of the node that is polled is past; see [`Queue::run_first`].
-    past: bool,
+    /// The number of the node that goes on now and whose instant is past; see [`Queue::run_first`].
+    past: u32,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { own: Due::default(), worlds: BinaryHeap::new(), world_at: NEVER, next_at: NEVER, past: false }
+        Self { own: Due::default(), worlds: BinaryHeap::new(), world_at: NEVER, next_at: NEVER, past: NO_NODE }
     }
 }
 
 impl Queue {
-    /// Sets when `node` goes on by itself; the greatest of times if never.
+    /// Sets when `node` goes on by itself; the greatest of times if never. That of the node that goes on now is noted when
+    /// it has [settled](Queue::settle).
     #[inline]
     pub(crate) fn set_own(&mut self, node: NodeId, when: VirtualTime) {
+        if self.past == u32::from(node.0) {
+            self.next_at = self.next_at.min(when.as_nanos());
+            return;
+        }
         let earliest = self.own.set(node.index(), when.as_nanos());
         self.next_at = at(earliest).min(self.world_at);
     }
@@ -257,24 +264,32 @@ impl Queue {
     pub(crate) fn set_own_and_look(&mut self, id: NodeId, when: VirtualTime) -> Option<(VirtualTime, NodeId)> {
         let earliest = self.own.set(id.index(), when.as_nanos());
         self.next_at = at(earliest).min(self.world_at);
-        self.past = false;
+        self.past = NO_NODE;
         (at(earliest) < self.world_at).then(|| (VirtualTime::from_nanos(at(earliest)), node(earliest)))
     }
 
-    /// The first node begins a poll, and has a timer at `timer`. Its instant stays where it is, past, until it is set at the
-    /// end of the poll: till then nothing else is asked than whether something is due.
+    /// The first node goes on: it begins a poll or fires its timers, and what else it has to do is due at `other`. Its instant
+    /// stays where it is, past, until the node has settled: till then nothing else is asked than whether something is due.
     #[inline]
-    pub(crate) fn run_first(&mut self, id: NodeId, timer: VirtualTime) {
+    pub(crate) fn run_first(&mut self, id: NodeId, other: VirtualTime) {
         let beside = self.own.earliest_beside(id.index());
-        self.next_at = beside.min(timer.as_nanos()).min(self.world_at);
-        self.past = true;
+        self.next_at = beside.min(other.as_nanos()).min(self.world_at);
+        self.past = u32::from(id.0);
     }
 
-    /// The poll that [`Queue::run_first`] began has ended: the node's instant is `when` from now on.
+    /// Whether the node that goes on now, and began to at `when`, is still the first of all at that instant. Of events of worlds
+    /// at the same instant none is taken for a later one.
     #[inline]
-    pub(crate) fn set_own_if_past(&mut self, id: NodeId, when: VirtualTime) {
-        if self.past {
-            self.past = false;
+    pub(crate) fn is_still_first(&self, id: NodeId, when: VirtualTime) -> bool {
+        let earliest = self.past == u32::from(id.0) && self.own.earliest() == own(id.index(), when.as_nanos());
+        earliest && self.world_at > when.as_nanos()
+    }
+
+    /// What [`Queue::run_first`] began has ended: the node's instant is `when` from now on.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: NodeId, when: VirtualTime) {
+        if self.past == u32::from(id.0) {
+            self.past = NO_NODE;
             self.set_own(id, when);
         }
     }
@@ -290,6 +305,7 @@ impl Queue {
     /// What is due next. An event of a world leaves the queue; a node's own instant stays until it is set anew.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<(VirtualTime, NodeId, What)> {
+        debug_assert_eq!(self.past, NO_NODE, "every node has settled before the next goes on");
         let earliest = self.own.earliest();
         if at(earliest) >= self.world_at {
             let world = self.worlds.peek()?.0.key();
@@ -311,7 +327,12 @@ impl Queue {
         self.worlds.clear();
         self.world_at = NEVER;
         self.next_at = NEVER;
-        self.past = false;
+        self.past = NO_NODE;
+    }
+
+    /// How many events of worlds there is memory for.
+    pub(crate) fn room(&self) -> usize {
+        self.worlds.capacity()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -378,7 +399,13 @@ mod tests {
                     queue.run_first(NodeId(first), time);
                     let beside = sorted.iter().filter(|other| (other.1, other.2) != (first, 1)).map(|other| other.0);
                     prop_assert_eq!(queue.next_at, beside.min().unwrap_or(NEVER).min(at));
-                    queue.next_at = next;
+                    // What the node sets meanwhile is heard of, and counts when it has settled.
+                    queue.set_own(NodeId(first), VirtualTime::from_nanos(at / 2));
+                    prop_assert!(queue.next_at <= at / 2);
+                    let worlds = sorted.iter().any(|other| (other.0, other.2) == (next, 0));
+                    prop_assert_eq!(queue.is_still_first(NodeId(first), VirtualTime::from_nanos(next)), !worlds);
+                    queue.settle(NodeId(first), VirtualTime::from_nanos(next));
+                    prop_assert_eq!(queue.next_at, next);
                 }
             }
             while !sorted.is_empty() {

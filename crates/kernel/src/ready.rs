@@ -59,17 +59,29 @@ impl Kernel {
         Some(Ready::new(self.policy.priority(&self.decisions, wake), task_ref))
     }
 
+    /// What a node began when it was the first has ended: the queue has its next instant from now on.
+    #[inline]
+    pub(crate) fn settle(&mut self, id: NodeId) {
+        self.queue.settle(id, self.nodes[id.index()].due());
+    }
+
     /// Arranges a run of `node` if something is ready and none is arranged.
+    #[inline]
     pub(crate) fn see_to_run(&mut self, id: NodeId) {
+        let node = &self.nodes[id.index()];
+        let idle = node.ready.is_empty() && node.outbox.is_empty();
+        if idle || node.run != VirtualTime::MAX || node.state != NodeState::Running {
+            return;
+        }
         let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
+        if !polling {
+            self.arrange_run(id);
+        }
+    }
+
+    fn arrange_run(&mut self, id: NodeId) {
         let now = self.now();
         let node = &mut self.nodes[id.index()];
-        if polling || node.run != VirtualTime::MAX || node.state != NodeState::Running {
-            return;
-        }
-        if node.ready.is_empty() && node.outbox.is_empty() {
-            return;
-        }
         node.run = now.max(node.busy_until);
         self.queue.set_own(id, node.due());
     }

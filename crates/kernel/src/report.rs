@@ -5,7 +5,8 @@ use crate::ids::{Incarnation, NodeId};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::policy::{Policy, Random};
 use crate::time::VirtualTime;
-use crate::trace::{Digest, Record, TraceSink};
+use crate::trace::{Digest, Recent, TraceSink};
+use crate::universe::CountersOfWorld;
 
 /// How a simulation is to run.
 pub struct Options {
@@ -71,18 +72,21 @@ pub struct Report<T> {
     /// Counters of the worlds.
     pub counters: Counters,
     /// The last records of the trace.
-    pub recent: Vec<Record>,
+    pub recent: Recent,
     /// Overrides that no decision asked for.
     pub unused_overrides: Vec<String>,
 }
 
 /// The counters of the worlds at the end of a run. Their names are put together when somebody reads them.
 #[derive(Debug, Default)]
-pub struct Counters(Vec<(&'static str, Vec<(&'static str, u64)>)>);
+pub struct Counters {
+    first: CountersOfWorld,
+    others: Vec<CountersOfWorld>,
+}
 
 impl Counters {
-    pub(crate) fn of(worlds: Vec<(&'static str, Vec<(&'static str, u64)>)>) -> Self {
-        Self(worlds)
+    pub(crate) fn of(mut worlds: impl Iterator<Item = CountersOfWorld>) -> Self {
+        Self { first: worlds.next().unwrap_or_default(), others: worlds.collect() }
     }
 }
 
@@ -94,6 +98,6 @@ impl IntoIterator for Counters {
     fn into_iter(self) -> Self::IntoIter {
         let of_world =
             |(world, list): (_, Vec<_>)| list.into_iter().map(move |(name, n)| (format!("{world}.{name}"), n));
-        Box::new(self.0.into_iter().flat_map(of_world))
+        Box::new(std::iter::once(self.first).chain(self.others).flat_map(of_world))
     }
 }

@@ -2,26 +2,19 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::decide::Decisions;
-use crate::exec::{self, Bodies, Polled, Program, TaskError};
+use crate::exec::{self, Bodies, Polled, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
-use crate::kernel::{Call, Chores, Current, Errand, Kernel};
+use crate::kernel::{Call, Chores, Current, Errand};
 use crate::limits::{Failure, Waiting};
 use crate::node::NodeState;
 use crate::panics;
-use crate::parked::WakerIdentity;
+use crate::programs::{Program, Programs};
 use crate::report::{Counters, Options, Report};
 use crate::spare;
-use crate::time::VirtualTime;
-use crate::trace::Trace;
-use crate::universe::{self, Here, Universe};
-
-/// Most simulations are of a few nodes.
-const NODES_AT_FIRST: usize = 8;
+use crate::universe::{self, Here, Told, Universe};
 
 /// A simulation that is set up and has not run.
 #[derive(Debug)]
@@ -30,7 +23,7 @@ pub struct Simulation {
     on_poll: Option<fn()>,
     on_polled: Option<fn() -> Option<Failure>>,
     on_switch: Option<fn(NodeId, Incarnation)>,
-    programs: Vec<(NodeId, ProgramFn)>,
+    programs: Programs,
     at_end: Option<AtEnd>,
 }
 
@@ -42,55 +35,22 @@ impl std::fmt::Debug for AtEnd {
     }
 }
 
-struct ProgramFn(Program);
-
-impl std::fmt::Debug for ProgramFn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ProgramFn")
-    }
-}
-
 impl Simulation {
     /// A simulation with the driver as its only node.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
-        let by_draw = policy.is_the_draw();
-        let universe = Universe::new(|| {
-            let mut spare = spare::take();
-            let mut kernel = Kernel {
-                now: VirtualTime::ZERO,
-                queue: std::mem::take(&mut spare.queue),
-                nodes: std::mem::take(&mut spare.nodes),
-                tasks: std::mem::take(&mut spare.tasks),
-                current: None,
-                actor: NodeId::DRIVER,
-                outbox: Vec::new(),
-                decisions: Decisions::new(seed, overrides),
-                policy,
-                by_draw,
-                trace: Trace::new(trace, std::mem::take(&mut spare.chunk)),
-                chores: std::mem::take(&mut spare.chores),
-                attention: 0,
-                arrivals: false,
-                transitions: Vec::new(),
-                failure: None,
-                limits,
-                events: 0,
-                polls: 0,
-                internal_entropy: 0,
-                polls_at_progress: 0,
-                spare,
-                scarce: Default::default(),
-                next_check: 0,
-            };
-            kernel.nodes.reserve(NODES_AT_FIRST);
-            let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
-            kernel.nodes[driver.index()].state = NodeState::Running;
-            kernel.nodes[driver.index()].incarnation = Incarnation(1);
-            kernel
-        });
-        Self { universe: Box::new(universe), on_poll, on_polled, on_switch, programs: Vec::new(), at_end: None }
+        let mut universe = spare::take();
+        let kernel = &mut universe.kernel;
+        kernel.by_draw = policy.is_the_draw();
+        kernel.policy = policy;
+        kernel.decisions = Decisions::new(seed, overrides);
+        kernel.limits = limits;
+        kernel.trace.begin(trace);
+        let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
+        kernel.nodes[driver.index()].state = NodeState::Running;
+        kernel.nodes[driver.index()].incarnation = Incarnation(1);
+        Self { universe, on_poll, on_polled, on_switch, programs: exec::room_for_programs(), at_end: None }
     }
 
     /// The kernel and its worlds, for set-up.
@@ -105,50 +65,55 @@ impl Simulation {
 
     /// Sets what a node runs at each boot.
     pub fn set_program(&mut self, node: NodeId, program: Program) {
-        self.programs.push((node, ProgramFn(program)));
+        self.programs.set(node, program);
     }
 
     /// Runs `main` on the driver until it ends, or until something ends it.
     ///
     /// # Panics
     /// When this thread already holds a simulation.
-    pub fn run<F>(self, main: F) -> Report<F::Output>
+    pub fn run<F>(mut self, main: F) -> Report<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
         panics::install_hook();
-        let shared = Arc::clone(&self.universe.shared);
+        let generation = self.universe.generation();
+        let told = self.universe.told.take().unwrap_or_else(Told::new);
+        told.begin(generation);
+        // Blank nodes that nobody has taken are no nodes of this simulation.
+        let kernel = &mut self.universe.kernel;
+        kernel.nodes.truncate(kernel.sites.len());
+        let chores = Cell::new(std::mem::take(&mut self.universe.idle_chores));
         universe::install(self.universe);
-        exec::set_home(true);
-        for (node, program) in self.programs {
-            exec::set_program(node, program.0);
-        }
+        let mut bodies = exec::move_in(self.programs);
         let driver = Runner {
             on_poll: self.on_poll,
             on_polled: self.on_polled,
             on_switch: self.on_switch,
             last: Cell::new(None),
-            foreign: &shared.foreign_wake,
-            chores: Cell::default(),
+            told: &told,
+            generation,
+            chores,
         };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
         universe::with_loop(|u| u.kernel.nodes[NodeId::DRIVER.index()].main = main_task);
-        let mut bodies = Bodies::default();
         driver.drive(&mut bodies, main_task);
         let output = exec::take_output(main_task);
         if let Some(AtEnd(at_end)) = self.at_end {
             driver.enter(NodeId::DRIVER, at_end);
         }
         let report = driver.finish(&mut bodies, output);
-        shared.ended.store(true, Ordering::Release);
+        told.end();
         // User values may be dropped with these; the simulation is still current for them and without effect.
-        drop(bodies);
-        exec::set_home(false);
-        if let Some(universe) = universe::uninstall() {
-            spare::keep(universe.into_kernel());
+        bodies.clear();
+        exec::move_out(bodies);
+        if let Some(mut universe) = universe::uninstall() {
+            universe.idle_chores = driver.chores.take();
+            universe.told = Some(told);
+            spare::keep(universe);
         }
         drop(handle);
         report
@@ -161,7 +126,8 @@ struct Runner<'a> {
     on_switch: Option<fn(NodeId, Incarnation)>,
     /// Whose code ran last on this thread.
     last: Cell<Option<Boot>>,
-    foreign: &'a std::sync::atomic::AtomicBool,
+    told: &'a Told,
+    generation: u32,
     /// Emptied, to be filled while the last ones are done.
     chores: Cell<Chores>,
 }
@@ -226,15 +192,7 @@ impl Runner<'_> {
     fn set_current(&self, node: NodeId, effective: bool) {
         let incarnation = universe::with_loop(|u| {
             let incarnation = u.kernel.nodes[node.index()].incarnation;
-            u.kernel.current = Some(Current {
-                node,
-                incarnation,
-                task: TaskRef::NONE,
-                elapsed_ns: 0,
-                effective,
-                waker: WakerIdentity::default(),
-                cost_ns: 0,
-            });
+            u.kernel.current = Some(Current::outside_tasks(node, incarnation, effective));
             incarnation
         });
         self.switch_to(incarnation.map(|incarnation| (node, incarnation)));
@@ -282,7 +240,7 @@ impl Runner<'_> {
                         if hooked {
                             self.note_leak();
                         }
-                        if self.foreign.load(Ordering::Relaxed) {
+                        if self.told.has_woken(self.generation) {
                             note_foreign_wake();
                         }
                         let woken = here.woken.replace(false);
@@ -324,7 +282,7 @@ impl Runner<'_> {
         let exported = bodies.retire(task);
         // First: what was refused may be what the poll panicked for.
         self.note_leak();
-        let foreign = self.foreign.load(Ordering::Relaxed);
+        let foreign = self.told.has_woken(self.generation);
         here.step(|u| {
             if let Some(output) = exported
                 && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
@@ -357,16 +315,15 @@ impl Runner<'_> {
                     u.kernel.make_ready(task);
                 }
                 std::mem::swap(&mut u.kernel.chores, &mut chores);
-                u.kernel.arrivals = false;
                 if u.incoming.len() | u.wanted.len() == 0 {
                     return None;
                 }
-                Some((std::mem::take(&mut u.incoming), std::mem::take(&mut u.wanted), Arc::clone(&u.shared)))
+                Some((std::mem::take(&mut u.incoming), std::mem::take(&mut u.wanted)))
             });
             let Some(others) = others else { return };
-            if let Some((incoming, wanted, shared)) = others {
+            if let Some((incoming, wanted)) = others {
                 for (task, body) in incoming {
-                    exec::place(task, body.body, Some(body.export), true, &shared);
+                    exec::place_from_elsewhere(task, body);
                 }
                 for (task, waker) in wanted {
                     let output = exec::export_output(task);
@@ -384,12 +341,12 @@ impl Runner<'_> {
             discards.clear();
             for Call(node, errand) in calls.drain(..) {
                 self.enter(node, || match errand {
-                    Errand::Run(call) => self.guarded(node, call),
-                    Errand::Forget(task) => self.guarded(node, || exec::forget(task)),
+                    Errand::Run(call) => _ = self.guarded(node, call),
+                    Errand::Forget(task) => _ = self.guarded(node, || exec::forget(task)),
                 });
             }
             for node in boots.drain(..) {
-                self.boot(node);
+                self.boot(bodies, node);
             }
             // Effects of calls and boots, which are no polls, take place at once.
             let more = universe::with_loop(|u| {
@@ -405,42 +362,68 @@ impl Runner<'_> {
         self.chores.set(chores);
     }
 
-    fn guarded(&self, node: NodeId, f: impl FnOnce()) {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            let message = exec::panic_message(&*payload);
-            universe::with_loop(|u| u.panicked(node, "outside a task".to_owned(), message));
+    fn guarded<R>(&self, node: NodeId, f: impl FnOnce() -> R) -> Option<R> {
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(result) => Some(result),
+            Err(payload) => {
+                let message = exec::panic_message(&*payload);
+                universe::with_loop(|u| u.panicked(node, "outside a task".to_owned(), message));
+                None
+            }
         }
     }
 
-    fn boot(&self, node: NodeId) {
-        let running = universe::with_loop(|u| u.kernel.nodes[node.index()].state == NodeState::Running);
-        let Some(program) = exec::program(node).filter(|_| running == Some(true)) else { return };
-        universe::with_loop(|u| u.kernel.actor = node);
-        self.enter(node, || {
-            self.guarded(node, || {
-                let main = crate::join::spawn_local(program()).abort_handle().task();
-                universe::with_loop(|u| u.kernel.nodes[node.index()].main = main);
-            });
+    fn boot(&self, bodies: &mut Bodies, node: NodeId) {
+        let Some(program) = exec::program(node) else { return };
+        let incarnation = universe::with_loop(|u| {
+            let record = &u.kernel.nodes[node.index()];
+            let running = (record.state == NodeState::Running).then_some(record.incarnation)?;
+            u.kernel.actor = node;
+            u.kernel.current = Some(Current::outside_tasks(node, running, true));
+            Some(running)
         });
+        let Some(Some(incarnation)) = incarnation else { return };
+        self.switch_to(Some((node, incarnation)));
+        let future = self.guarded(node, || program());
+        let spawned = universe::with_loop(|u| {
+            let task = if future.is_some() { u.kernel.create_task(Location::caller()) } else { None };
+            u.kernel.current = None;
+            let Some(task) = task else {
+                u.kernel.see_to_run(node);
+                return None;
+            };
+            if let Some(record) = u.kernel.tasks.get_mut(task) {
+                record.handle_alive = false;
+            }
+            u.kernel.nodes[node.index()].main = task;
+            Some((task, exec::waker_of(u, task)))
+        });
+        if let (Some(future), Some((task, waker))) = (future, spawned.flatten()) {
+            bodies.put_main(task, future, waker);
+        }
     }
 
     fn finish<T>(&self, bodies: &mut Bodies, output: Option<Result<T, TaskError>>) -> Report<T> {
         // Every task is dropped in a fixed order, and none of it has an effect.
-        for index in 0.. {
-            let tasks = universe::with_loop(|u| {
-                let node = u.kernel.nodes.get(index).map(crate::node::Node::id)?;
-                // Who waits for what is told of runs that did not end by themselves.
-                let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
-                let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
-                Some((node, u.kernel.tasks.of_node(node), waiting))
-            });
-            let Some((node, tasks, waiting)) = tasks.flatten() else { break };
+        let mut index = 0;
+        let mut next = |u: &mut Universe| {
+            let node = loop {
+                let node = u.kernel.nodes.get(index)?.id;
+                index += 1;
+                if u.kernel.tasks.count_of_node(node) > 0 {
+                    break node;
+                }
+            };
+            // Who waits for what is told of runs that did not end by themselves.
+            let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
+            let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
+            Some((node, u.kernel.tasks.of_node(node), waiting))
+        };
+        while let Some((node, tasks, waiting)) = universe::with_loop(&mut next).flatten() {
             if !waiting.is_empty() {
                 WAITING.with_borrow_mut(|all| all.extend(waiting));
             }
-            if !tasks.is_empty() {
-                self.drop_tasks(bodies, node, tasks);
-            }
+            self.drop_tasks(bodies, node, tasks);
         }
         let waiting = WAITING.take();
 

@@ -62,7 +62,14 @@ struct Handled {
 }
 
 impl Signals {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.handled.is_empty()
+    }
+
     pub(crate) fn take_waiters(&mut self) -> Vec<Waker> {
+        if self.handled.is_empty() {
+            return Vec::new();
+        }
         let handled = std::mem::take(&mut self.handled);
         handled.into_values().flat_map(|h| h.waiters).collect()
     }

@@ -1,6 +1,6 @@
 //! One step of the loop: which event is next, what it does to the state, and what must then run while nothing is borrowed.
 
-use crate::exec::Polled;
+use crate::exec::{self, Polled};
 use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
 use crate::limits::{Failure, Waiting};
@@ -11,7 +11,7 @@ use crate::run::{Act, Step};
 use crate::task::{QUEUED, TaskState, Wait};
 use crate::time::VirtualTime;
 use crate::trace::{Kind, Record};
-use crate::universe::Universe;
+use crate::universe::{self, Universe};
 
 impl Universe {
     /// Whether something is to be done while nothing is borrowed.
@@ -24,11 +24,22 @@ impl Universe {
         let c = &self.kernel.chores;
         let of_loop = c.wakes.len() | c.discards.len() | c.dropped.len() | c.boots.len() | c.calls.len();
         let of_threads = self.incoming.len() | self.wanted.len();
-        let has = of_loop | of_threads | self.kernel.transitions.len() != 0 || self.kernel.arrivals;
+        let has = of_loop | of_threads | self.kernel.transitions.len() != 0;
         if !has && self.kernel.failure.is_none() {
             self.kernel.attention &= !RARE;
         }
         has
+    }
+
+    /// Tells the worlds of nodes that went down, where that is all there is to do: no code of the program's runs for it. Says
+    /// whether nothing is left.
+    fn has_told(&mut self) -> bool {
+        let alone = self.kernel.chores.is_empty() && self.incoming.len() | self.wanted.len() == 0;
+        if !alone || !self.kernel.outbox.is_empty() {
+            return false;
+        }
+        self.tell_transitions();
+        self.kernel.outbox.is_empty() && self.kernel.failure.is_none() && !self.has_chores()
     }
 
     pub(crate) fn panicked(&mut self, node: NodeId, task: String, message: String) {
@@ -54,7 +65,9 @@ impl Universe {
         }
         if !alive {
             self.kernel.tasks.remove(task_ref);
-            self.kernel.chores_mut().calls.push(Call(node, Errand::Forget(task_ref)));
+            if exec::has_output(task_ref) {
+                self.kernel.chores_mut().calls.push(Call(node, Errand::Forget(task_ref)));
+            }
         }
         self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
     }
@@ -130,7 +143,7 @@ impl Universe {
     fn run_next(&mut self, id: NodeId) -> Step {
         let Kernel { nodes, queue, current, .. } = &mut self.kernel;
         *current = None;
-        queue.set_own_if_past(id, nodes[id.index()].due());
+        queue.settle(id, nodes[id.index()].due());
         self.run_ready(id).unwrap_or_else(|| self.next_step())
     }
 
@@ -151,23 +164,25 @@ impl Universe {
                 self.kernel.arm(id);
             }
             self.kernel.see_to_run(id);
+            self.kernel.settle(id);
         }
         self.next_step()
     }
 
-    /// Ends a poll: its node was busy until now. Gives the node, until when, and whether it is still up.
+    /// Ends a poll: its node was busy until now. Gives the node, until when, and whether it is still up. The node is yet to
+    /// settle.
     #[inline(always)]
     fn end_poll(&mut self) -> Option<(NodeId, VirtualTime, bool)> {
         let kernel = &mut self.kernel;
-        let current = kernel.current.take()?;
-        let node = &mut kernel.nodes[current.node.index()];
+        let current = kernel.current.as_ref()?;
+        let id = current.node;
+        let node = &mut kernel.nodes[id.index()];
         let end = kernel.now.after_nanos(current.elapsed_ns + node.slowed_ns(current.cost_ns));
         node.busy_until = end;
-        kernel.actor = current.node;
         let still_up = node.incarnation == current.incarnation && node.is_up();
-        // What stood there was when the poll began.
-        kernel.queue.set_own_if_past(current.node, node.due());
-        Some((current.node, end, still_up))
+        kernel.actor = id;
+        kernel.current = None;
+        Some((id, end, still_up))
     }
 
     /// Ends a poll that has ended its task.
@@ -183,6 +198,7 @@ impl Universe {
             self.kernel.arm(node);
         }
         self.kernel.see_to_run(node);
+        self.kernel.settle(node);
     }
 
     /// Says whether the task has ended.
@@ -206,7 +222,10 @@ impl Universe {
     fn release(&mut self, node: NodeId, end: VirtualTime, still_up: bool) {
         if self.kernel.outbox.is_empty() {
             self.kernel.attention &= !OUTBOX;
-        } else if self.kernel.queue.is_quiet_until(end) || !still_up {
+            return;
+        }
+        self.kernel.settle(node);
+        if self.kernel.queue.is_quiet_until(end) || !still_up {
             self.kernel.now = end;
             self.flush_outbox(node);
         } else {
@@ -247,9 +266,12 @@ impl Universe {
                 if self.kernel.failure.is_some() {
                     return Step::STOP;
                 }
-                if self.has_chores() {
+                if self.has_chores() && !self.has_told() {
                     return Step::CHORES;
                 }
+            }
+            if universe::has_deferred() {
+                return Step::CHORES;
             }
             let Some((at, node, what)) = self.kernel.queue.next() else {
                 self.kernel.fail(Failure::Deadlock);
@@ -294,7 +316,7 @@ impl Universe {
 
     /// An event of `node` begins at `at`. Says no when the run has used more than it may.
     #[inline(always)]
-    fn begin(&mut self, node: NodeId, at: VirtualTime) -> bool {
+    pub(crate) fn begin(&mut self, node: NodeId, at: VirtualTime) -> bool {
         self.kernel.events += 1;
         self.kernel.now = at;
         self.kernel.actor = node;
@@ -336,6 +358,14 @@ impl Universe {
     fn run_node(&mut self, id: NodeId) -> Option<Step> {
         let node = &mut self.kernel.nodes[id.index()];
         node.run = VirtualTime::MAX;
+        if node.state == NodeState::Running && node.outbox.is_empty() {
+            self.kernel.queue.run_first(id, node.timer);
+            let step = self.run_ready(id);
+            if step.is_none() {
+                self.kernel.settle(id);
+            }
+            return step;
+        }
         self.kernel.queue.set_own(id, node.timer);
         if node.state != NodeState::Running {
             return None;
@@ -358,7 +388,7 @@ impl Universe {
 
     /// Starts the poll of the node's next ready task.
     #[inline]
-    fn run_ready(&mut self, id: NodeId) -> Option<Step> {
+    pub(crate) fn run_ready(&mut self, id: NodeId) -> Option<Step> {
         while let Some(ready) = self.kernel.nodes[id.index()].ready.pop() {
             let step = self.start_poll(id, ready);
             if step.is_some() {
@@ -370,7 +400,7 @@ impl Universe {
 
     /// Starts the poll of a task that was ready, unless it has ended since.
     #[inline(always)]
-    fn start_poll(&mut self, id: NodeId, ready: Ready) -> Option<Step> {
+    pub(crate) fn start_poll(&mut self, id: NodeId, ready: Ready) -> Option<Step> {
         let kernel = &mut self.kernel;
         let task_ref = ready.task();
         let task = kernel.tasks.get_mut(task_ref)?;
@@ -390,68 +420,6 @@ impl Universe {
         kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
         let what = if task.cancelled { Act::Cancel } else { Act::Poll };
         Some(Step::of_task(what, task_ref))
-    }
-
-    fn fire_timers(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
-        let kernel = &mut self.kernel;
-        let node = &mut kernel.nodes[id.index()];
-        node.timer = VirtualTime::MAX;
-        if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
-            // A paused clock moves on only when the program has nothing to do.
-            let later = node.busy_until.max(at.after_nanos(1));
-            kernel.schedule_timer(later, id);
-            return None;
-        }
-        kernel.queue.set_own(id, node.run);
-        if node.timer_clock.is_paused()
-            && let Some(deadline_ns) = node.timers.next_deadline()
-        {
-            node.timer_clock.jump_to(at, deadline_ns);
-        }
-        self.fire_due(id, at)
-    }
-
-    /// Fires what is due on a node's timer clock, and lets the node go on.
-    #[inline]
-    fn fire_due(&mut self, id: NodeId, at: VirtualTime) -> Option<Step> {
-        let kernel = &mut self.kernel;
-        let node = &mut kernel.nodes[id.index()];
-        let now_ns = node.read_timer_clock_ns(at);
-        // Nearly always one timer is due, one task is woken, and it runs at once.
-        let mut woken = None;
-        if let Some(fired) = node.timers.fire(now_ns) {
-            woken = kernel.timer_fired(id, fired);
-            if kernel.nodes[id.index()].timers.is_due(now_ns) {
-                kernel.fire_others(id, now_ns, woken.take());
-            }
-        }
-        let node = &mut kernel.nodes[id.index()];
-        // A node that did nothing, and beside which nothing else is due, goes on at once; its next timer is seen to after
-        // that poll, which nearly always arms one.
-        let goes_on = node.run == VirtualTime::MAX
-            && node.state == NodeState::Running
-            && node.busy_until <= at
-            && node.outbox.is_empty()
-            && kernel.queue.is_quiet_until(at)
-            && kernel.attention & RARE == 0;
-        if goes_on && (woken.is_some() || !node.ready.is_empty()) {
-            let next = match woken {
-                Some(ready) if node.ready.is_empty() => ready,
-                Some(ready) => node.ready.exchange(ready),
-                None => node.ready.pop()?,
-            };
-            kernel.attention |= UNARMED;
-            kernel.events += 1;
-            if let Some(step) = self.start_poll(id, next).or_else(|| self.run_ready(id)) {
-                return Some(step);
-            }
-            self.kernel.attention &= !UNARMED;
-        } else {
-            node.ready.extend(woken);
-        }
-        self.kernel.arm(id);
-        self.kernel.see_to_run(id);
-        None
     }
 
     pub(crate) fn waiting_of(&self, node: NodeId) -> Vec<Waiting> {

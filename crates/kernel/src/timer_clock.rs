@@ -110,7 +110,7 @@ impl Kernel {
     #[must_use]
     #[inline]
     pub fn timer_tick_ns(&self, deadline_ns: u64) -> u64 {
-        match self.node(self.current_node()).timer_clock {
+        match self.nodes[self.current_node().index()].timer_clock {
             TimerClock::Runs { .. } => deadline_ns,
             TimerClock::Paused { zero_ns, .. } => {
                 let ticks = deadline_ns.saturating_sub(zero_ns).div_ceil(TICK_NS);

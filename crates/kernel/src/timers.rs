@@ -6,6 +6,7 @@
 
 use crate::heap::{Entry as _, Heap};
 use crate::parked::Parked;
+use crate::spare::ENTRIES_KEPT;
 
 #[derive(Debug)]
 struct Timer {
@@ -279,23 +280,37 @@ impl Timers {
 
     /// Forgets every timer and hands back their sleepers. Generations live on, so that stale handles stay stale.
     pub(crate) fn clear(&mut self) -> Vec<Parked> {
+        if self.slots.is_empty() {
+            return Vec::new();
+        }
         self.heap.clear();
         self.equals.clear();
         self.first = Entry::LAST;
         self.looked = false;
         self.stale = 0;
         self.free = NO_SLOT;
-        let slots = 0..self.slots.len() as u32;
-        slots.map(|slot| self.set_free(slot)).filter(|sleeper| !sleeper.is_empty()).collect()
+        let mut sleepers = Vec::new();
+        for slot in 0..self.slots.len() as u32 {
+            let sleeper = self.set_free(slot);
+            if !sleeper.is_empty() {
+                sleepers.push(sleeper);
+            }
+        }
+        sleepers
     }
 
-    /// Forgets everything, generations too: for another node of another simulation. Gives the sleepers back.
-    pub(crate) fn reset_all(&mut self) -> Vec<Parked> {
-        let sleepers = self.clear();
-        self.slots.clear();
-        self.free = NO_SLOT;
-        self.armed = UNARMED;
-        sleepers
+    /// Forgets everything, sleepers and generations too: for a node of another simulation. Its memory stays, unless it is
+    /// much.
+    pub(crate) fn start_anew(&mut self) {
+        if self.slots.capacity().max(self.heap.len()) > ENTRIES_KEPT {
+            *self = Self::default();
+            return;
+        }
+        let Self { slots, free, heap, first, looked, equals, stale, armed } = self;
+        slots.clear();
+        heap.clear();
+        equals.clear();
+        (*free, *first, *looked, *stale, *armed) = (NO_SLOT, Entry::LAST, false, 0, UNARMED);
     }
 
     /// Slots and heap entries in memory.

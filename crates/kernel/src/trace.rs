@@ -150,6 +150,29 @@ impl<F: FnMut(&[u8]) + Send> TraceSink for F {
 /// Records as bytes, one after the other.
 pub(crate) type Chunk = Vec<[u8; RECORD_BYTES]>;
 
+/// The last records of a trace, oldest first. They are read out of their bytes when somebody asks.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Recent(Chunk);
+
+impl Recent {
+    /// The records, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Record> + ExactSizeIterator {
+        self.0.iter().map(Record::from_bytes)
+    }
+
+    /// How many they are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// The trace of one run.
 pub struct Trace {
     /// The digest so far, then records. It grows to a whole chunk, so that a short run costs little memory.
@@ -167,11 +190,25 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
-    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>, mut first: Chunk) -> Self {
-        first.clear();
-        first.reserve(FIRST_PLACES);
-        first.push([0; RECORD_BYTES]);
-        Self { chunk: first, previous: Vec::new(), before: 0, sink }
+    /// A trace that is yet to begin.
+    pub(crate) fn blank() -> Self {
+        Self { chunk: Vec::new(), previous: Vec::new(), before: 0, sink: None }
+    }
+
+    /// Begins a blank trace.
+    pub(crate) fn begin(&mut self, sink: Option<Box<dyn TraceSink>>) {
+        self.chunk.reserve(FIRST_PLACES);
+        self.chunk.push([0; RECORD_BYTES]);
+        self.sink = sink;
+    }
+
+    /// Makes it blank again. Its memory stays.
+    pub(crate) fn reset(&mut self) {
+        let Self { chunk, previous, before, sink } = self;
+        chunk.clear();
+        previous.clear();
+        *before = 0;
+        *sink = None;
     }
 
     #[inline]
@@ -210,17 +247,12 @@ impl Trace {
 
     /// The last records, oldest first; at least 2,048 of them if the run made as many.
     #[must_use]
-    pub fn recent(&self) -> Vec<Record> {
+    pub fn recent(&self) -> Recent {
         let [older, newer] = [&self.previous, &self.chunk].map(|chunk| chunk.get(1..).unwrap_or_default());
         let mut recent = Vec::with_capacity(older.len() + newer.len());
-        recent.extend(older.iter().map(Record::from_bytes));
-        recent.extend(newer.iter().map(Record::from_bytes));
-        recent
-    }
-
-    /// Memory for the next trace.
-    pub(crate) fn into_chunk(self) -> Chunk {
-        self.chunk
+        recent.extend_from_slice(older);
+        recent.extend_from_slice(newer);
+        Recent(recent)
     }
 
     /// Hands what is left to the sink.
@@ -254,19 +286,17 @@ mod tests {
     fn the_sink_sees_every_record_once_and_the_ring_keeps_the_last() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let copy = Arc::clone(&seen);
-        let mut trace = Trace::new(
-            Some(Box::new(move |bytes: &[u8]| {
-                copy.lock().expect("no test panics while holding it").extend_from_slice(bytes);
-            })),
-            Vec::new(),
-        );
+        let mut trace = Trace::blank();
+        trace.begin(Some(Box::new(move |bytes: &[u8]| {
+            copy.lock().expect("no test panics while holding it").extend_from_slice(bytes);
+        })));
         let total = 3 * CHUNK_RECORDS as u64 + 17;
         (0..total).for_each(|i| trace.push(record(i)));
         trace.flush();
         let bytes = seen.lock().expect("no test panics while holding it");
         let all: Vec<Record> = bytes.as_chunks::<RECORD_BYTES>().0.iter().map(Record::from_bytes).collect();
         assert_eq!(all, (0..total).map(record).collect::<Vec<_>>());
-        let recent = trace.recent();
+        let recent: Vec<Record> = trace.recent().iter().collect();
         assert!(recent.len() >= CHUNK_RECORDS);
         assert_eq!(recent.last(), Some(&record(total - 1)));
         assert_eq!(recent.as_slice(), &all[all.len() - recent.len()..]);
@@ -275,7 +305,8 @@ mod tests {
     #[test]
     fn the_digest_depends_on_every_record_and_their_order() {
         let digest = |order: &[u64]| {
-            let mut trace = Trace::new(None, Vec::new());
+            let mut trace = Trace::blank();
+            trace.begin(None);
             order.iter().for_each(|&i| trace.push(record(i)));
             trace.digest()
         };

@@ -6,12 +6,12 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::task::Wake;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Wake, Waker};
 
 use crate::ids::TaskRef;
-use crate::kernel::Kernel;
+use crate::kernel::{Chores, Kernel};
 use crate::limits::Failure;
 use crate::node::Down;
 use crate::run::{Boot, Step};
@@ -26,9 +26,10 @@ use crate::{
 pub struct Universe {
     /// Nodes, tasks, time, decisions and trace.
     pub kernel: Kernel,
-    generation: u32,
-    worlds: Worlds,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) generation: u32,
+    pub(crate) worlds: Worlds,
+    /// While it does not run.
+    pub(crate) told: Option<Arc<Told>>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
     /// Asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
@@ -40,12 +41,14 @@ pub struct Universe {
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
     pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
     /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
-    pub(crate) wanted: Vec<(TaskRef, std::task::Waker)>,
+    pub(crate) wanted: Vec<(TaskRef, Waker)>,
     pub(crate) exported: std::collections::BTreeMap<TaskRef, Option<Box<dyn Any + Send>>>,
+    /// Emptied, for the loop.
+    pub(crate) idle_chores: Chores,
 }
 
 #[derive(Default)]
-struct Worlds([Option<Box<dyn Subsystem>>; WorldId::COUNT]);
+pub(crate) struct Worlds([Option<Box<dyn Subsystem>>; WorldId::COUNT]);
 
 impl std::fmt::Debug for Worlds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,11 +56,57 @@ impl std::fmt::Debug for Worlds {
     }
 }
 
-/// What wakers hold of their simulation.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) foreign_wake: AtomicBool,
-    pub(crate) ended: AtomicBool,
+/// The name of a world, and its counters.
+pub(crate) type CountersOfWorld = (&'static str, Vec<(&'static str, u64)>);
+
+/// Where a simulation is told of wakes on threads outside it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The number of the simulation that runs; zero while none does.
+    generation: AtomicU32,
+    /// The number of the last simulation of which a waker was used on a thread that does not hold it.
+    woken: AtomicU32,
+}
+
+/// Of every universe of this process.
+static TOLD: Mutex<Vec<Weak<Told>>> = Mutex::new(Vec::new());
+
+impl Told {
+    pub(crate) fn new() -> Arc<Self> {
+        let told = Arc::default();
+        let mut all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&told));
+        told
+    }
+
+    /// From now on the simulation hears of its wakes.
+    pub(crate) fn begin(&self, generation: u32) {
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Whether a waker of the simulation that runs was used on a thread that does not hold it.
+    #[inline]
+    pub(crate) fn has_woken(&self, generation: u32) -> bool {
+        self.woken.load(Ordering::Relaxed) == generation
+    }
+
+    /// From now on nobody does.
+    pub(crate) fn end(&self) {
+        self.generation.store(0, Ordering::Release);
+    }
+
+    /// Tells the simulation with this number, unless it is over.
+    #[cold]
+    fn tell(generation: u32) {
+        let all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let running =
+            all.iter().filter_map(Weak::upgrade).find(|told| told.generation.load(Ordering::Acquire) == generation);
+        if let Some(told) = running {
+            // It may be over by now, and a later one hear of it instead: whose number is greater, and that one looks at its own.
+            told.woken.fetch_max(generation, Ordering::Release);
+        }
+    }
 }
 
 /// What this thread has of a simulation.
@@ -78,6 +127,8 @@ thread_local! {
         ManuallyDrop::new(Here { universe: RefCell::new(None), polled: Cell::new(0), woken: Cell::new(false), home: Cell::new(false) })
     };
     static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
+    /// Whether there may be some.
+    static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `f` with what this thread has of a simulation.
@@ -89,31 +140,12 @@ pub(crate) fn here<R>(f: impl FnOnce(&Here) -> R) -> R {
 /// shown or drawn from.
 static GENERATION: AtomicU32 = AtomicU32::new(1);
 
+/// A number that no other simulation of this process has.
+pub(crate) fn next_generation() -> u32 {
+    GENERATION.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Universe {
-    pub(crate) fn new(kernel: impl FnOnce() -> Kernel) -> Self {
-        let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
-        let shared = Shared { foreign_wake: AtomicBool::new(false), ended: AtomicBool::new(false) };
-        Self {
-            kernel: kernel(),
-            generation,
-            worlds: Worlds::default(),
-            shared: Arc::new(shared),
-            spawn_thread: crate::baton::plain_thread,
-            on_hand_back: None,
-            waiters: crate::blocked::Waiters::default(),
-            std_zero: None,
-            incoming: Vec::new(),
-            wanted: Vec::new(),
-            exported: std::collections::BTreeMap::new(),
-        }
-    }
-
-    /// The kernel alone, once nothing runs any more.
-    pub(crate) fn into_kernel(self: Box<Self>) -> Kernel {
-        let Self { kernel, .. } = *self;
-        kernel
-    }
-
     /// Adds a world. One of its type must not be there yet; the earlier one is handed back if it is.
     pub fn insert<W: Typed>(&mut self, world: W) -> Option<Box<dyn Subsystem>> {
         self.worlds.0[W::ID.0 as usize].replace(Box::new(world))
@@ -168,8 +200,8 @@ impl Universe {
     }
 
     /// The same, by world.
-    pub(crate) fn own_counters(&self) -> Vec<(&'static str, Vec<(&'static str, u64)>)> {
-        self.worlds.0.iter().flatten().map(|w| (w.name(), w.counters())).collect()
+    pub(crate) fn own_counters(&self) -> impl Iterator<Item = CountersOfWorld> {
+        self.worlds.0.iter().flatten().map(|w| (w.name(), w.counters()))
     }
 
     pub(crate) fn dispatch(&mut self, node: NodeId, event: WorldEvent) {
@@ -202,23 +234,18 @@ impl Universe {
 
     /// Tells the worlds of boots and ends.
     pub(crate) fn tell_transitions(&mut self) {
-        let mut told = Vec::new();
-        while !self.kernel.transitions.is_empty() {
-            std::mem::swap(&mut self.kernel.transitions, &mut told);
-            for (node, how) in told.drain(..) {
-                self.kernel.actor = node;
-                for world in self.worlds.0.iter_mut().flatten() {
-                    match how {
-                        Some(how) => world.on_down(&mut self.kernel, node, how),
-                        None => world.on_boot(&mut self.kernel, node),
-                    }
+        let mut told = 0;
+        while let Some(&(node, how)) = self.kernel.transitions.get(told) {
+            told += 1;
+            self.kernel.actor = node;
+            for world in self.worlds.0.iter_mut().flatten() {
+                match how {
+                    Some(how) => world.on_down(&mut self.kernel, node, how),
+                    None => world.on_boot(&mut self.kernel, node),
                 }
             }
         }
-        // The memory stays for the next ones.
-        if self.kernel.transitions.capacity() == 0 {
-            self.kernel.transitions = told;
-        }
+        self.kernel.transitions.clear();
     }
 
     pub(crate) fn describe(&self, what: &'static str, id: u64) -> String {
@@ -270,7 +297,7 @@ fn wake_and_discard() {
     let taken =
         with_loop(|u| (std::mem::take(&mut u.kernel.chores.wakes), std::mem::take(&mut u.kernel.chores.discards)));
     if let Some((wakes, discards)) = taken {
-        wakes.into_iter().for_each(std::task::Waker::wake);
+        wakes.into_iter().for_each(Waker::wake);
         drop(discards);
     }
 }
@@ -312,15 +339,20 @@ impl Here {
     }
 }
 
+/// Whether tasks were woken while the universe was borrowed.
+#[inline]
+pub(crate) fn has_deferred() -> bool {
+    ANY_DEFERRED.get()
+}
+
 /// Tasks that were woken while the universe was borrowed.
 pub(crate) fn take_deferred() -> Vec<TaskRef> {
-    DEFERRED.take()
+    if ANY_DEFERRED.replace(false) { DEFERRED.take() } else { Vec::new() }
 }
 
 /// Wakes one task of one simulation.
 #[derive(Debug)]
 pub(crate) struct TaskWaker {
-    pub(crate) shared: Arc<Shared>,
     pub(crate) task: TaskRef,
     /// Of the simulation.
     pub(crate) generation: u32,
@@ -356,11 +388,12 @@ impl TaskWaker {
             },
             Err(_) => {
                 DEFERRED.with_borrow_mut(|deferred| deferred.push(self.task));
+                ANY_DEFERRED.set(true);
                 true
             }
         };
-        if !woken && !self.shared.ended.load(Ordering::Acquire) {
-            self.shared.foreign_wake.store(true, Ordering::Release);
+        if !woken {
+            Told::tell(self.generation);
         }
     }
 }

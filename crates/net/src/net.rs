@@ -215,6 +215,10 @@ impl Subsystem for Net {
     }
 
     fn on_down(&mut self, kernel: &mut Kernel, node: NodeId, how: Down) {
+        // A host that nobody has asked for yet has nothing to lose but its power.
+        if how != Down::PowerLoss && self.hosts.len() <= node.index() {
+            return;
+        }
         let (host, mut io) = self.host(kernel, node);
         match how {
             Down::PowerLoss => host.on_power_loss(io.kernel),
@@ -222,8 +226,10 @@ impl Subsystem for Net {
         }
     }
 
-    fn on_boot(&mut self, kernel: &mut Kernel, node: NodeId) {
-        self.host(kernel, node).0.powered = true;
+    fn on_boot(&mut self, _: &mut Kernel, node: NodeId) {
+        if let Some(host) = self.hosts.get_mut(node.index()) {
+            host.powered = true;
+        }
     }
 
     fn describe(&self, what: &'static str, id: u64) -> String {

@@ -1,5 +1,6 @@
 //! The network as programs on simulated nodes see it.
 
+mod again;
 mod capture;
 mod causality;
 mod closing;

@@ -37,17 +37,17 @@ impl Instant {
     #[must_use]
     pub fn now() -> Self {
         match Self::shown() {
-            Some((now, _)) => now,
+            Some((zero, ns)) => Self { std: zero + Duration::from_nanos(ns) },
             None => Self { std: real_tokio::time::Instant::now().into_std() },
         }
     }
 
-    /// The present and what the current node's timer clock shows, in nanoseconds; `None` outside a simulation.
+    /// What the current node's timer clock shows, in nanoseconds, and the instant of std at which it would have shown zero;
+    /// `None` outside a simulation.
     #[inline]
-    pub(super) fn shown() -> Option<(Self, u64)> {
+    pub(super) fn shown() -> Option<(std::time::Instant, u64)> {
         let (zero, ns) = try_with(|u| (u.std_zero(), u.kernel.read_timer_clock_ns()))?;
-        let zero = zero.or_else(find_zero)?;
-        Some((Self { std: zero + Duration::from_nanos(ns) }, ns))
+        Some((zero.or_else(find_zero)?, ns))
     }
 
     /// From `std`'s instant.

@@ -19,10 +19,30 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Sleep {
-        deadline: Instant,
+        deadline: Deadline,
         timer: Timer,
         #[pin]
         stays: PhantomPinned,
+    }
+}
+
+/// When a sleep ends.
+#[derive(Clone, Copy, Debug)]
+enum Deadline {
+    At(Instant),
+    /// In nanoseconds of a clock that shows zero at an instant of std: nobody asks most sleeps which instant that is.
+    Shown {
+        zero: std::time::Instant,
+        ns: u64,
+    },
+}
+
+impl Deadline {
+    fn instant(self) -> Instant {
+        match self {
+            Self::At(instant) => instant,
+            Self::Shown { zero, ns } => Instant::from_std(zero + Duration::from_nanos(ns)),
+        }
     }
 }
 
@@ -67,7 +87,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
     } else {
         Timer::Real(Box::pin(real_tokio::time::sleep_until(deadline.into_std().into())))
     };
-    Sleep { deadline, timer, stays: PhantomPinned }
+    Sleep { deadline: Deadline::At(deadline), timer, stays: PhantomPinned }
 }
 
 /// Whether a timer that is made now is one of a simulation.
@@ -98,21 +118,22 @@ fn has_time() -> bool {
 #[doc(alias = "wait")]
 pub fn sleep(duration: Duration) -> Sleep {
     let shown = Instant::shown();
-    let now = shown.map_or_else(Instant::now, |(now, _)| now);
-    match (now.checked_add(duration), shown) {
-        (Some(deadline), Some((_, now_ns))) if has_time() => {
-            let ns = now_ns.saturating_add(stormglass_kernel::saturating_nanos(duration));
-            Sleep { deadline, timer: Timer::Simulated(Armed::new(Some(ns))), stays: PhantomPinned }
-        }
-        (deadline, _) => sleep_until(deadline.unwrap_or_else(Instant::far_future)),
+    if let Some((zero, now_ns)) = shown
+        && let Some(ns) = u64::try_from(duration.as_nanos()).ok().and_then(|ns| now_ns.checked_add(ns))
+        && has_time()
+    {
+        let timer = Timer::Simulated(Armed::new(Some(ns)));
+        return Sleep { deadline: Deadline::Shown { zero, ns }, timer, stays: PhantomPinned };
     }
+    let now = shown.map_or_else(Instant::now, |(zero, ns)| Instant::from_std(zero + Duration::from_nanos(ns)));
+    sleep_until(now.checked_add(duration).unwrap_or_else(Instant::far_future))
 }
 
 impl Sleep {
     /// The instant at which the sleep ends.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.deadline.instant()
     }
 
     /// Whether the sleep has ended.
@@ -127,7 +148,7 @@ impl Sleep {
     /// Moves the end to `deadline`.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let this = self.project();
-        *this.deadline = deadline;
+        *this.deadline = Deadline::At(deadline);
         match this.timer {
             Timer::Real(sleep) => sleep.as_mut().reset(deadline.into_std().into()),
             Timer::Simulated(armed) => {
@@ -160,7 +181,7 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         loop {
-            return match outcome_of(armed, *this.deadline, cx.waker()) {
+            return match outcome_of(armed, this.deadline, cx.waker()) {
                 Some(Outcome::Elapsed) => {
                     armed.elapsed = true;
                     Poll::Ready(())
@@ -177,7 +198,7 @@ impl Future for Sleep {
     }
 }
 
-fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Outcome> {
+fn outcome_of(armed: &mut Armed, deadline: &Deadline, waker: &Waker) -> Option<Outcome> {
     try_with(|u| {
         let zero = u.std_zero();
         let kernel = &mut u.kernel;
@@ -187,7 +208,7 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
         let ns = match (armed.timer, armed.ns, zero) {
             (Some(_), Some(ns), _) => ns,
             (_, Some(ns), _) => kernel.timer_tick_ns(ns),
-            (_, None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
+            (_, None, Some(zero)) => kernel.timer_tick_ns(deadline.instant().since_ns(zero)),
             (_, None, None) => return Outcome::WithoutZero,
         };
         // What has fired is over, whatever the clock shows.

@@ -12,7 +12,7 @@ use measure::{
     BRIEFLY, LATENCY, MANY_NODES, MESSAGE, NODES, ROUND_TRIPS, Row, SLEEPING_TASKS, SLEEPS, YIELDING_TASKS, YIELDS,
     nap, yields,
 };
-use stormglass::kernel::{NodeId, Options, Simulation, VirtualTime, with};
+use stormglass::kernel::{LocalFuture, NodeId, Options, Simulation, VirtualTime, with};
 use stormglass::net::{LinkOptions, Net, NetOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -58,13 +58,13 @@ fn simulation(seed: u64) -> Simulation {
 fn add<F: Future<Output = ()> + 'static>(
     simulation: &mut Simulation,
     count: usize,
-    program: impl Fn() -> F + Clone + 'static,
+    program: impl Fn() -> F + 'static,
 ) -> Vec<NodeId> {
+    let program: Rc<dyn Fn() -> LocalFuture> = Rc::new(move || Box::pin(program()));
     (0..count)
         .map(|n| {
-            let node = simulation.universe().kernel.add_node(&format!("n{n}")).expect("a new name");
-            let program = program.clone();
-            simulation.set_program(node, Rc::new(move || Box::pin(program())));
+            let node = simulation.universe().kernel.add_numbered_node("n", n).expect("a new name");
+            simulation.set_program(node, Rc::clone(&program));
             node
         })
         .collect()
