@@ -1,16 +1,14 @@
 //! A forked child per case: the isolation that a sealed run needs.
 
-use std::{
-    io::{self, Write},
-    os::unix::process::parent_id,
-    time::Instant,
-};
+use std::{io, os::unix::process::parent_id, time::Instant};
 
-use stormglass_sys::process::{Capture, CrashCause, Limits as ProcessLimits, fork_case, watchdog};
+use stormglass_sys::process::{Capture, CrashCause, ForkServer, Limits as ProcessLimits, watchdog};
 
 use crate::{
     Limits,
-    isolation::{Case, CaseEnd, Ending, Isolation},
+    case::{Cost, Ending, ended, run_case},
+    isolation::STACK_BYTES,
+    worker::{Asked, Talk},
 };
 
 /// The environment of every case: what programs look for, the same on every machine. `UTC0` is a rule by itself, so that
@@ -32,49 +30,50 @@ fn environment() -> Vec<(String, String)> {
     ENVIRONMENT.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).chain(passed_on).collect()
 }
 
-/// Forks a child per case and waits for it.
-#[derive(Debug)]
-pub(crate) struct ForkIsolation {
-    /// The front end. When it is gone this process gets another parent, and a case nobody waits for is given up.
-    front_end: u32,
+/// Serves with a forked child per case, until the front end hangs up. Called while this process has one thread, and its
+/// parent is still the front end that started it.
+///
+/// # Errors
+///
+/// Those of the talk, and where this process cannot be a fork server.
+pub(crate) fn serve_by_forking(mut talk: Talk) -> io::Result<()> {
+    // When the front end is gone this process gets another parent, and a case nobody waits for is given up.
+    let front_end = parent_id();
+    let served = ForkServer::serve(STACK_BYTES, &environment(), move |server| {
+        while let Some(asked) = talk.next()? {
+            run(server, &mut talk, &asked, front_end)?;
+        }
+        Ok(())
+    });
+    served.map_err(io::Error::other)?
 }
 
-impl ForkIsolation {
-    /// Made by a worker at its start, while its parent is still the front end that started it.
-    pub(crate) fn new() -> Self {
-        ForkIsolation { front_end: parent_id() }
-    }
-}
-
-impl Isolation for ForkIsolation {
-    fn run(&mut self, limits: &Limits, echo: bool, case: Case) -> io::Result<CaseEnd> {
-        let mut of_process = ProcessLimits::default();
-        of_process.memory_bytes = Some(limits.memory_bytes);
-        of_process.environment = Some(environment());
-        of_process.capture = if echo { Capture::Nothing } else { Capture::Both };
-        let deadline = Instant::now().checked_add(limits.wall);
-        let child = fork_case(&of_process, |result| {
-            let bytes = case();
-            // A result that cannot be written is one that is not whole, which the parent sees.
-            let _ = result.write_all(&bytes);
-        })
-        .map_err(io::Error::other)?;
-        let mut alone = || parent_id() != self.front_end;
-        let end = child.wait_unless(deadline, &mut alone).map_err(io::Error::other)?;
-        let ending = match end.crash_cause() {
-            None => Ending::Returned(end.result.clone()),
-            Some(CrashCause::NotSetUp) => {
-                let why = String::from_utf8_lossy(&end.output).trim().to_owned();
-                return Err(io::Error::other(format!("its process could not be set up: {why}")));
-            }
-            Some(cause) => ending(&cause, &end.output),
-        };
-        Ok(CaseEnd {
-            ending,
-            cpu: end.cpu_user + end.cpu_system,
-            max_rss_bytes: end.resident_bytes_max,
-            stderr: end.output,
-        })
+fn run(server: &mut ForkServer, talk: &mut Talk, asked: &Asked, front_end: u32) -> io::Result<()> {
+    let mut limits = ProcessLimits::default();
+    limits.memory_bytes = Some(asked.head.memory_bytes);
+    limits.capture = if asked.head.echo { Capture::Nothing } else { Capture::Both };
+    let deadline = Instant::now().checked_add(asked.head.wall);
+    let (scenarios, body) = (talk.scenarios(), talk.body(asked));
+    let mut alone = || parent_id() != front_end;
+    let end = server.run(&limits, deadline, &mut alone, |result| {
+        // An answer that cannot be written is one that is not whole, which the parent sees.
+        let _ = run_case(scenarios, body, result);
+    });
+    let (end, answer) = match end {
+        Ok(ended) => ended,
+        Err(error) => return talk.not_started(&io::Error::other(error)),
+    };
+    let cost = Cost { cpu: end.cpu_user + end.cpu_system, max_rss_bytes: end.resident_bytes_max, stderr: &end.output };
+    match end.crash_cause() {
+        None => talk.returned(&cost, answer),
+        Some(CrashCause::NotSetUp) => {
+            let why = String::from_utf8_lossy(&end.output).trim().to_owned();
+            talk.not_started(&io::Error::other(format!("its process could not be set up: {why}")))
+        }
+        Some(cause) => {
+            let ending = ending(&cause, &end.output);
+            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))
+        }
     }
 }
 

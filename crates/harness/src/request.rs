@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::Seed;
 
 /// One run of one scenario. A run is a pure function of the binary and of this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
     /// The seed of every decision.
+    #[bincode(with_serde)]
     pub seed: Seed,
     /// Decisions pinned by key, each `KEY=VALUE`, as `--set` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -63,7 +65,7 @@ impl RunRequest {
 ///
 /// The first five are part of the simulation, or of the code on trial, and give verdicts. The last two depend on the
 /// machine: they give [`Verdict::Unknown`](crate::Verdict::Unknown), after a second try alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Virtual time of the whole run.

@@ -1,20 +1,22 @@
 //! The worker: a scenario binary that serves cases, one at a time and from a single thread, until its front end hangs up.
 
 use std::{
-    collections::BTreeMap,
     io,
+    ops::Range,
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
 };
 
 use crate::{
-    Exit, Isolation, IsolationKind, ScenarioDef, ScenarioInfo,
-    case::{CaseError, run_case},
+    CaseReport, Exit, IsolationKind, ScenarioInfo,
+    case::Cost,
     divergence::first_divergence,
-    fork::ForkIsolation,
-    isolation::ThreadIsolation,
-    protocol::{Ask, Channel, Hello, PROTOCOL, Reply, WorkerFault},
-    scenario::registered,
+    fork::serve_by_forking,
+    isolation::serve_on_threads,
+    protocol::{
+        Ask, Channel, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WorkerFault, decode, encode, json,
+    },
+    scenario::{Scenarios, registered},
     seal,
 };
 
@@ -26,20 +28,21 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
         }
         warnings
     });
-    let channel = io::stdin().as_fd().try_clone_to_owned().and_then(|socket| Channel::new(UnixStream::from(socket)));
+    let channel = io::stdin().as_fd().try_clone_to_owned().map(|socket| Channel::new(UnixStream::from(socket)));
     let gaps = seal::gaps();
-    let mut channel = match channel {
+    let channel = match channel {
         Ok(channel) => channel,
         Err(error) => {
             eprintln!("stormglass worker: standard input is not a socket of the harness: {error}");
             return Exit::Usage;
         }
     };
-    let mut isolation: Box<dyn Isolation> = match isolation {
-        IsolationKind::Fork => Box::new(ForkIsolation::new()),
-        IsolationKind::Thread => Box::new(ThreadIsolation),
-    };
-    match talk(&mut channel, &mut *isolation, setup, gaps) {
+    let served = introduce(channel, setup, gaps).and_then(|talk| match (talk, isolation) {
+        (Err(exit), _) => Ok(exit),
+        (Ok(talk), IsolationKind::Fork) => serve_by_forking(talk).map(|()| Exit::Passed),
+        (Ok(talk), IsolationKind::Thread) => serve_on_threads(talk).map(|()| Exit::Passed),
+    });
+    match served {
         Ok(exit) => exit,
         // The front end is gone: nobody is left to tell, and nothing to do.
         Err(error) if hung_up(&error) => Exit::Passed,
@@ -55,88 +58,162 @@ fn hung_up(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
-fn talk(
-    channel: &mut Channel,
-    isolation: &mut dyn Isolation,
+/// Exchanges hellos. The inner error is what a worker that cannot serve exits with.
+fn introduce(
+    mut channel: Channel,
     setup: Result<Vec<String>, String>,
     gaps: Vec<String>,
-) -> io::Result<Exit> {
-    match channel.receive()? {
-        None => return Ok(Exit::Passed),
+) -> io::Result<Result<Talk, Exit>> {
+    match channel.receive_line()? {
+        None => return Ok(Err(Exit::Passed)),
         Some(Ask::Hello { protocol }) if protocol == PROTOCOL => {}
         // The front end sees our version in the answer and explains the difference to the user.
         Some(Ask::Hello { .. }) => {
-            channel.send(&Reply::Hello(hello(Vec::new(), Vec::new())))?;
-            return Ok(Exit::Setup);
+            channel.send_line(&Reply::Hello(hello(Vec::new(), Vec::new())))?;
+            return Ok(Err(Exit::Setup));
         }
         Some(other) => {
             let fault = WorkerFault::Unexpected(format!("a hello was due, not {other:?}"));
-            channel.send(&Reply::Error(fault))?;
-            return Ok(Exit::Bug);
+            channel.send_line(&Reply::Error(fault))?;
+            return Ok(Err(Exit::Bug));
         }
     }
-    let (warnings, scenarios) = match (setup, registered()) {
-        (Ok(warnings), Ok(scenarios)) => (warnings, scenarios),
-        (Err(what), _) => {
-            channel.send(&Reply::Error(WorkerFault::Setup(what)))?;
-            return Ok(Exit::Setup);
+    let fault = match (setup, registered()) {
+        (Ok(warnings), Ok(scenarios)) => {
+            channel.send_line(&Reply::Hello(hello(warnings, gaps)))?;
+            return Ok(Ok(Talk { channel, scenarios, out: Vec::with_capacity(HEAD_BYTES) }));
         }
-        (_, Err(duplicate)) => {
-            channel.send(&Reply::Error(WorkerFault::Setup(duplicate.to_string())))?;
-            return Ok(Exit::Setup);
-        }
+        (Err(what), _) => what,
+        (_, Err(duplicate)) => duplicate.to_string(),
     };
-    channel.send(&Reply::Hello(hello(warnings, gaps)))?;
-    while let Some(ask) = channel.receive()? {
-        match answer(channel, isolation, &scenarios, ask)? {
-            Ok(reply) => channel.send(&reply)?,
-            Err(fault) => channel.send(&Reply::Error(fault))?,
-        }
-    }
-    Ok(Exit::Passed)
+    channel.send_line(&Reply::Error(WorkerFault::Setup(fault)))?;
+    Ok(Err(Exit::Setup))
 }
 
-/// Answers one question. The outer error is the talk's, the inner one the question's.
-fn answer(
-    channel: &mut Channel,
-    isolation: &mut dyn Isolation,
-    scenarios: &BTreeMap<&'static str, &'static ScenarioDef>,
-    ask: Ask,
-) -> io::Result<Result<Reply, WorkerFault>> {
-    let find = |name: &str| scenarios.get(name).copied().ok_or_else(|| WorkerFault::NoSuchScenario(name.to_owned()));
-    let lines = |name: &str, path: &Path| {
-        find(name).and_then(|def| (def.render_trace)(path).map_err(|error| WorkerFault::Trace(error.to_string())))
-    };
-    Ok(match ask {
-        Ask::Hello { .. } => Err(WorkerFault::Unexpected("a second hello".to_owned())),
-        Ask::List => Ok(Reply::Scenarios(scenarios.values().map(|def| ScenarioInfo::from(*def)).collect())),
-        Ask::Run { scenario, request, echo } => match find(&scenario) {
-            Err(fault) => Err(fault),
-            Ok(def) => match run_case(isolation, def, &request, echo) {
-                Ok(report) => Ok(Reply::Ended(Box::new(report))),
-                Err(CaseError::Refused(refusal)) => Ok(Reply::Refused(refusal)),
-                Err(CaseError::Start(error)) => Err(WorkerFault::Setup(format!("cannot start a case: {error}"))),
-            },
-        },
-        Ask::Trace { scenario, path } => match lines(&scenario, &path) {
-            Err(fault) => Err(fault),
-            Ok(lines) => {
-                for line in lines {
-                    match line {
-                        Ok(line) => channel.send(&Reply::TraceLine(line))?,
-                        Err(error) => return Ok(Err(WorkerFault::Trace(error.to_string()))),
-                    }
+/// Room for the head of an answer, in bytes.
+const HEAD_BYTES: usize = 64;
+
+/// The talk with the front end, past the hellos.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    channel: Channel,
+    scenarios: Scenarios,
+    /// The head of the answer that is being sent.
+    out: Vec<u8>,
+}
+
+/// A case that was asked for. Good until the next one is.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What the server must know of it.
+    pub(crate) head: RunHead,
+    /// Where the rest of it is.
+    body: Range<usize>,
+}
+
+impl Talk {
+    /// The scenarios of this binary.
+    pub(crate) fn scenarios(&self) -> &Scenarios {
+        &self.scenarios
+    }
+
+    /// The next case that is asked for. Answers everything else meanwhile. `None` when the front end hangs up.
+    ///
+    /// # Errors
+    ///
+    /// Those of the channel.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Asked>> {
+        while let Some((kind, body)) = self.channel.receive_frame()? {
+            let fault = match kind {
+                Kind::Run => {
+                    let (head, run) = decode::<RunHead>(self.channel.bytes(body.clone()))?;
+                    return Ok(Some(Asked { head, body: body.end - run.len()..body.end }));
                 }
-                Ok(Reply::TraceEnd)
-            }
-        },
-        Ask::Diverge { scenario, first, second } => lines(&scenario, &first)
-            .and_then(|first| Ok((first, lines(&scenario, &second)?)))
-            .and_then(|(first, second)| {
-                first_divergence(first, second).map_err(|error| WorkerFault::Trace(error.to_string()))
-            })
-            .map(Reply::Diverged),
-    })
+                Kind::Json => match json::<Ask>(self.channel.bytes(body)) {
+                    Ok(ask) => match self.answer(ask)? {
+                        Ok(reply) => {
+                            self.channel.send(&reply)?;
+                            continue;
+                        }
+                        Err(fault) => fault,
+                    },
+                    Err(error) => return Err(error),
+                },
+                Kind::Returned => WorkerFault::Unexpected("the end of a case".to_owned()),
+            };
+            self.channel.send(&Reply::Error(fault))?;
+        }
+        Ok(None)
+    }
+
+    /// What is asked, in binary, for [`run_case`](crate::case::run_case).
+    pub(crate) fn body(&self, asked: &Asked) -> &[u8] {
+        self.channel.bytes(asked.body.clone())
+    }
+
+    /// Tells of a case that handed back `answer`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the channel.
+    pub(crate) fn returned(&mut self, cost: &Cost<'_>, answer: &[u8]) -> io::Result<()> {
+        let stderr_bytes = u32::try_from(cost.stderr.len()).map_err(io::Error::other)?;
+        self.out.clear();
+        encode(ReturnedHead { cpu: cost.cpu, max_rss_bytes: cost.max_rss_bytes, stderr_bytes }, &mut self.out)?;
+        self.channel.send_frame(Kind::Returned, &[&self.out, cost.stderr, answer])
+    }
+
+    /// Tells of a case that handed back nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the channel.
+    pub(crate) fn reply(&mut self, asked: &Asked, report: impl FnOnce(&Run) -> CaseReport) -> io::Result<()> {
+        let (run, _) = decode::<Run>(self.body(asked))?;
+        let report = report(&run);
+        self.channel.send(&Reply::Ended(Box::new(report)))
+    }
+
+    /// Tells that the case could not be started.
+    ///
+    /// # Errors
+    ///
+    /// Those of the channel.
+    pub(crate) fn not_started(&mut self, why: &io::Error) -> io::Result<()> {
+        self.channel.send(&Reply::Error(WorkerFault::Setup(format!("cannot start a case: {why}"))))
+    }
+
+    /// Answers one question. The outer error is the talk's, the inner one the question's.
+    fn answer(&mut self, ask: Ask) -> io::Result<Result<Reply, WorkerFault>> {
+        let scenarios = &self.scenarios;
+        let find =
+            |name: &str| scenarios.get(name).copied().ok_or_else(|| WorkerFault::NoSuchScenario(name.to_owned()));
+        let lines = |name: &str, path: &Path| {
+            find(name).and_then(|def| (def.render_trace)(path).map_err(|error| WorkerFault::Trace(error.to_string())))
+        };
+        Ok(match ask {
+            Ask::Hello { .. } => Err(WorkerFault::Unexpected("a second hello".to_owned())),
+            Ask::List => Ok(Reply::Scenarios(scenarios.values().map(|def| ScenarioInfo::from(*def)).collect())),
+            Ask::Trace { scenario, path } => match lines(&scenario, &path) {
+                Err(fault) => Err(fault),
+                Ok(lines) => {
+                    for line in lines {
+                        match line {
+                            Ok(line) => self.channel.send(&Reply::TraceLine(line))?,
+                            Err(error) => return Ok(Err(WorkerFault::Trace(error.to_string()))),
+                        }
+                    }
+                    Ok(Reply::TraceEnd)
+                }
+            },
+            Ask::Diverge { scenario, first, second } => lines(&scenario, &first)
+                .and_then(|first| Ok((first, lines(&scenario, &second)?)))
+                .and_then(|(first, second)| {
+                    first_divergence(first, second).map_err(|error| WorkerFault::Trace(error.to_string()))
+                })
+                .map(Reply::Diverged),
+        })
+    }
 }
 
 fn hello(warnings: Vec<String>, gaps: Vec<String>) -> Hello {

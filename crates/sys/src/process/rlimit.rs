@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 /// How much private writable memory this process has mapped, in bytes: what `RLIMIT_DATA` is compared with.
-fn data_bytes() -> io::Result<u64> {
+pub(super) fn data_bytes() -> io::Result<u64> {
     let statm = crate::seal::host(|| fs::read_to_string("/proc/self/statm"))?;
     let pages: u64 = statm
         .split_ascii_whitespace()
@@ -16,9 +16,9 @@ fn data_bytes() -> io::Result<u64> {
     Ok(pages * u64::try_from(page_bytes).unwrap_or(4_096))
 }
 
-/// Limits this process's private writable memory to what it has now and `extra_bytes` more.
-pub(super) fn limit_memory(extra_bytes: u64) -> io::Result<()> {
-    set(libc::RLIMIT_DATA, data_bytes()?.saturating_add(extra_bytes))
+/// Limits this process's private writable memory.
+pub(super) fn limit_memory(bytes: u64) -> io::Result<()> {
+    set(libc::RLIMIT_DATA, bytes)
 }
 
 /// Crashes are expected here; they leave a named cause, not a core file.

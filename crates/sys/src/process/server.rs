@@ -1,0 +1,176 @@
+//! The fork server of a worker: everything that its cases have in common is set up once, so that a case costs little more
+//! than a fork, and every case begins with the same memory.
+//!
+//! Cases are forked off a thread of the server on which nothing else ever runs. So a case needs no thread of its own: what
+//! the child goes on with has fresh thread-locals, a stack at an address that does not depend on the environment, and a
+//! part of the heap of its own. Between two cases the server neither allocates nor frees, as long as it need not tell of
+//! trouble.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::time::Instant;
+
+use super::child::Child;
+use super::environment;
+use super::fork::{ChildEnd, End, ForkError};
+use super::launch::{Setting, live, pipe, refuse_threads, set_up};
+use super::limits::{Capture, Limits};
+use super::output::Tail;
+use super::region::{Region, Written};
+use super::rlimit::data_bytes;
+use crate::seal::{host, is_simulated, spawn_simulation_thread, vouch_for_thread};
+
+/// The threads of a server: the one that forks, and the main one, which does nothing but wait for it.
+const THREADS: u64 = 2;
+
+/// Runs case after case, each in a forked child.
+#[derive(Debug)]
+pub struct ForkServer {
+    /// Its process id.
+    id: libc::pid_t,
+    stack_bytes: usize,
+    /// `/proc/self/task`, which has a link per thread.
+    tasks: File,
+    /// `/dev/null`, which cases read from.
+    nothing: File,
+    /// Where the server reads what cases print, and where they write it. `None` where others may still write to it.
+    output: Option<(File, OwnedFd)>,
+    region: Region,
+    /// How much private writable memory the server has.
+    data_bytes: u64,
+    end: ChildEnd,
+}
+
+/// Where a case writes its result. Unbuffered; works inside a simulation too.
+#[derive(Debug)]
+pub struct ResultSink<'a>(&'a mut Region);
+
+impl Write for ResultSink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ForkServer {
+    /// Makes this process a fork server for as long as `serve` runs, on a thread of its own. From here on the process has
+    /// `environment` and no other. A case has up to `stack_bytes` of stack.
+    ///
+    /// # Errors
+    ///
+    /// See [`ForkError`]; among them, that this process has threads already.
+    ///
+    /// # Panics
+    ///
+    /// With what `serve` panicked with.
+    pub fn serve<T: Send + 'static>(
+        stack_bytes: usize,
+        environment: &[(String, String)],
+        serve: impl FnOnce(&mut ForkServer) -> T + Send + 'static,
+    ) -> Result<T, ForkError> {
+        if is_simulated() {
+            return Err(ForkError::Simulated);
+        }
+        refuse_threads()?;
+        // SAFETY: the process has one thread.
+        unsafe { environment::replace(environment) };
+        // Else both processes would write what is still in the buffer.
+        let _ = io::stdout().flush();
+        let system = |call| move |source| ForkError::System { call, source };
+        let most = Limits::default();
+        let mut server = ForkServer {
+            // SAFETY: `getpid` takes nothing.
+            id: unsafe { libc::getpid() },
+            stack_bytes,
+            tasks: host(|| File::open("/proc/self/task")).map_err(system("open of /proc/self/task"))?,
+            nothing: host(|| File::open("/dev/null")).map_err(system("open of /dev/null"))?,
+            output: None,
+            region: Region::new(most.result_bytes_max).map_err(system("mmap"))?,
+            data_bytes: 0,
+            end: ChildEnd::none(Tail::with_room(most.output_bytes_kept)),
+        };
+        let thread = spawn_simulation_thread(stack_bytes, move || {
+            server.data_bytes = data_bytes().map_err(system("read of /proc/self/statm"))?;
+            Ok(serve(&mut server))
+        });
+        let thread = thread.map_err(system("pthread_create"))?;
+        thread.join().unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// Forks; the child runs `case`, whose result is what it writes, and exits without running exit handlers or
+    /// destructors of statics. Waits for its end: at the deadline, or when `give_up` says so, it is killed. That is asked
+    /// about twenty times a second, and after every signal.
+    ///
+    /// The child dies with this thread, leaves no core file, and has the default action for SIGINT and SIGTERM. Of the
+    /// limits, those on the result and on kept output are the defaults whatever they say, and the environment is the
+    /// server's.
+    ///
+    /// # Errors
+    ///
+    /// See [`ForkError`]. What fails in the child later is its [`ChildEnd`].
+    pub fn run(
+        &mut self,
+        limits: &Limits,
+        deadline: Option<Instant>,
+        give_up: &mut dyn FnMut() -> bool,
+        case: impl FnOnce(&mut ResultSink<'_>),
+    ) -> Result<(&ChildEnd, &[u8]), ForkError> {
+        self.refuse_further_threads()?;
+        let captured = match limits.capture {
+            Capture::Nothing => None,
+            Capture::Both | Capture::Error => Some(match self.output.take() {
+                Some(output) => output,
+                None => pipe().map(|(read, write)| (File::from(read), write))?,
+            }),
+        };
+        self.region.clear();
+        // SAFETY: the other thread waits for this one and holds no lock: the child is as able as this thread.
+        let id = match unsafe { libc::fork() } {
+            -1 => return Err(ForkError::last("fork")),
+            0 => {
+                let output = captured.as_ref().map(|(_, write)| write.as_fd());
+                let (server, nothing, data_bytes) = (self.id, &self.nothing, self.data_bytes);
+                let setting = Setting { limits, server, output, nothing, data_bytes };
+                let (region, stack_bytes) = (&mut self.region, self.stack_bytes);
+                live(|| set_up(&setting), || {
+                    vouch_for_thread(stack_bytes);
+                    case(&mut ResultSink(&mut *region));
+                    region.finish();
+                    Ok(())
+                })
+            }
+            id => id,
+        };
+        let (read, write) = captured.unzip();
+        let kept = Tail::again(std::mem::take(&mut self.end.output), Limits::default().output_bytes_kept);
+        let mut child = Child::of_server(id, limits, read, kept);
+        let (stopped, reaped) = child.until_end(deadline, Some(give_up))?;
+        let read = child.take_output();
+        self.end = child.into_end(stopped, &reaped);
+        match self.region.written() {
+            Written::Whole => self.end.completed = true,
+            Written::TooMuch if stopped.is_none() => self.end.end = End::ResultTooLarge,
+            Written::TooMuch | Written::Part => {}
+        }
+        if self.end.completed {
+            // Whoever ends by itself leaves nobody behind that would write on.
+            self.output = read.zip(write);
+        }
+        Ok((&self.end, self.region.bytes()))
+    }
+
+    fn refuse_further_threads(&self) -> Result<(), ForkError> {
+        use std::os::unix::fs::MetadataExt;
+        let tasks = host(|| self.tasks.metadata())
+            .map_err(|source| ForkError::System { call: "fstat of /proc/self/task", source })?;
+        match tasks.nlink().saturating_sub(2) {
+            THREADS => Ok(()),
+            count => Err(ForkError::Threads { count }),
+        }
+    }
+}
