@@ -171,8 +171,10 @@ pub struct Worker {
     asked: VecDeque<AskedCase>,
     /// How many bytes asking for them took.
     asked_bytes: usize,
-    /// The question that is being sent.
-    out: Vec<u8>,
+    /// Questions that are yet to be sent.
+    unsent: Vec<u8>,
+    /// The question that is being put.
+    question: Vec<u8>,
     /// How long an answer is waited for, as the socket knows it.
     timeout: Option<Duration>,
 }
@@ -234,7 +236,8 @@ impl Worker {
                 hello,
                 asked: VecDeque::new(),
                 asked_bytes: 0,
-                out: Vec::new(),
+                unsent: Vec::new(),
+                question: Vec::new(),
                 timeout: Some(HELLO_TIMEOUT),
             }),
             Err(error) => {
@@ -279,12 +282,12 @@ impl Worker {
         self.answer()
     }
 
-    /// Asks for a case without waiting for its answer, which [`answer`](Self::answer) is for. The worker runs cases one
-    /// after another; the next one's being there already spares it the wait.
+    /// Asks for a case without waiting for its answer, which [`answer`](Self::answer) is for and which sends what is asked.
+    /// The worker runs cases one after another; the next one's being there already spares it the wait.
     ///
     /// # Errors
     ///
-    /// Where the worker is gone.
+    /// A request that cannot be put into words.
     pub fn ask_ahead(&mut self, scenario: &str, request: &RunRequest) -> Result<(), WorkerError> {
         self.ask_for(scenario, request, false)
     }
@@ -306,6 +309,9 @@ impl Worker {
         };
         self.asked_bytes -= asked.bytes;
         self.wait_for(Some(asked.timeout))?;
+        if !self.channel.has_frame() && self.channel.send_all(&mut self.unsent).is_err() {
+            return Err(self.death(false));
+        }
         let (kind, body) = self.receive()?;
         let body = self.channel.bytes(body);
         match kind {
@@ -321,17 +327,16 @@ impl Worker {
 
     fn ask_for(&mut self, scenario: &str, request: &RunRequest, echo: bool) -> Result<(), WorkerError> {
         let &RunRequest { ref limits, seed, .. } = request;
-        self.out.clear();
         let head = RunHead { echo, wall: limits.wall, memory_bytes: limits.memory_bytes };
         let run = Run { scenario: scenario.to_owned(), request: request.clone() };
-        encode(head, &mut self.out).and_then(|()| encode(&run, &mut self.out)).map_err(not_understood)?;
-        if self.channel.send_frame(Kind::Run, &[&self.out]).is_err() && self.asked.is_empty() {
-            return Err(self.death(false));
-        }
-        // A worker that is gone is noticed, and named, when the first answer is missing.
-        let timeout = limits.wall.saturating_add(ANSWER_GRACE);
-        self.asked_bytes += self.out.len();
-        self.asked.push_back(AskedCase { scenario: run.scenario, seed, bytes: self.out.len(), timeout });
+        self.question.clear();
+        encode(head, &mut self.question)
+            .and_then(|()| encode(&run, &mut self.question))
+            .and_then(|()| Channel::frame(&mut self.unsent, Kind::Run, &[&self.question]))
+            .map_err(not_understood)?;
+        let (bytes, timeout) = (self.question.len(), limits.wall.saturating_add(ANSWER_GRACE));
+        self.asked_bytes += bytes;
+        self.asked.push_back(AskedCase { scenario: run.scenario, seed, bytes, timeout });
         Ok(())
     }
 

@@ -1,6 +1,10 @@
 //! A forked child per case: the isolation that a sealed run needs.
 
-use std::{io, os::unix::process::parent_id, time::Instant};
+use std::{
+    io,
+    os::unix::process::parent_id,
+    time::{Duration, Instant},
+};
 
 use stormglass_sys::process::{Capture, CrashCause, ForkServer, Limits as ProcessLimits, watchdog};
 
@@ -30,6 +34,9 @@ fn environment() -> Vec<(String, String)> {
     ENVIRONMENT.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).chain(passed_on).collect()
 }
 
+/// How long the answer of a case may have taken that waits for others.
+const QUICK: Duration = Duration::from_millis(2);
+
 /// Serves with a forked child per case, until the front end hangs up. Called while this process has one thread, and its
 /// parent is still the front end that started it.
 ///
@@ -52,7 +59,8 @@ fn run(server: &mut ForkServer, talk: &mut Talk, asked: &Asked, front_end: u32) 
     let mut limits = ProcessLimits::default();
     limits.memory_bytes = Some(asked.head.memory_bytes);
     limits.capture = if asked.head.echo { Capture::Nothing } else { Capture::Both };
-    let deadline = Instant::now().checked_add(asked.head.wall);
+    let started = Instant::now();
+    let deadline = started.checked_add(asked.head.wall);
     let (scenarios, body) = (talk.scenarios(), talk.body(asked));
     let mut alone = || parent_id() != front_end;
     let end = server.run(&limits, deadline, &mut alone, |result| {
@@ -63,9 +71,11 @@ fn run(server: &mut ForkServer, talk: &mut Talk, asked: &Asked, front_end: u32) 
         Ok(ended) => ended,
         Err(error) => return talk.not_started(&io::Error::other(error)),
     };
+    // Only then are the next ones: their answers come before anybody misses this one.
+    let quick = started.elapsed() < QUICK;
     let cost = Cost { cpu: end.cpu_user + end.cpu_system, max_rss_bytes: end.resident_bytes_max, stderr: &end.output };
     match end.crash_cause() {
-        None => talk.returned(&cost, answer),
+        None => talk.returned(&cost, answer, quick),
         Some(CrashCause::NotSetUp) => {
             let why = String::from_utf8_lossy(&end.output).trim().to_owned();
             talk.not_started(&io::Error::other(format!("its process could not be set up: {why}")))

@@ -99,7 +99,7 @@ fn run(talk: &mut Talk, asked: &Asked) -> io::Result<()> {
     let ran = panic::catch_unwind(case);
     let cost = Cost { cpu: started.elapsed(), ..Cost::default() };
     match ran {
-        Ok(written) => written.and_then(|()| talk.returned(&cost, &answer)),
+        Ok(written) => written.and_then(|()| talk.returned(&cost, &answer, false)),
         Err(payload) => {
             let ending = Ending::Panicked(panic_text(&*payload));
             talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))

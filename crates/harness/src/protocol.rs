@@ -7,7 +7,7 @@
 //! another, and are answered in that order.
 
 use std::{
-    io::{self, IoSlice, Read, Write},
+    io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::PathBuf,
     time::Duration,
@@ -229,33 +229,42 @@ impl Channel {
     ///
     /// Where the other side is gone.
     pub(crate) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
-        self.send_frame(Kind::Json, &[&serde_json::to_vec(message)?])
+        let mut out = Vec::new();
+        Self::frame(&mut out, Kind::Json, &[&serde_json::to_vec(message)?])?;
+        self.send_all(&mut out)
     }
 
-    /// Sends one frame, whose body is in up to three parts.
+    /// Puts one frame at the end of `out`, to be sent with others.
+    ///
+    /// # Errors
+    ///
+    /// A body of 4 GiB or more.
+    pub(crate) fn frame(out: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> io::Result<()> {
+        let length: usize = body.iter().map(|part| part.len()).sum();
+        out.extend_from_slice(&u32::try_from(length).map_err(io::Error::other)?.to_le_bytes());
+        out.push(kind as u8);
+        body.iter().for_each(|part| out.extend_from_slice(part));
+        Ok(())
+    }
+
+    /// Sends frames, if there are any in `out`, and empties it.
     ///
     /// # Errors
     ///
     /// Where the other side is gone.
-    pub(crate) fn send_frame(&mut self, kind: Kind, body: &[&[u8]]) -> io::Result<()> {
-        let length: usize = body.iter().map(|part| part.len()).sum();
-        let length = u32::try_from(length).map_err(io::Error::other)?;
-        let [a, b, c, d] = length.to_le_bytes();
-        let head = [a, b, c, d, kind as u8];
-        let mut parts = [IoSlice::new(&head), IoSlice::new(&[]), IoSlice::new(&[]), IoSlice::new(&[])];
-        for (slot, part) in parts[1..].iter_mut().zip(body) {
-            *slot = IoSlice::new(part);
-        }
-        let mut parts = &mut parts[..];
-        while parts.iter().any(|part| !part.is_empty()) {
-            match self.stream.write_vectored(parts) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => IoSlice::advance_slices(&mut parts, written),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    pub(crate) fn send_all(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let sent = if out.is_empty() { Ok(()) } else { self.stream.write_all(out) };
+        out.clear();
+        sent
+    }
+
+    /// Whether a whole frame has been read already, so that receiving it takes no time.
+    pub(crate) fn has_frame(&self) -> bool {
+        let unread = &self.buffer[self.unread.clone()];
+        unread.split_first_chunk::<4>().is_some_and(|(&length, rest)| {
+            let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+            rest.len().checked_sub(FRAME_HEAD_BYTES - 4).is_some_and(|there| there >= length)
+        })
     }
 
     /// Receives one frame: its kind, and where its body is in [`bytes`](Self::bytes) until the next one is received.
@@ -375,15 +384,20 @@ mod tests {
         let mut theirs = Channel::new(theirs);
         ours.send_line(&Ask::Hello { protocol: 1 }).unwrap();
         ours.send(&Ask::List).unwrap();
-        ours.send_frame(Kind::Run, &[b"ab", b"", b"c"]).unwrap();
-        ours.send_frame(Kind::Returned, &[]).unwrap();
+        let mut out = Vec::new();
+        Channel::frame(&mut out, Kind::Run, &[b"ab", b"", b"c"]).unwrap();
+        Channel::frame(&mut out, Kind::Returned, &[]).unwrap();
+        ours.send_all(&mut out).unwrap();
+        assert_eq!(out, []);
         drop(ours);
         assert_eq!(theirs.receive_line::<Ask>().unwrap(), Some(Ask::Hello { protocol: 1 }));
         let (kind, list) = theirs.receive_frame().unwrap().unwrap();
         assert_eq!((kind, json::<Ask>(theirs.bytes(list)).unwrap()), (Kind::Json, Ask::List));
+        assert!(theirs.has_frame());
         let (kind, run) = theirs.receive_frame().unwrap().unwrap();
         assert_eq!((kind, theirs.bytes(run)), (Kind::Run, &b"abc"[..]));
         assert_eq!(theirs.receive_frame().unwrap().unwrap().0, Kind::Returned);
+        assert!(!theirs.has_frame());
         assert_eq!(theirs.receive_frame().unwrap(), None);
     }
 
@@ -395,7 +409,9 @@ mod tests {
         let sent = large.clone();
         let sender = std::thread::spawn(move || {
             for body in [&b"small"[..], &sent, &b"again"[..]] {
-                ours.send_frame(Kind::Run, &[body]).unwrap();
+                let mut out = Vec::new();
+                Channel::frame(&mut out, Kind::Run, &[body]).unwrap();
+                ours.send_all(&mut out).unwrap();
             }
         });
         for body in [&b"small"[..], &large, &b"again"[..]] {

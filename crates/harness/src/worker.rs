@@ -81,7 +81,7 @@ fn introduce(
     let fault = match (setup, registered()) {
         (Ok(warnings), Ok(scenarios)) => {
             channel.send_line(&Reply::Hello(hello(warnings, gaps)))?;
-            return Ok(Ok(Talk { channel, scenarios, out: Vec::with_capacity(HEAD_BYTES) }));
+            return Ok(Ok(Talk { channel, scenarios, head: Vec::with_capacity(HEAD_BYTES), unsent: Vec::with_capacity(UNSENT_BYTES) }));
         }
         (Err(what), _) => what,
         (_, Err(duplicate)) => duplicate.to_string(),
@@ -92,14 +92,20 @@ fn introduce(
 
 /// Room for the head of an answer, in bytes.
 const HEAD_BYTES: usize = 64;
+/// Room for answers, in bytes.
+const UNSENT_BYTES: usize = 64 << 10;
+/// How many bytes of answers may wait for others.
+const HELD_BYTES_MAX: usize = 16 << 10;
 
 /// The talk with the front end, past the hellos.
 #[derive(Debug)]
 pub(crate) struct Talk {
     channel: Channel,
     scenarios: Scenarios,
-    /// The head of the answer that is being sent.
-    out: Vec<u8>,
+    /// The head of the answer that is being given.
+    head: Vec<u8>,
+    /// Answers that are yet to be sent.
+    unsent: Vec<u8>,
 }
 
 /// A case that was asked for. Good until the next one is.
@@ -123,7 +129,11 @@ impl Talk {
     ///
     /// Those of the channel.
     pub(crate) fn next(&mut self) -> io::Result<Option<Asked>> {
-        while let Some((kind, body)) = self.channel.receive_frame()? {
+        loop {
+            if !self.channel.has_frame() {
+                self.channel.send_all(&mut self.unsent)?;
+            }
+            let Some((kind, body)) = self.channel.receive_frame()? else { return Ok(None) };
             let fault = match kind {
                 Kind::Run => {
                     let (head, run) = decode::<RunHead>(self.channel.bytes(body.clone()))?;
@@ -132,7 +142,7 @@ impl Talk {
                 Kind::Json => match json::<Ask>(self.channel.bytes(body)) {
                     Ok(ask) => match self.answer(ask)? {
                         Ok(reply) => {
-                            self.channel.send(&reply)?;
+                            self.say(&reply)?;
                             continue;
                         }
                         Err(fault) => fault,
@@ -141,9 +151,8 @@ impl Talk {
                 },
                 Kind::Returned => WorkerFault::Unexpected("the end of a case".to_owned()),
             };
-            self.channel.send(&Reply::Error(fault))?;
+            self.say(&Reply::Error(fault))?;
         }
-        Ok(None)
     }
 
     /// What is asked, in binary, for [`run_case`](crate::case::run_case).
@@ -151,16 +160,27 @@ impl Talk {
         self.channel.bytes(asked.body.clone())
     }
 
-    /// Tells of a case that handed back `answer`.
+    /// Tells of a case that handed back `answer`. Where the next case is there already and cannot bring this process
+    /// down, the answer waits for others: each that is sent by itself wakes the front end.
     ///
     /// # Errors
     ///
     /// Those of the channel.
-    pub(crate) fn returned(&mut self, cost: &Cost<'_>, answer: &[u8]) -> io::Result<()> {
+    pub(crate) fn returned(&mut self, cost: &Cost<'_>, answer: &[u8], may_wait: bool) -> io::Result<()> {
         let stderr_bytes = u32::try_from(cost.stderr.len()).map_err(io::Error::other)?;
-        self.out.clear();
-        encode(ReturnedHead { cpu: cost.cpu, max_rss_bytes: cost.max_rss_bytes, stderr_bytes }, &mut self.out)?;
-        self.channel.send_frame(Kind::Returned, &[&self.out, cost.stderr, answer])
+        self.head.clear();
+        encode(ReturnedHead { cpu: cost.cpu, max_rss_bytes: cost.max_rss_bytes, stderr_bytes }, &mut self.head)?;
+        Channel::frame(&mut self.unsent, Kind::Returned, &[&self.head, cost.stderr, answer])?;
+        if may_wait && self.unsent.len() < HELD_BYTES_MAX && self.channel.has_frame() {
+            return Ok(());
+        }
+        self.channel.send_all(&mut self.unsent)
+    }
+
+    /// Sends `reply`, after what was to be sent before.
+    fn say(&mut self, reply: &Reply) -> io::Result<()> {
+        self.channel.send_all(&mut self.unsent)?;
+        self.channel.send(reply)
     }
 
     /// Tells of a case that handed back nothing.
@@ -171,7 +191,7 @@ impl Talk {
     pub(crate) fn reply(&mut self, asked: &Asked, report: impl FnOnce(&Run) -> CaseReport) -> io::Result<()> {
         let (run, _) = decode::<Run>(self.body(asked))?;
         let report = report(&run);
-        self.channel.send(&Reply::Ended(Box::new(report)))
+        self.say(&Reply::Ended(Box::new(report)))
     }
 
     /// Tells that the case could not be started.
@@ -180,7 +200,7 @@ impl Talk {
     ///
     /// Those of the channel.
     pub(crate) fn not_started(&mut self, why: &io::Error) -> io::Result<()> {
-        self.channel.send(&Reply::Error(WorkerFault::Setup(format!("cannot start a case: {why}"))))
+        self.say(&Reply::Error(WorkerFault::Setup(format!("cannot start a case: {why}"))))
     }
 
     /// Answers one question. The outer error is the talk's, the inner one the question's.

@@ -81,7 +81,8 @@ fn set_up_alone(limits: &Limits, server: libc::pid_t, output: Option<OwnedFd>) -
         unsafe { environment::replace(variables) };
     }
     let data_bytes = data_bytes()?;
-    set_up(&Setting { limits, server, output: output.as_ref().map(AsFd::as_fd), nothing: &nothing, data_bytes })
+    let output = output.as_ref().map(AsFd::as_fd);
+    set_up(&Setting { limits, server, output, nothing: &nothing, data_bytes, signals_are_default: false })
 }
 
 /// What a child is set up with.
@@ -95,10 +96,12 @@ pub(super) struct Setting<'a> {
     pub(super) nothing: &'a File,
     /// How much private writable memory the server has.
     pub(super) data_bytes: u64,
+    /// Whether SIGINT and SIGTERM need not be set.
+    pub(super) signals_are_default: bool,
 }
 
 pub(super) fn set_up(setting: &Setting<'_>) -> io::Result<()> {
-    let &Setting { limits, server, output, nothing, data_bytes } = setting;
+    let &Setting { limits, server, output, nothing, data_bytes, signals_are_default } = setting;
     // SAFETY: numbers.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // SAFETY: `getppid` takes nothing.
@@ -111,7 +114,9 @@ pub(super) fn set_up(setting: &Setting<'_>) -> io::Result<()> {
         // SAFETY: numbers; zeros mean this process.
         check(unsafe { libc::setpgid(0, 0) })?;
     }
-    interrupt::reset_in_child();
+    if !signals_are_default {
+        interrupt::reset_in_child();
+    }
     watchdog::poll_ends();
     if let Some(output) = output {
         replace(nothing.as_raw_fd(), libc::STDIN_FILENO)?;

@@ -38,12 +38,14 @@ impl std::fmt::Debug for Leg {
 /// With what a leg panicked with.
 pub fn relay(stack_bytes: usize, first: Leg) -> io::Result<()> {
     let (told, ended) = mpsc::channel();
+    let stacks = Stacks::new(stack_bytes)?;
     let (last, end) = host(|| {
-        start(Runner { leg: first, before: None, stack_bytes, told })?;
+        start(Runner { leg: first, before: None, stacks: stacks.turns(), told })?;
         // Every runner tells its end or hands the sender on.
         ended.recv().map_err(io::Error::other)
     })?;
     last.join();
+    drop(stacks);
     end.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
@@ -55,20 +57,20 @@ struct Runner {
     leg: Leg,
     /// The thread that started this one, and that is ending.
     before: Option<Thread>,
-    stack_bytes: usize,
+    stacks: Turns,
     told: mpsc::Sender<Told>,
 }
 
 impl Runner {
     fn run(self) {
-        let Runner { leg, before, stack_bytes, told } = self;
+        let Runner { leg, before, stacks, told } = self;
         if let Some(before) = before {
             before.join();
         }
-        vouch_for_thread(stack_bytes);
+        vouch_for_thread(stacks.bytes());
         let end = match catch_unwind(AssertUnwindSafe(leg.0)) {
             Ok(Some(leg)) => {
-                let next = Runner { leg, before: Some(Thread::current()), stack_bytes, told: told.clone() };
+                let next = Runner { leg, before: Some(Thread::current()), stacks: stacks.next(), told: told.clone() };
                 match host(|| start(next)) {
                     Ok(()) => return,
                     Err(error) => Ok(Err(error)),
@@ -83,7 +85,7 @@ impl Runner {
 }
 
 #[cfg(unix)]
-use unix::{Thread, start};
+use unix::{Stacks, Thread, Turns, start};
 
 #[cfg(unix)]
 mod unix {
@@ -113,17 +115,87 @@ mod unix {
         }
     }
 
+    /// Below a stack, so that one which overflows ends the process.
+    const GUARD_BYTES: usize = 64 << 10;
+
+    /// The stacks of a relay. Two are enough, since a thread ends before the next but one begins; libc's own would give
+    /// their memory back at each end, only to ask for it again.
+    #[derive(Debug)]
+    pub(super) struct Stacks {
+        start: *mut c_void,
+        bytes: usize,
+    }
+
+    impl Stacks {
+        pub(super) fn new(bytes: usize) -> io::Result<Stacks> {
+            let bytes = bytes.checked_next_multiple_of(GUARD_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
+            let each = bytes.checked_add(GUARD_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
+            let all = each.checked_mul(2).ok_or(io::ErrorKind::OutOfMemory)?;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            // SAFETY: new memory at an address of the system's choice.
+            let start = unsafe { libc::mmap(ptr::null_mut(), all, libc::PROT_NONE, flags, -1, 0) };
+            if start == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            let stacks = Stacks { start, bytes };
+            for second in [false, true] {
+                // SAFETY: inside that memory, which nobody uses yet.
+                if unsafe { libc::mprotect(stacks.at(second), bytes, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(stacks)
+        }
+
+        fn at(&self, second: bool) -> *mut c_void {
+            let offset = GUARD_BYTES + usize::from(second) * (GUARD_BYTES + self.bytes);
+            self.start.wrapping_byte_add(offset)
+        }
+
+        pub(super) fn turns(&self) -> Turns {
+            Turns { now: self.at(false), then: self.at(true), bytes: self.bytes }
+        }
+    }
+
+    impl Drop for Stacks {
+        fn drop(&mut self) {
+            // SAFETY: mapped by `new`, with that length; the threads are gone.
+            unsafe { libc::munmap(self.start, 2 * (GUARD_BYTES + self.bytes)) };
+        }
+    }
+
+    /// Whose turn it is: the lowest addresses of the stack of this thread and of the next.
+    #[derive(Debug)]
+    pub(super) struct Turns {
+        now: *mut c_void,
+        then: *mut c_void,
+        bytes: usize,
+    }
+
+    // SAFETY: addresses of memory that a relay keeps until its threads are gone.
+    unsafe impl Send for Turns {}
+
+    impl Turns {
+        pub(super) fn bytes(&self) -> usize {
+            self.bytes
+        }
+
+        pub(super) fn next(&self) -> Turns {
+            Turns { now: self.then, then: self.now, bytes: self.bytes }
+        }
+    }
+
     pub(super) fn start(runner: Runner) -> io::Result<()> {
         let mut attributes = MaybeUninit::uninit();
         let attributes = attributes.as_mut_ptr();
         let mut thread = MaybeUninit::uninit();
+        let (stack, bytes) = (runner.stacks.now, runner.stacks.bytes);
         let raw = Box::into_raw(Box::new(runner));
         // SAFETY: the attributes are initialised before they are used and destroyed after; the thread takes the box over
-        // where it is started, and lives on memory of its own.
+        // where it is started; its stack has no other user, since the last one has been joined.
         let error = unsafe {
             libc::pthread_attr_init(attributes);
-            let stack_bytes = (*raw).stack_bytes;
-            let mut error = libc::pthread_attr_setstacksize(attributes, stack_bytes);
+            let mut error = libc::pthread_attr_setstack(attributes, stack, bytes);
             if error == 0 {
                 error = libc::pthread_create(thread.as_mut_ptr(), attributes, begin, raw.cast());
             }
@@ -147,7 +219,7 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-use elsewhere::{Thread, start};
+use elsewhere::{Stacks, Thread, Turns, start};
 
 #[cfg(not(unix))]
 mod elsewhere {
@@ -168,8 +240,36 @@ mod elsewhere {
         pub(super) fn join(self) {}
     }
 
+    /// The stacks of a relay are `std`'s matter.
+    #[derive(Debug)]
+    pub(super) struct Stacks(usize);
+
+    impl Stacks {
+        pub(super) fn new(bytes: usize) -> io::Result<Stacks> {
+            Ok(Stacks(bytes))
+        }
+
+        pub(super) fn turns(&self) -> Turns {
+            Turns(self.0)
+        }
+    }
+
+    /// How large a stack is.
+    #[derive(Debug)]
+    pub(super) struct Turns(usize);
+
+    impl Turns {
+        pub(super) fn bytes(&self) -> usize {
+            self.0
+        }
+
+        pub(super) fn next(&self) -> Turns {
+            Turns(self.0)
+        }
+    }
+
     pub(super) fn start(runner: Runner) -> io::Result<()> {
-        Builder::new().stack_size(runner.stack_bytes).spawn(move || runner.run()).map(drop)
+        Builder::new().stack_size(runner.stacks.bytes()).spawn(move || runner.run()).map(drop)
     }
 }
 

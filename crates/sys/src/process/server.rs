@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::child::Child;
 use super::environment;
 use super::fork::{ChildEnd, End, ForkError};
+use super::interrupt::is_default;
 use super::launch::{Setting, live, pipe, refuse_threads, set_up};
 use super::limits::{Capture, Limits};
 use super::output::Tail;
@@ -40,7 +41,32 @@ pub struct ForkServer {
     region: Region,
     /// How much private writable memory the server has.
     data_bytes: u64,
+    /// Whether SIGINT and SIGTERM do what they do by default.
+    signals_are_default: bool,
+    fork: unsafe extern "C" fn() -> libc::pid_t,
     end: ChildEnd,
+}
+
+/// The system call without what libc adds for programs with threads: locks taken and lists reset, all over the memory
+/// that the child would then have to copy. Of this process only the calling thread does anything, so nothing of it is
+/// needed. glibc has it from 2.34 on; before, the usual one.
+fn bare_fork() -> unsafe extern "C" fn() -> libc::pid_t {
+    // SAFETY: the name is a C string.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) };
+    if address.is_null() {
+        return libc::fork;
+    }
+    // SAFETY: POSIX gives `_Fork` this type.
+    unsafe { std::mem::transmute::<*mut libc::c_void, unsafe extern "C" fn() -> libc::pid_t>(address) }
+}
+
+/// Gives back to the system what the set-up of this process has freed: a fork pays for every page that is there.
+fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a number.
+    unsafe {
+        libc::malloc_trim(0)
+    };
 }
 
 /// Where a case writes its result. Unbuffered; works inside a simulation too.
@@ -92,9 +118,12 @@ impl ForkServer {
             output: None,
             region: Region::new(most.result_bytes_max).map_err(system("mmap"))?,
             data_bytes: 0,
+            signals_are_default: is_default(),
+            fork: bare_fork(),
             end: ChildEnd::none(Tail::with_room(most.output_bytes_kept)),
         };
         let thread = spawn_simulation_thread(stack_bytes, move || {
+            trim_memory();
             server.data_bytes = data_bytes().map_err(system("read of /proc/self/statm"))?;
             Ok(serve(&mut server))
         });
@@ -130,12 +159,13 @@ impl ForkServer {
         };
         self.region.clear();
         // SAFETY: the other thread waits for this one and holds no lock: the child is as able as this thread.
-        let id = match unsafe { libc::fork() } {
+        let id = match unsafe { (self.fork)() } {
             -1 => return Err(ForkError::last("fork")),
             0 => {
                 let output = captured.as_ref().map(|(_, write)| write.as_fd());
                 let (server, nothing, data_bytes) = (self.id, &self.nothing, self.data_bytes);
-                let setting = Setting { limits, server, output, nothing, data_bytes };
+                let signals_are_default = self.signals_are_default;
+                let setting = Setting { limits, server, output, nothing, data_bytes, signals_are_default };
                 let (region, stack_bytes) = (&mut self.region, self.stack_bytes);
                 live(|| set_up(&setting), || {
                     vouch_for_thread(stack_bytes);
