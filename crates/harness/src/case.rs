@@ -260,7 +260,9 @@ mod tests {
         ];
         let ended = cases.map(|(ending, status, oracle, retry)| (judged(ending), status, oracle, retry));
         let no_record = broken("s", Seed(1), 3, &io::ErrorKind::InvalidData.into(), &COST);
-        for (report, status, oracle, retry) in ended.into_iter().chain([(no_record, Status::Fail, "broken-record", false)]) {
+        for (report, status, oracle, retry) in
+            ended.into_iter().chain([(no_record, Status::Fail, "broken-record", false)])
+        {
             assert_eq!((report.status, report.record.oracle.as_str()), (status, oracle));
             assert_eq!(report.wants_retry(), retry, "{oracle}");
             assert_eq!(report.stderr, ["one", "two"]);

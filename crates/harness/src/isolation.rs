@@ -9,7 +9,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -69,20 +69,26 @@ pub(crate) const STACK_BYTES: usize = 16 << 20;
 /// # Errors
 ///
 /// Those of the talk, and where no thread can be had.
-pub(crate) fn serve_on_threads(mut talk: Talk) -> io::Result<()> {
-    let Some(asked) = talk.next()? else { return Ok(()) };
+pub(crate) fn serve_on_threads(talk: Talk) -> io::Result<()> {
     let end = Arc::new(Mutex::new(Ok(())));
-    relay(STACK_BYTES, leg(talk, asked, Arc::clone(&end)))?;
+    relay(STACK_BYTES, leg(talk, None, Arc::clone(&end)))?;
     // The threads are gone.
     Arc::into_inner(end).map_or(Ok(()), |end| end.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// One case, which answers with the next.
-fn leg(mut talk: Talk, asked: Asked, end: Arc<Mutex<io::Result<()>>>) -> Leg {
-    Leg::new(move || {
-        let next = run(&mut talk, &asked).and_then(|()| talk.next());
-        match next {
-            Ok(Some(asked)) => Some(leg(talk, asked, end)),
+/// The answer of a case, and how long it took.
+type Answered = (Duration, Vec<u8>);
+
+/// Tells of the case before, while its thread ends, and runs the next one.
+fn leg(mut talk: Talk, last: Option<Answered>, end: Arc<Mutex<io::Result<()>>>) -> Leg {
+    Leg::new(move |before| {
+        let told = last.map_or(Ok(()), |(cpu, answer)| talk.returned(&Cost { cpu, ..Cost::default() }, &answer, false));
+        let ran = told.and_then(|()| talk.next()).and_then(|asked| {
+            before.wait();
+            asked.map(|asked| run(&mut talk, &asked)).transpose()
+        });
+        match ran {
+            Ok(Some(last)) => Some(leg(talk, last, end)),
             Ok(None) => None,
             Err(error) => {
                 *end.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
@@ -92,17 +98,18 @@ fn leg(mut talk: Talk, asked: Asked, end: Arc<Mutex<io::Result<()>>>) -> Leg {
     })
 }
 
-fn run(talk: &mut Talk, asked: &Asked) -> io::Result<()> {
+/// Runs one case. The answer is for the next thread to give; one that panicked is told of here.
+fn run(talk: &mut Talk, asked: &Asked) -> io::Result<Option<Answered>> {
     let started = Instant::now();
     let mut answer = Vec::new();
     let case = AssertUnwindSafe(|| run_case(talk.scenarios(), talk.body(asked), &mut answer));
-    let ran = panic::catch_unwind(case);
-    let cost = Cost { cpu: started.elapsed(), ..Cost::default() };
-    match ran {
-        Ok(written) => written.and_then(|()| talk.returned(&cost, &answer, false)),
+    match panic::catch_unwind(case) {
+        Ok(written) => written.map(|()| Some((started.elapsed(), answer))),
         Err(payload) => {
             let ending = Ending::Panicked(panic_text(&*payload));
-            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))
+            let cost = Cost { cpu: started.elapsed(), ..Cost::default() };
+            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))?;
+            Ok(None)
         }
     }
 }

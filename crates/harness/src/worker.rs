@@ -81,7 +81,12 @@ fn introduce(
     let fault = match (setup, registered()) {
         (Ok(warnings), Ok(scenarios)) => {
             channel.send_line(&Reply::Hello(hello(warnings, gaps)))?;
-            return Ok(Ok(Talk { channel, scenarios, head: Vec::with_capacity(HEAD_BYTES), unsent: Vec::with_capacity(UNSENT_BYTES) }));
+            return Ok(Ok(Talk {
+                channel,
+                scenarios,
+                head: Vec::with_capacity(HEAD_BYTES),
+                unsent: Vec::with_capacity(UNSENT_BYTES),
+            }));
         }
         (Err(what), _) => what,
         (_, Err(duplicate)) => duplicate.to_string(),

@@ -40,6 +40,6 @@ pub use child::Child;
 pub use fork::{ChildEnd, EXIT_PANICKED, EXIT_SETUP, End, ForkError, ResultPipe, fork_case};
 pub use interrupt::{EXIT_INTERRUPTED, install_interrupt_flag, interrupted};
 pub use limits::{Capture, Limits};
-pub use relay::{Leg, relay};
+pub use relay::{Leg, Predecessor, relay};
 pub use server::{ForkServer, ResultSink};
 pub use usage::{available_cores, process_cpu_time, thread_cpu_time};

@@ -11,12 +11,29 @@ use std::{io, thread};
 use crate::seal::{host, vouch_for_thread};
 
 /// One closure of a relay, which may answer with the next.
-pub struct Leg(Box<dyn FnOnce() -> Option<Leg> + Send>);
+pub struct Leg(Box<dyn FnOnce(Predecessor) -> Option<Leg> + Send>);
 
 impl Leg {
-    /// A leg that runs `f`.
-    pub fn new(f: impl FnOnce() -> Option<Leg> + Send + 'static) -> Leg {
+    /// A leg that runs `f`, which waits for its predecessor as soon as it matters.
+    pub fn new(f: impl FnOnce(Predecessor) -> Option<Leg> + Send + 'static) -> Leg {
         Leg(Box::new(f))
+    }
+}
+
+/// The thread of the leg before, which may still be about to end: its thread-locals are being dropped.
+#[derive(Debug)]
+pub struct Predecessor(Option<Thread>);
+
+impl Predecessor {
+    /// Waits until it is gone. So does a drop.
+    pub fn wait(self) {}
+}
+
+impl Drop for Predecessor {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            thread.join();
+        }
     }
 }
 
@@ -27,7 +44,8 @@ impl std::fmt::Debug for Leg {
 }
 
 /// Runs `first`, then what it answers, and so on until one answers `None`. Each leg has a fresh thread with a stack of
-/// `stack_bytes`; it begins when the thread before it is gone, the destructors of its thread-locals included.
+/// `stack_bytes`. When its [`Predecessor`] has been waited for, the thread before is gone, the destructors of its
+/// thread-locals included.
 ///
 /// # Errors
 ///
@@ -64,11 +82,9 @@ struct Runner {
 impl Runner {
     fn run(self) {
         let Runner { leg, before, stacks, told } = self;
-        if let Some(before) = before {
-            before.join();
-        }
+        let before = Predecessor(before);
         vouch_for_thread(stacks.bytes());
-        let end = match catch_unwind(AssertUnwindSafe(leg.0)) {
+        let end = match catch_unwind(AssertUnwindSafe(|| (leg.0)(before))) {
             Ok(Some(leg)) => {
                 let next = Runner { leg, before: Some(Thread::current()), stacks: stacks.next(), told: told.clone() };
                 match host(|| start(next)) {
@@ -300,7 +316,8 @@ mod tests {
     }
 
     fn leg(number: u32, log: Arc<Mutex<Vec<String>>>) -> Leg {
-        Leg::new(move || {
+        Leg::new(move |before| {
+            before.wait();
             COUNT.set(COUNT.get() + 1);
             log.lock().unwrap().push(format!("leg {number} counts {}", COUNT.get()));
             NOTED.set(Some(Noted(Arc::clone(&log), number)));
@@ -318,14 +335,14 @@ mod tests {
 
     #[test]
     fn a_panic_of_a_leg_reaches_who_began_the_relay() {
-        let second = Leg::new(|| panic!("the second leg"));
-        let caught = catch_unwind(|| relay(STACK_BYTES, Leg::new(move || Some(second)))).unwrap_err();
+        let first = Leg::new(|_| Some(Leg::new(|_| panic!("the second leg"))));
+        let caught = catch_unwind(AssertUnwindSafe(|| relay(STACK_BYTES, first))).unwrap_err();
         assert_eq!(caught.downcast_ref::<&str>(), Some(&"the second leg"));
     }
 
     #[test]
     fn a_thread_that_cannot_be_had_is_an_error() {
-        let error = relay(usize::MAX / 2, Leg::new(|| None)).unwrap_err();
+        let error = relay(usize::MAX / 2, Leg::new(|_| None)).unwrap_err();
         assert_ne!(error.to_string(), "");
     }
 }

@@ -167,12 +167,15 @@ impl ForkServer {
                 let signals_are_default = self.signals_are_default;
                 let setting = Setting { limits, server, output, nothing, data_bytes, signals_are_default };
                 let (region, stack_bytes) = (&mut self.region, self.stack_bytes);
-                live(|| set_up(&setting), || {
-                    vouch_for_thread(stack_bytes);
-                    case(&mut ResultSink(&mut *region));
-                    region.finish();
-                    Ok(())
-                })
+                live(
+                    || set_up(&setting),
+                    || {
+                        vouch_for_thread(stack_bytes);
+                        case(&mut ResultSink(&mut *region));
+                        region.finish();
+                        Ok(())
+                    },
+                )
             }
             id => id,
         };
