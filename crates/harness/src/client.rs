@@ -175,6 +175,8 @@ pub struct Worker {
     unsent: Vec<u8>,
     /// The question that is being put.
     question: Vec<u8>,
+    /// Whether as many cases have been asked for as may be, and not half of them answered.
+    full: bool,
     /// How long an answer is waited for, as the socket knows it.
     timeout: Option<Duration>,
 }
@@ -193,6 +195,8 @@ struct AskedCase {
 const ASKED_BYTES_MAX: usize = 16 << 10;
 /// How many cases may be asked for ahead.
 const ASKED_MAX: usize = 32;
+/// For how long the answers of many cases are let come together, instead of each waking this process.
+const TOGETHER: Duration = Duration::from_micros(300);
 
 /// How long a worker may take to say hello. Generous, since a loaded machine may be slow to start it.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(120);
@@ -237,6 +241,7 @@ impl Worker {
                 asked: VecDeque::new(),
                 asked_bytes: 0,
                 unsent: Vec::new(),
+                full: false,
                 question: Vec::new(),
                 timeout: Some(HELLO_TIMEOUT),
             }),
@@ -292,9 +297,10 @@ impl Worker {
         self.ask_for(scenario, request, false)
     }
 
-    /// Whether another case may be [asked for](Self::ask_ahead) before one is answered.
+    /// Whether another case may be [asked for](Self::ask_ahead) before one is answered. Once there is no room there is
+    /// none until half is answered, so that questions go together.
     pub fn has_room(&self) -> bool {
-        self.asked.len() < ASKED_MAX && self.asked_bytes < ASKED_BYTES_MAX
+        !self.full
     }
 
     /// What became of the case that was asked for first of those without an answer.
@@ -308,9 +314,16 @@ impl Worker {
             return Err(WorkerError::OutOfOrder("no case was asked for".to_owned()));
         };
         self.asked_bytes -= asked.bytes;
+        self.full &= self.asked.len() > ASKED_MAX / 2;
         self.wait_for(Some(asked.timeout))?;
-        if !self.channel.has_frame() && self.channel.send_all(&mut self.unsent).is_err() {
-            return Err(self.death(false));
+        if !self.channel.has_frame() {
+            if self.channel.send_all(&mut self.unsent).is_err() {
+                return Err(self.death(false));
+            }
+            // So many are asked for ahead only where each takes no time: their answers are taken together.
+            if self.asked.len() >= ASKED_MAX / 2 {
+                thread::sleep(TOGETHER);
+            }
         }
         let (kind, body) = self.receive()?;
         let body = self.channel.bytes(body);
@@ -336,6 +349,7 @@ impl Worker {
             .map_err(not_understood)?;
         let (bytes, timeout) = (self.question.len(), limits.wall.saturating_add(ANSWER_GRACE));
         self.asked_bytes += bytes;
+        self.full |= self.asked.len() + 1 >= ASKED_MAX || self.asked_bytes >= ASKED_BYTES_MAX;
         self.asked.push_back(AskedCase { scenario: run.scenario, seed, bytes, timeout });
         Ok(())
     }
