@@ -29,6 +29,9 @@ mod history;
 mod invariant;
 mod linear;
 pub mod model;
+mod picture;
+mod property;
+mod txn;
 mod verdict;
 
 pub use durability::{ACKNOWLEDGED_IDS, DURABILITY, acknowledged_ids_survive, durable, durable_within};
@@ -38,7 +41,12 @@ pub use history::{Clock, History, HistoryError, OpId, Operation, Outcome, Proces
 pub use invariant::{Invariant, MONOTONIC, Monotonic};
 pub use invariant::{NodeId, Probe, RaftOracle, raft_oracles};
 pub use linear::{
-    Budget, Certificate, CertificateError, LINEARIZABILITY, Linearizability, linearizability, linearizable,
-    linearizable_within, replay,
+    Budget, Certificate, CertificateError, Engine, LINEARIZABILITY, Linearizability, Monitored, Online, OnlineError,
+    Part, linearizability, linearizability_by, linearizable, linearizable_within, replay,
 };
-pub use verdict::{Evidence, EvidenceOperation, Limit, Undecided, Verdict};
+pub use property::{
+    CAUSAL, CONVERGENCE, Guarantee, SEQUENTIAL, Seen, SessionEvent, WATCH, Watch, WatchEvent, WatchResponse, causal,
+    converged, sequential, sessions, watched,
+};
+pub use txn::{Access, Anomaly, AnomalyKind, ISOLATION, Isolated, Isolation, Transactions, isolated, isolation};
+pub use verdict::{DeadEnd, Evidence, EvidenceOperation, Limit, Undecided, Verdict};

@@ -54,6 +54,18 @@ pub struct Evidence {
     /// The smallest set of operations found that shows the failure, in order of call. Empty for oracles that look at
     /// probes instead of client operations.
     pub operations: Vec<EvidenceOperation>,
+    /// How far an order of them gets, where one was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_end: Option<Box<DeadEnd>>,
+}
+
+/// Where an order of the evidence's operations ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadEnd {
+    /// The longest order that works, as indices in the history.
+    pub order: Vec<u32>,
+    /// The operation that then fits nowhere, where one can be named.
+    pub misfit: Option<u32>,
 }
 
 /// A client operation as it appears in evidence: already in words, so that evidence needs no model to be read.
@@ -151,7 +163,13 @@ impl Evidence {
     /// Evidence with a cause and nothing else yet.
     #[must_use]
     pub fn new(oracle: impl Into<String>, cause: impl Into<String>) -> Self {
-        Evidence { oracle: oracle.into(), cause: cause.into(), details: Vec::new(), operations: Vec::new() }
+        Evidence {
+            oracle: oracle.into(),
+            cause: cause.into(),
+            details: Vec::new(),
+            operations: Vec::new(),
+            dead_end: None,
+        }
     }
 
     /// Adds one line of support.

@@ -267,6 +267,7 @@ fn models_are_known_by_name() {
     for model in ModelName::ALL {
         assert_eq!(model.as_str().parse(), Ok(model));
     }
-    let error = "queue".parse::<ModelName>().expect_err("there is no such model yet");
-    assert_eq!(error.to_string(), "there is no model \"queue\": expected one of kv, cas-register");
+    let error = "flux".parse::<ModelName>().expect_err("there is no such model");
+    let all = ModelName::ALL.map(ModelName::as_str).join(", ");
+    assert_eq!(error.to_string(), format!("there is no model \"flux\": expected one of {all}"));
 }

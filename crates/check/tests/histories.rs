@@ -75,7 +75,9 @@ fn a_missing_file_is_an_error_with_its_path() {
 #[test]
 fn formats_are_told_from_their_first_line() {
     assert_eq!(Format::guess("\n {\"history\":1}"), Some(Format::JsonLines));
-    assert_eq!(Format::guess("{:process 0}"), Some(Format::PorcupineKv));
+    assert_eq!(Format::guess("{:process 0, :f :get, :key \"1\"}"), Some(Format::PorcupineKv));
+    assert_eq!(Format::guess("{:process 0, :f :read}"), Some(Format::Edn));
+    assert_eq!(Format::guess("; a comment\n[{:process 0}]"), Some(Format::Edn));
     assert_eq!(Format::guess("INFO  jepsen.util - 0\t:invoke\t:read\tnil"), Some(Format::JepsenRegister));
     assert_eq!(Format::guess("INFO\tjepsen.util\t-\t0\t:invoke\t:read\tnil"), Some(Format::JepsenRegister));
     assert_eq!(Format::guess("hello"), None);

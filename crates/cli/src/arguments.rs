@@ -297,15 +297,33 @@ pub(crate) enum Expect {
 pub(crate) struct CheckArguments {
     /// The history file.
     pub(crate) file: PathBuf,
-    /// The model to check against.
+    /// The model to check against: kv, cas-register, queue, stack, set, counter, lock, log, list-append or rw-register.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
+    /// The format of the file: json-lines, jepsen, porcupine or edn [default: as its content says].
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
     /// Check the modification revisions of a key-value history, too.
     #[arg(long)]
     pub(crate) revisions: bool,
-    /// Output format.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    /// The isolation level that transactions are held to.
+    #[arg(long, value_name = "LEVEL", default_value = "strict-serializable")]
+    pub(crate) level: String,
+    /// Say why: the order found, or why each operation of the evidence cannot come next.
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// For programs: one JSON value on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many steps the search may take before the verdict is unknown.
+    #[arg(long, value_name = "STEPS", default_value_t = stormglass_check::Budget::PATIENT.steps)]
+    pub(crate) budget: u64,
+    /// How many bytes the search's tables may take.
+    #[arg(long, value_name = "BYTES", default_value_t = stormglass_check::Budget::PATIENT.bytes)]
+    pub(crate) memory: u64,
+    /// Draw the history as an HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) picture: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

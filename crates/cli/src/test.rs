@@ -10,7 +10,7 @@ use std::{
 };
 
 use stormglass_harness::Exit;
-use stormglass_swap::{Project, RUN_VARIABLE, RunOptions, Summary, Swap, SwapError, run_binary};
+use stormglass_swap::{BinaryEnd, Outcome, Project, RUN_VARIABLE, RunOptions, Summary, Swap, SwapError, run_binary};
 use stormglass_sys::process::reexec_without_aslr;
 
 use crate::{
@@ -79,9 +79,10 @@ pub(crate) fn test(build: &BuildArguments, arguments: &TestArguments) -> Result<
             .hint("cargo's messages are above; if `cargo test` builds it, this is a gap in the simulation"));
     }
     let exit = summary.exit();
+    let asked = test_report::Asked { words: &words, targets: &project.targets };
     match arguments.format {
-        Format::Text => test_report::text(&summary, &words)?,
-        Format::Json => test_report::json(&summary, &words)?,
+        Format::Text => test_report::text(&summary, &asked),
+        Format::Json => test_report::json(&summary, &asked)?,
     }
     // What cargo could not run beside the binaries (a documentation test, say) is a failure that it has told itself.
     Ok(if status.success() { exit } else { exit.worst(Exit::SeedFailed) })
@@ -130,13 +131,26 @@ pub(crate) fn run_test_binary(arguments: &RunBinaryArguments) -> Result<Exit, Cl
         std::process::exit(status.code().unwrap_or(i32::from(Exit::Setup.code())));
     };
     let quiet = env::var_os(QUIET_VARIABLE).is_some_and(|value| value == OsStr::new("1"));
-    run_binary(&options, &absolute(Path::new(binary))?, rest, &|_, test| {
+    let runner: Vec<OsString> = runner()?.into_iter().map(OsString::from).collect();
+    let end = run_binary(&options, &runner, &absolute(Path::new(binary))?, rest, &|_, test| {
         if !quiet {
             test_report::line(test);
         }
     })?;
-    Ok(Exit::Passed)
+    match end {
+        BinaryEnd::Ran(_) => Ok(Exit::Passed),
+        BinaryEnd::Called(status) => std::process::exit(status.code().unwrap_or(FAILED)),
+        BinaryEnd::Documentation(report) => {
+            // rustdoc shows what was printed where it is not what it expected.
+            test_report::example(&report);
+            let passed = report.tests.iter().all(|test| test.outcome() == Outcome::Passed);
+            std::process::exit(if passed { 0 } else { FAILED });
+        }
+    }
 }
+
+/// How a program ends that panicked: what rustdoc and its harness take for a failed test.
+const FAILED: i32 = 101;
 
 fn absolute(binary: &Path) -> Result<PathBuf, CliError> {
     binary.canonicalize().map_err(|error| CliError::new(Exit::Setup, format_args!("{}: {error}", binary.display())))

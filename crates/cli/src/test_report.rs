@@ -6,7 +6,7 @@ use std::{ffi::OsString, fmt::Write as _};
 use anstyle::Style;
 use serde::Serialize;
 use stormglass_harness::virtual_time;
-use stormglass_swap::{BinaryReport, Outcome, SeedEnd, Summary, TestKind, TestReport, Verdict};
+use stormglass_swap::{BinaryReport, Outcome, SeedEnd, Summary, Target, TestKind, TestReport, Verdict};
 
 use crate::{
     error::CliError,
@@ -54,15 +54,47 @@ pub(crate) fn line(test: &TestReport) {
     anstream::println!("{style}{word:>WORD_WIDTH$}{style:#} {} {DIM}{}{DIM:#}", test.name, tally(test));
 }
 
+/// What the user asked for, and of what it can be asked: for lines to copy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// What selects packages, targets and features.
+    pub(crate) words: &'a [OsString],
+    /// What the project has.
+    pub(crate) targets: &'a [Target],
+}
+
+impl Asked<'_> {
+    /// Whether the user named targets.
+    fn names_targets(&self) -> bool {
+        let naming =
+            ["--lib", "--bins", "--bin", "--tests", "--test", "--examples", "--example", "--all-targets", "--doc"];
+        self.words.iter().any(|word| naming.iter().any(|name| word == name))
+    }
+
+    /// The words that select a binary's target, where they select no other.
+    fn target(&self, binary: &BinaryReport) -> Option<&[String]> {
+        let is_it = |target: &&Target| {
+            target.name == binary.target && binary.package.as_ref().is_none_or(|package| *package == target.package)
+        };
+        let mut found = self.targets.iter().filter(is_it);
+        found.next().filter(|_| found.next().is_none()).map(|target| target.words.as_slice())
+    }
+}
+
 /// The command that runs one seed of one test again.
-fn rerun(binary: &BinaryReport, test: &TestReport, end: &SeedEnd, words: &[OsString]) -> String {
+fn rerun(binary: &BinaryReport, test: &TestReport, end: &SeedEnd, asked: &Asked<'_>) -> String {
     let mut line = "cargo stormglass test".to_owned();
-    let named = words.iter().any(|word| word == "--package" || word == "-p");
+    let named = asked.words.iter().any(|word| word == "--package" || word == "-p");
     if let (Some(package), false) = (&binary.package, named) {
         let _ = write!(line, " -p {package}");
     }
-    for word in words {
+    for word in asked.words {
         let _ = write!(line, " {}", word.to_string_lossy());
+    }
+    if !asked.names_targets() {
+        let doc = ["--doc".to_owned()];
+        let words = if binary.documentation { &doc[..] } else { asked.target(binary).unwrap_or_default() };
+        words.iter().for_each(|word| line.extend([" ", word.as_str()]));
     }
     if test.kind == TestKind::Test {
         let _ = write!(line, " {}", test.name);
@@ -78,7 +110,7 @@ fn rerun(binary: &BinaryReport, test: &TestReport, end: &SeedEnd, words: &[OsStr
     line
 }
 
-fn block(binary: &BinaryReport, test: &TestReport, words: &[OsString]) -> String {
+fn block(binary: &BinaryReport, test: &TestReport, asked: &Asked<'_>) -> String {
     let mut out = String::new();
     let Some(end) = test.troubles().next() else { return out };
     let (word, style) = word(test);
@@ -98,9 +130,16 @@ fn block(binary: &BinaryReport, test: &TestReport, words: &[OsString]) -> String
     row("why", &end.why);
     row("output", &telling(&end.output));
     if test.kind != TestKind::Plain {
-        row("again", &format!("{COMMAND}{}{COMMAND:#}", rerun(binary, test, end, words)));
+        row("again", &format!("{COMMAND}{}{COMMAND:#}", rerun(binary, test, end, asked)));
     }
     out
+}
+
+/// What rustdoc shows of an example that did not do as it was to.
+pub(crate) fn example(binary: &BinaryReport) {
+    for test in &binary.tests {
+        anstream::print!("{}", block(binary, test, &Asked { words: &[], targets: &[] }));
+    }
 }
 
 /// What a process printed, without its backtraces and what its harness says around it.
@@ -125,9 +164,9 @@ fn worth_showing(line: &str) -> bool {
 }
 
 /// The whole, for people.
-pub(crate) fn text(summary: &Summary, words: &[OsString]) -> Result<(), CliError> {
+pub(crate) fn text(summary: &Summary, asked: &Asked<'_>) {
     for (binary, test) in summary.tests() {
-        anstream::print!("{}", block(binary, test, words));
+        anstream::print!("{}", block(binary, test, asked));
     }
     let counted = [
         (Outcome::Passed, "passed", GOOD),
@@ -146,8 +185,11 @@ pub(crate) fn text(summary: &Summary, words: &[OsString]) -> Result<(), CliError
     let plain = summary.tests().filter(|(_, test)| test.kind == TestKind::Plain).count();
     let simulated = summary.tests().filter(|(_, test)| matches!(test.kind, TestKind::Test | TestKind::Main)).count();
     let counts = if counts.is_empty() { "no tests".to_owned() } else { counts.join(", ") };
-    anstream::println!("\n{LABEL}Tests{LABEL:#} {counts} {DIM}({simulated} simulated, {plain} plain){DIM:#}");
-    Ok(())
+    let examples = match summary.examples() {
+        0 => String::new(),
+        count => format!("; {count} examples in documentation simulated"),
+    };
+    anstream::println!("\n{LABEL}Tests{LABEL:#} {counts} {DIM}({simulated} simulated, {plain} plain{examples}){DIM:#}");
 }
 
 /// The whole, for programs.
@@ -167,7 +209,7 @@ struct ToldTest<'a> {
     again: Option<String>,
 }
 
-pub(crate) fn json(summary: &Summary, words: &[OsString]) -> Result<(), CliError> {
+pub(crate) fn json(summary: &Summary, asked: &Asked<'_>) -> Result<(), CliError> {
     let tests = summary.tests().map(|(binary, test)| ToldTest {
         package: binary.package.as_deref(),
         target: &binary.target,
@@ -177,7 +219,7 @@ pub(crate) fn json(summary: &Summary, words: &[OsString]) -> Result<(), CliError
             .troubles()
             .next()
             .filter(|_| test.kind != TestKind::Plain)
-            .map(|end| rerun(binary, test, end, words)),
+            .map(|end| rerun(binary, test, end, asked)),
     });
     let told = Told { tests: tests.collect() };
     let text =

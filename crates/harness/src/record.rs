@@ -180,12 +180,8 @@ mod tests {
     #[test]
     fn what_a_checker_says_is_taken_over_with_the_cause_first() {
         let mut record = RunRecord::new("s", Seed(1));
-        record.conclude(&stormglass_check::Verdict::Fail(Evidence {
-            oracle: "durability".to_owned(),
-            cause: "write 3 is gone".to_owned(),
-            details: vec!["it was acknowledged at 2s".to_owned()],
-            operations: Vec::new(),
-        }));
+        let evidence = Evidence::new("durability", "write 3 is gone").detail("it was acknowledged at 2s");
+        record.conclude(&stormglass_check::Verdict::Fail(evidence));
         assert_eq!((record.verdict, record.oracle.as_str()), (Verdict::Fail, "durability"));
         assert_eq!(record.evidence, ["write 3 is gone", "  it was acknowledged at 2s"]);
     }

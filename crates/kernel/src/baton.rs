@@ -4,31 +4,41 @@
 //! thread of a node is an OS thread that runs only while it holds the baton and gives it back whenever it blocks; to the
 //! kernel it is a task whose poll is the time between. Futures never change thread.
 //!
-//! Today one thing blocks: [`block_on`] at the top of a program. The same hand-over serves whatever is to block later.
+//! It blocks in [`block_on`], and, where it is sealed, in whatever waits in libc: see [`wait`](crate::blocked::wait).
 
 use std::cell::RefCell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use crate::exec::is_home;
+use crate::mailbox::{Inlet, Outlet, mailbox, never};
 use crate::universe::{self, Universe};
 
 /// What the simulation's thread hands to a thread of a node.
-struct Turn {
+pub(crate) struct Turn {
     universe: Box<Universe>,
     waker: Waker,
     /// The node is down: unwind, dropping what there is, and do nothing else.
-    stop: bool,
+    pub(crate) stop: bool,
 }
 
 /// What comes back.
-enum Back<R> {
-    Blocked(Box<Universe>),
+pub(crate) enum Back<R> {
+    Blocked(Box<Universe>, Below),
     Ended(Box<Universe>, thread::Result<R>),
+}
+
+/// Where a thread waits for its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Below {
+    /// Among frames that unwind.
+    Rust,
+    /// Beneath a call of libc: it can be resumed or left, not unwound.
+    Libc,
 }
 
 /// The payload of the panic that unwinds a thread whose node went down.
@@ -36,8 +46,8 @@ struct Stopped;
 
 /// What a thread of a node knows of the simulation's thread.
 struct Post {
-    turns: Receiver<Turn>,
-    give_back: Box<dyn Fn(Box<Universe>) -> bool>,
+    turns: Outlet<Turn>,
+    give_back: Box<dyn Fn(Box<Universe>, Below) -> bool>,
     waker: Waker,
 }
 
@@ -57,15 +67,33 @@ struct Start<R> {
 }
 
 struct Running<R> {
-    turns: Sender<Turn>,
-    back: Receiver<Back<R>>,
-    thread: thread::JoinHandle<()>,
+    turns: Inlet<Turn>,
+    back: Outlet<Back<R>>,
+    /// `None`: it was there before the simulation, and will be there after it.
+    thread: Option<thread::JoinHandle<()>>,
+    waits: Below,
+}
+
+impl<R> Running<R> {
+    /// Waits for the end of a thread that has given back the baton for good: what is left of it is its own return.
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Starts an OS thread that runs a closure; the seal has its own way to do so.
 pub type SpawnThread = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<thread::JoinHandle<()>>;
 
 impl<R> Unpin for NodeThread<R> {}
+
+impl<R> NodeThread<R> {
+    /// Of a thread that runs already, and waits for its first turn.
+    pub(crate) fn of_guest(turns: Inlet<Turn>, back: Outlet<Back<R>>) -> Self {
+        Self { start: None, running: Some(Running { turns, back, thread: None, waits: Below::Rust }) }
+    }
+}
 
 /// Runs `program` on a thread of the current node, started by `spawn`. The future is polled on the simulation's thread.
 ///
@@ -99,13 +127,12 @@ impl<R: Send + 'static> Future for NodeThread<R> {
         if let Some(Start { spawn, program }) = self.start.take() {
             self.running = Some(start(spawn, program));
         }
-        let Some(running) = &self.running else { panic!("a program that has ended was polled again") };
+        let Some(running) = &mut self.running else { panic!("a program that has ended was polled again") };
         match hand_over(running, cx.waker().clone(), false) {
             None => Poll::Pending,
             Some(result) => {
-                if let Some(running) = self.running.take() {
-                    // It has given back the baton for good; what is left of it is its own return.
-                    let _ = running.thread.join();
+                if let Some(mut running) = self.running.take() {
+                    running.join();
                 }
                 match result {
                     Ok(value) => Poll::Ready(value),
@@ -118,89 +145,131 @@ impl<R: Send + 'static> Future for NodeThread<R> {
 
 impl<R> Drop for NodeThread<R> {
     fn drop(&mut self) {
-        let Some(running) = self.running.take() else { return };
+        let Some(mut running) = self.running.take() else { return };
         if universe::is_current() {
             // The program unwinds, and runs nothing but what unwinding drops.
-            while hand_over(&running, Waker::noop().clone(), true).is_none() {}
+            while running.waits == Below::Rust && hand_over(&mut running, Waker::noop().clone(), true).is_none() {}
         }
-        drop(running.turns);
-        let _ = running.thread.join();
+        // There is no other turn to wait for.
+        running.turns.close();
+        if running.waits == Below::Rust {
+            running.join();
+        }
     }
 }
 
 /// Lends the universe to the thread until it blocks or ends.
-fn hand_over<R>(running: &Running<R>, waker: Waker, stop: bool) -> Option<thread::Result<R>> {
+fn hand_over<R>(running: &mut Running<R>, waker: Waker, stop: bool) -> Option<thread::Result<R>> {
     let universe = universe::uninstall()?;
-    if let Err(lost) = running.turns.send(Turn { universe, waker, stop }) {
-        universe::install(lost.0.universe);
+    if let Err(lost) = running.turns.put(Turn { universe, waker, stop }) {
+        universe::install(lost.universe);
         return Some(Err(Box::new("the thread of a node is gone")));
     }
-    match running.back.recv() {
-        Ok(Back::Blocked(universe)) => {
+    match running.back.take() {
+        Some(Back::Blocked(universe, waits)) => {
             universe::install(universe);
+            running.waits = waits;
             None
         }
-        Ok(Back::Ended(universe, result)) => {
+        Some(Back::Ended(universe, result)) => {
             universe::install(universe);
+            running.waits = Below::Rust;
             Some(result)
         }
         // Only an abort of the whole process loses the baton.
-        Err(_) => Some(Err(Box::new("the thread of a node took the simulation with it"))),
+        None => Some(Err(Box::new("the thread of a node took the simulation with it"))),
     }
 }
 
 fn start<R: Send + 'static>(spawn: SpawnThread, program: Box<dyn FnOnce() -> R + Send>) -> Running<R> {
-    let (turns, next_turn) = channel();
-    let (give_back, back) = channel();
+    let (turns, next_turn) = mailbox();
+    let (give_back, back) = mailbox();
     let thread = spawn(Box::new(move || on_thread(next_turn, give_back, program)));
     match thread {
-        Ok(thread) => Running { turns, back, thread },
+        Ok(thread) => Running { turns, back, thread: Some(thread), waits: Below::Rust },
         Err(error) => panic!("no thread for a node's program: {error}"),
     }
 }
 
-fn on_thread<R: Send + 'static>(turns: Receiver<Turn>, back: Sender<Back<R>>, program: Box<dyn FnOnce() -> R + Send>) {
-    let Ok(Turn { universe, waker, stop }) = turns.recv() else { return };
-    universe::install(universe);
-    let blocked = back.clone();
-    let give_back = Box::new(move |universe| blocked.send(Back::Blocked(universe)).is_ok());
-    POST.set(Some(Post { turns, give_back, waker }));
+fn on_thread<R: Send + 'static>(turns: Outlet<Turn>, back: Inlet<Back<R>>, program: Box<dyn FnOnce() -> R + Send>) {
+    let Some(turn) = turns.take() else { return };
+    let (stop, back) = (turn.stop, Arc::new(back));
+    take_up(turn, turns, Arc::clone(&back));
     let result = if stop {
         drop(program);
         Err(Box::new(Stopped) as Box<dyn std::any::Any + Send>)
     } else {
         catch_unwind(AssertUnwindSafe(program))
     };
+    lay_down(&back, result);
+}
+
+/// Makes this thread a node's, with its first turn.
+pub(crate) fn take_up<R: 'static>(turn: Turn, turns: Outlet<Turn>, back: Arc<Inlet<Back<R>>>) {
+    universe::install(turn.universe);
+    let give_back = Box::new(move |universe, below| back.put(Back::Blocked(universe, below)).is_ok());
+    POST.set(Some(Post { turns, give_back, waker: turn.waker }));
+}
+
+/// Makes this thread nobody's again, and gives the baton back for good.
+pub(crate) fn lay_down<R>(back: &Inlet<Back<R>>, result: thread::Result<R>) {
     POST.set(None);
-    if let Some(universe) = universe::uninstall() {
-        let _ = back.send(Back::Ended(universe, result));
+    if let Some(mut universe) = universe::uninstall() {
+        universe.look_behind();
+        let _ = back.put(Back::Ended(universe, result));
     }
 }
 
-/// Gives the baton back and waits for the next turn. Unwinds when the node has gone down.
-fn wait_for_turn() {
-    let turn = POST.with_borrow(|post| {
+/// Gives the baton back and waits for the next turn; `None` when there is none to come.
+fn next_turn(below: Below) -> Option<Turn> {
+    POST.with_borrow(|post| {
         let post = post.as_ref()?;
-        let universe = universe::uninstall()?;
-        (post.give_back)(universe).then(|| post.turns.recv().ok()).flatten()
-    });
-    // The simulation is over: there is nobody to hand the baton back to.
-    let Some(Turn { universe, waker, stop }) = turn else { resume_unwind(Box::new(Stopped)) };
+        let mut universe = universe::uninstall()?;
+        universe.look_behind();
+        (post.give_back)(universe, below).then(|| post.turns.take()).flatten()
+    })
+}
+
+fn resume(universe: Box<Universe>, waker: Waker) {
     universe::install(universe);
     POST.with_borrow_mut(|post| {
         if let Some(post) = post {
             post.waker = waker;
         }
     });
+}
+
+/// Gives the baton back and waits for the next turn. Unwinds when the node has gone down.
+fn wait_for_turn() {
+    // What unwinds already, and waits in a `Drop`, cannot unwind once more.
+    if thread::panicking() {
+        return wait_below();
+    }
+    // The simulation is over: there is nobody to hand the baton back to.
+    let Some(Turn { universe, waker, stop }) = next_turn(Below::Rust) else { resume_unwind(Box::new(Stopped)) };
+    resume(universe, waker);
     if stop {
         resume_unwind(Box::new(Stopped));
     }
 }
 
+/// Gives the baton back where nothing can unwind, and waits for the next turn. Does not return when the node has gone down.
+pub(crate) fn wait_below() {
+    match next_turn(Below::Libc) {
+        Some(Turn { universe, waker, .. }) => resume(universe, waker),
+        None => never(),
+    }
+}
+
+/// What wakes this thread of a node.
+pub(crate) fn waker() -> Waker {
+    POST.with_borrow(|post| post.as_ref().map_or_else(|| Waker::noop().clone(), |p| p.waker.clone()))
+}
+
 /// Whether this thread belongs to a node and may block.
 #[must_use]
 pub fn may_block() -> bool {
-    !is_home() && POST.with_borrow(Option::is_some)
+    !is_home() && POST.try_with(|post| post.try_borrow().is_ok_and(|post| post.is_some())).unwrap_or(false)
 }
 
 /// Runs `future` to its end on this thread of a node, giving the baton back whenever it is pending.
@@ -215,8 +284,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     );
     let mut future = pin!(future);
     loop {
-        let waker = POST.with_borrow(|post| post.as_ref().map_or_else(|| Waker::noop().clone(), |p| p.waker.clone()));
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker())) {
             return value;
         }
         wait_for_turn();

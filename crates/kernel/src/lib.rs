@@ -10,15 +10,18 @@
 #![forbid(unsafe_code)]
 
 mod baton;
+mod blocked;
 mod clock;
 mod decide;
 mod exec;
+mod guest;
 mod heap;
 mod ids;
 mod join;
 mod kernel;
 mod lifecycle;
 mod limits;
+mod mailbox;
 mod node;
 mod panics;
 mod parked;
@@ -39,9 +42,11 @@ mod trace;
 mod universe;
 
 pub use baton::{SpawnThread, block_on, may_block, run_blocking, run_on_thread};
+pub use blocked::{Waited, nap, wait as wait_on, wake as wake_waiters};
 pub use clock::{Clock, DRIFT_PPB_MAX};
 pub use decide::{Decisions, Domain, Override, OverrideError, Point, Site};
 pub use exec::TaskError;
+pub use guest::{Guest, Invitation, invite};
 pub use ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
 pub use join::{AbortHandle, JoinHandle, spawn, spawn_local};
 pub use kernel::{ENTROPY, Footprint, Kernel, POLL_COST};

@@ -11,6 +11,7 @@ use std::task::Wake;
 
 use crate::ids::TaskRef;
 use crate::kernel::Kernel;
+use crate::limits::Failure;
 use crate::node::Down;
 use crate::run::Step;
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
@@ -28,6 +29,10 @@ pub struct Universe {
     pub(crate) shared: Arc<Shared>,
     /// Starts the threads of nodes.
     pub(crate) spawn_thread: crate::baton::SpawnThread,
+    /// Asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
+    pub(crate) on_hand_back: Option<fn() -> Option<Failure>>,
+    /// Threads of nodes that wait in blocking calls.
+    pub(crate) waiters: crate::blocked::Waiters,
     /// What std's clock shows, or would show, where the node clocks show zero.
     pub(crate) std_zero: Option<std::time::Instant>,
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
@@ -72,6 +77,8 @@ impl Universe {
             worlds: Worlds::default(),
             shared: Arc::new(shared),
             spawn_thread: crate::baton::plain_thread,
+            on_hand_back: None,
+            waiters: crate::blocked::Waiters::default(),
             std_zero: None,
             incoming: Vec::new(),
             wanted: Vec::new(),
@@ -101,6 +108,18 @@ impl Universe {
     /// Sets how threads of nodes are started; a plain thread of std unless set. A sealed simulation has sealed threads.
     pub fn set_thread_spawner(&mut self, spawn: crate::baton::SpawnThread) {
         self.spawn_thread = spawn;
+    }
+
+    /// Sets what is asked on a thread of a node, before it gives the baton back, for what it reached outside the simulation.
+    pub fn set_on_hand_back(&mut self, ask: fn() -> Option<Failure>) {
+        self.on_hand_back = Some(ask);
+    }
+
+    /// What this thread of a node reached outside the simulation fails the run.
+    pub(crate) fn look_behind(&mut self) {
+        if let Some(failure) = self.on_hand_back.and_then(|ask| ask()) {
+            self.kernel.fail(failure);
+        }
     }
 
     /// The instant of std at which a node's clock shows zero, once somebody has found it out: one for all threads.
@@ -160,8 +179,10 @@ impl Universe {
 
     /// Tells the worlds of boots and ends.
     pub(crate) fn tell_transitions(&mut self) {
+        let mut told = Vec::new();
         while !self.kernel.transitions.is_empty() {
-            for (node, how) in std::mem::take(&mut self.kernel.transitions) {
+            std::mem::swap(&mut self.kernel.transitions, &mut told);
+            for (node, how) in told.drain(..) {
                 self.kernel.actor = node;
                 for world in self.worlds.0.iter_mut().flatten() {
                     match how {
@@ -170,6 +191,10 @@ impl Universe {
                     }
                 }
             }
+        }
+        // The memory stays for the next ones.
+        if self.kernel.transitions.capacity() == 0 {
+            self.kernel.transitions = told;
         }
     }
 

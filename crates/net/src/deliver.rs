@@ -84,7 +84,9 @@ impl Host {
         let Some(heard) = self.sockets.listener(listener) else { return };
         let form = Form::at(heard.shown, segment.flags.has(Flags::V6));
         let (options, buffers) = (heard.options, heard.buffers.or(io.wire.buffers));
+        let reuse = heard.reuse.address;
         let Ok(at) = self.add_connection(io.kernel, key, flow, segment.number, buffers) else { return };
+        self.set_reuse(at, reuse);
         let Some(connection) = self.sockets.connection(at) else { return };
         connection.phase = Phase::SynReceived;
         connection.options = options;

@@ -24,6 +24,8 @@ pub(crate) enum Cause {
     /// The socket at a name is of another type.
     WrongProtocol,
     NotPermitted,
+    /// What a socket has not asked to be allowed.
+    AccessDenied,
 }
 
 impl Cause {
@@ -46,6 +48,7 @@ impl Cause {
             Self::TooManyFiles => 24,
             Self::WrongProtocol => 91,
             Self::NotPermitted => 1,
+            Self::AccessDenied => 13,
         }
     }
 
@@ -64,7 +67,7 @@ impl Cause {
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::NotFound => io::ErrorKind::NotFound,
             Self::TooManyFiles | Self::WrongProtocol => io::ErrorKind::Other,
-            Self::NotPermitted => io::ErrorKind::PermissionDenied,
+            Self::NotPermitted | Self::AccessDenied => io::ErrorKind::PermissionDenied,
         }
     }
 }
@@ -113,6 +116,7 @@ mod tests {
             WouldBlock,
             NotFound,
             NotPermitted,
+            AccessDenied,
         ];
         for cause in all {
             assert_eq!(io::Error::from(cause).kind(), cause.kind(), "{cause:?}");

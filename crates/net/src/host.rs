@@ -11,6 +11,7 @@ use crate::address::{Form, ip_of, node_of};
 use crate::error::Cause;
 use crate::flow::{Flow, PORT, SEQUENCE};
 use crate::packet::SocketRef;
+use crate::ports::PortUses;
 use crate::residue::Residue;
 use crate::sockets::{Socket, Sockets};
 use crate::tcp::Reuse;
@@ -34,6 +35,7 @@ pub(crate) struct TimeWait {
     pub(crate) seq: u64,
     pub(crate) ack: u64,
     pub(crate) number: u32,
+    reuse: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,7 @@ pub(crate) struct Host {
     pub(crate) listeners: Bound,
     pub(crate) datagrams: Bound,
     /// How many TCP connections, TIME_WAIT included, use a local port.
-    ports: BTreeMap<u16, u32>,
+    pub(crate) ports: BTreeMap<u16, PortUses>,
     time_wait: BTreeMap<Key, TimeWait>,
     time_wait_order: VecDeque<(VirtualTime, Key)>,
     /// Connections opened from here so far, over all boots: their numbers are never used again.
@@ -106,6 +108,9 @@ impl Host {
         }
         if ip.is_loopback() {
             return Ok((self.node, ip, Ipv4Addr::LOCALHOST));
+        }
+        if ip.is_broadcast() {
+            return Err(Cause::AccessDenied);
         }
         let node = node_of(ip).ok_or(Cause::NetworkUnreachable)?;
         if node.index() >= kernel.nodes().len() {
@@ -165,19 +170,6 @@ impl Host {
         }
     }
 
-    fn use_port(&mut self, port: u16) {
-        *self.ports.entry(port).or_default() += 1;
-    }
-
-    fn free_port(&mut self, port: u16) {
-        if let Some(uses) = self.ports.get_mut(&port) {
-            *uses -= 1;
-            if *uses == 0 {
-                self.ports.remove(&port);
-            }
-        }
-    }
-
     // ---- TCP ----------------------------------------------------------------------------------------------------
 
     /// Binds a TCP socket that does not listen yet. Port 0 asks for an ephemeral one.
@@ -195,7 +187,8 @@ impl Host {
         };
         let local = SocketAddrV4::new(*local.ip(), port);
         self.forget_time_wait(kernel.now());
-        let old = self.ports.contains_key(&port) && !(reuse.address || reuse.port);
+        let uses = self.ports.get(&port).copied().unwrap_or_default();
+        let old = uses.all > 0 && !(reuse.address && uses.strict == 0 || reuse.port);
         if old || self.shares_badly(local, reuse) {
             return Err(Cause::AddressInUse);
         }
@@ -345,13 +338,13 @@ impl Host {
         if connection.closed_first && connection.is_finished() {
             let until = kernel.now().after_nanos(TIME_WAIT_NS);
             let (seq, ack) = (connection.tx.next, connection.rx.next);
-            let entry = TimeWait { seq, ack, number: connection.number };
+            let entry = TimeWait { seq, ack, number: connection.number, reuse: connection.reuse };
             if self.time_wait.insert(key, entry).is_none() {
                 self.time_wait_order.push_back((until, key));
                 return;
             }
         }
-        self.free_port(key.local.port());
+        self.free_port(key.local.port(), connection.reuse);
     }
 
     /// What is left of a connection, if it is in TIME_WAIT now.
@@ -365,9 +358,9 @@ impl Host {
 
     /// Ends TIME_WAIT early: the peer opens a new connection from the same port.
     pub(crate) fn end_time_wait(&mut self, key: &Key) {
-        if self.time_wait.remove(key).is_some() {
+        if let Some(was) = self.time_wait.remove(key) {
             self.time_wait_order.retain(|(_, other)| other != key);
-            self.free_port(key.local.port());
+            self.free_port(key.local.port(), was.reuse);
         }
     }
 
@@ -376,8 +369,9 @@ impl Host {
             && until <= now
         {
             self.time_wait_order.pop_front();
-            self.time_wait.remove(&key);
-            self.free_port(key.local.port());
+            if let Some(was) = self.time_wait.remove(&key) {
+                self.free_port(key.local.port(), was.reuse);
+            }
         }
     }
 

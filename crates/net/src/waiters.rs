@@ -11,6 +11,9 @@ const WAITERS_MAX: usize = 256;
 pub(crate) struct Waiters {
     first: Parked,
     more: Vec<Parked>,
+    /// Whether somebody who tried has said that there was nothing: readiness waits for news, as it does behind an epoll
+    /// that tells of edges.
+    cleared: bool,
 }
 
 impl Waiters {
@@ -44,10 +47,21 @@ impl Waiters {
     /// Wakes all: tasks at once, foreign wakers once nothing is borrowed.
     #[inline]
     pub(crate) fn wake(&mut self, kernel: &mut Kernel) {
+        self.cleared = false;
         if !self.first.is_empty() {
             kernel.wake_up(self.first.take());
             self.more.drain(..).for_each(|sleeper| kernel.wake_up(sleeper));
         }
+    }
+
+    /// Forgets that the socket was ready, until there is news.
+    pub(crate) fn clear(&mut self) {
+        self.cleared = true;
+    }
+
+    #[inline]
+    pub(crate) fn is_cleared(&self) -> bool {
+        self.cleared
     }
 
     /// Forgets all.

@@ -1,10 +1,13 @@
 //! What interposed libc symbols get: the current node's clocks, entropy and name.
 
 use std::cell::Cell;
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use stormglass_kernel as kernel;
 use stormglass_sys::process;
-use stormglass_sys::seal::{self, Hooks};
+use stormglass_sys::seal::{self, FutexWait, Hooks, Sleep};
 
 use crate::node_locals;
 
@@ -14,6 +17,9 @@ struct Sealed;
 
 /// How many processors a simulated machine shows: programs that size pools by it do the same everywhere.
 const CPUS: usize = 4;
+
+/// As much as the simulation gives its own thread: a debug build of a deep future wants a lot.
+const NODE_STACK_BYTES: usize = 16 << 20;
 
 thread_local! {
     /// The seed of this thread's run, and how many words were drawn from it outside the simulation.
@@ -29,6 +35,20 @@ pub fn seal_thread(seed: u64) -> seal::Entered {
     let sealed = seal::enter(&Sealed);
     let _keys = std::hash::RandomState::new();
     node_locals::begin(seed);
+    sealed
+}
+
+/// Seals a thread that was there before its simulation, as [`seal_thread`] does the simulation's own. What libraries keep
+/// in its thread-locals becomes that of the node whose thread it is now.
+pub(crate) fn seal_guest(seed: u64) -> seal::Entered {
+    let sealed = seal_thread(seed);
+    let boot = kernel::try_with(|u| {
+        let node = u.kernel.current_node();
+        (node, u.kernel.node(node).incarnation())
+    });
+    if let Some((node, incarnation)) = boot {
+        node_locals::switch(node, incarnation);
+    }
     sealed
 }
 
@@ -75,12 +95,43 @@ impl Hooks for Sealed {
             1_000 + node.index() as u32 * 1_000 + u.kernel.node(node).incarnation().number()
         })
     }
+
+    fn blocking_sleep(&self, ns: u64) -> Sleep {
+        if kernel::nap(Duration::from_nanos(ns)) { Sleep::Slept } else { Sleep::Refused }
+    }
+
+    fn futex_wait(&self, wait: &FutexWait) -> Option<bool> {
+        let timeout = wait.timeout_ns.map(Duration::from_nanos);
+        kernel::wait_on(wait.address, wait.bits, timeout).map(|waited| waited == kernel::Waited::Woken)
+    }
+
+    fn futex_wake(&self, address: usize, count: u32, bits: u32) -> u32 {
+        kernel::wake_waiters(address, count as usize, bits) as u32
+    }
 }
 
-/// After each poll: tells the watchdog, and gives what reached outside since the last poll, as a failure of the run.
+/// Starts a thread of a node, sealed as the simulation's own is: its program draws on the node and reaches nothing else.
+/// What libraries keep in thread-locals begins anew there, as on any thread, from the entropy of the task that it is.
+///
+/// # Errors
+/// What the system says when it cannot start a thread.
+pub fn spawn_node_thread(program: Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> {
+    let (seed, _) = THREAD.get();
+    let mut word = [0; 8];
+    kernel::try_with(|u| u.kernel.fill_entropy(&mut word));
+    seal::spawn_simulation_thread(NODE_STACK_BYTES, move || {
+        THREAD.set((seed, 0));
+        // It would seed itself from the clock and the number of the thread, and reads both even before it is given a seed:
+        // that is still outside.
+        fastrand::seed(u64::from_le_bytes(word));
+        let _sealed = seal::enter(&Sealed);
+        program();
+    })
+}
+
+/// What a thread of a node reached outside, as a failure of the run: to be asked there before it gives the baton back.
 #[must_use]
-pub fn leaked() -> Option<kernel::Failure> {
-    process::watchdog::poll_ends();
+pub fn leaked_by_thread() -> Option<kernel::Failure> {
     if seal::leak_count() == 0 {
         return None;
     }
@@ -90,4 +141,11 @@ pub fn leaked() -> Option<kernel::Failure> {
     what.dedup();
     let what = what.join("; ");
     Some(kernel::Failure::Refused { what })
+}
+
+/// After each poll: tells the watchdog, and gives what reached outside since the last poll, as a failure of the run.
+#[must_use]
+pub fn leaked() -> Option<kernel::Failure> {
+    process::watchdog::poll_ends();
+    leaked_by_thread()
 }

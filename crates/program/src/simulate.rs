@@ -1,6 +1,6 @@
 //! Runs one program's body as the main task of the only node of a fresh world.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::process::exit;
@@ -16,9 +16,10 @@ use stormglass_sys::process::watchdog;
 
 use crate::asked::Asked;
 use crate::ended::{Begun, Ended, How};
-use crate::hooks::{leaked, seal_thread};
+use crate::hooks::{leaked, leaked_by_thread, seal_thread, spawn_node_thread};
 use crate::node_locals::switch;
 use crate::printing::print_panics;
+use crate::surroundings::Surroundings;
 use crate::whole::Whole;
 
 /// The host name of the program's machine.
@@ -37,12 +38,24 @@ struct Exit<T> {
     driver: Option<Waker>,
 }
 
+thread_local! {
+    static BEFORE_POLL: Cell<Option<fn()>> = const { Cell::new(None) };
+}
+
+/// Before each poll of this thread's simulation.
+fn poll_begins() {
+    if let Some(before) = BEFORE_POLL.get() {
+        before();
+    }
+    watchdog::poll_begins();
+}
+
 /// Runs the future that `body` makes in a simulation of its own, on this thread, as the environment asks.
 ///
 /// # Panics
 /// With the body's own panic; and where the body cannot return because the simulation ended before it: a deadlock, a
 /// limit, something refused. What happened is told on standard error and in the account of the run.
-pub fn simulate<F>(body: impl FnOnce() -> F + 'static) -> F::Output
+pub fn simulate<F>(body: impl FnOnce() -> F + 'static, surroundings: Surroundings) -> F::Output
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -53,9 +66,7 @@ where
         exit(0);
     }
     print_panics();
-    let shared = Rc::new(RefCell::new(Exit { output: None, driver: None }));
-    let report = run(&asked, body, Rc::clone(&shared));
-    let output = shared.borrow_mut().output.take();
+    let (report, output) = run(&asked, surroundings, body);
     let ended = account(&report, output.as_ref());
     tell(&asked, |file| ended.tell(file));
     match (report.outcome, output) {
@@ -69,26 +80,44 @@ where
     }
 }
 
-fn run<F>(asked: &Asked, body: impl FnOnce() -> F + 'static, shared: Rc<RefCell<Exit<F::Output>>>) -> Report<()>
+/// Runs a program's body in a world of its own, and gives its output if it has one.
+pub(crate) fn run<F>(
+    asked: &Asked,
+    surroundings: Surroundings,
+    body: impl FnOnce() -> F + 'static,
+) -> (Report<()>, Option<thread::Result<F::Output>>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    BEFORE_POLL.set(Some(surroundings.before_poll));
+    surroundings.run(|| run_within(asked, body))
+}
+
+fn run_within<F>(asked: &Asked, body: impl FnOnce() -> F + 'static) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
     let mut options = Options::new(asked.seed);
     options.limits = Limits { virtual_time: VirtualTime::ZERO + asked.time, ..Limits::default() };
-    options.on_poll = Some(watchdog::poll_begins);
+    options.on_poll = Some(poll_begins);
     options.on_polled = Some(leaked);
     options.on_switch = Some(switch);
     let mut simulation = Simulation::new(options);
+    simulation.universe().set_thread_spawner(spawn_node_thread);
+    simulation.universe().set_on_hand_back(leaked_by_thread);
     simulation.universe().insert(Net::default());
     simulation.universe().insert(Disk::new(DiskOptions::default()));
     // Without a watchdog a poll that never ends is left to whoever waits for the process.
     let _watching = watchdog::start(watchdog::Watch::default()).ok();
     let _sealed = seal_thread(asked.seed);
-    simulation.run(async move {
-        start(body, Rc::clone(&shared));
+    let shared = Rc::new(RefCell::new(Exit { output: None, driver: None }));
+    let inside = Rc::clone(&shared);
+    let report = simulation.run(async move {
+        start(body, Rc::clone(&inside));
         poll_fn(|cx| {
-            let mut exit = shared.borrow_mut();
+            let mut exit = inside.borrow_mut();
             if exit.output.is_some() {
                 return Poll::Ready(());
             }
@@ -96,7 +125,9 @@ where
             Poll::Pending
         })
         .await;
-    })
+    });
+    let output = shared.borrow_mut().output.take();
+    (report, output)
 }
 
 /// Boots the program's node. As outside, a panic of a task ends that task; the body's own panic ends the program.
@@ -126,7 +157,7 @@ where
     });
 }
 
-fn account<T>(report: &Report<()>, output: Option<&thread::Result<T>>) -> Ended {
+pub(crate) fn account<T>(report: &Report<()>, output: Option<&thread::Result<T>>) -> Ended {
     let (how, why) = match (&report.outcome, output) {
         (Ok(()), Some(Ok(_))) => (How::Returned, String::new()),
         (Ok(()), Some(Err(payload))) => (How::Panicked, message(&**payload)),
@@ -154,7 +185,7 @@ fn message(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "a panic whose payload is not text".to_owned())
 }
 
-fn tell(asked: &Asked, write: impl FnOnce(&std::path::Path) -> std::io::Result<()>) {
+pub(crate) fn tell(asked: &Asked, write: impl FnOnce(&std::path::Path) -> std::io::Result<()>) {
     if let Some(file) = &asked.ended
         && let Err(error) = write(file)
     {

@@ -13,6 +13,7 @@ use stormglass_kernel::{Options, Override, Simulation, VirtualTime};
 use stormglass_net::Net;
 use stormglass_program as program;
 use stormglass_sys::{process, seal};
+use stormglass_tokio::support::SURROUNDINGS;
 
 use crate::capture_file::CaptureFile;
 use crate::logs;
@@ -77,7 +78,7 @@ where
     }
     options.overrides = overrides;
     options.limits = limits(&request);
-    options.on_poll = Some(process::watchdog::poll_begins);
+    options.on_poll = Some(poll_begins);
     options.on_polled = Some(program::leaked);
     options.on_switch = Some(program::switch);
     let mut problem = None;
@@ -90,7 +91,8 @@ where
     let sim = Sim::new(request.clone(), seed);
     let inside = sim.clone();
     let mut simulation = Simulation::new(options);
-    simulation.universe().set_thread_spawner(|f| seal::spawn_simulation_thread(TASK_STACK_BYTES, f));
+    simulation.universe().set_thread_spawner(program::spawn_node_thread);
+    simulation.universe().set_on_hand_back(program::leaked_by_thread);
     let mut net = Net::default();
     if let Some(path) = request.params.get(PCAP) {
         let captured = CaptureFile::create(Path::new(path)).and_then(|file| net.capture(Box::new(file)));
@@ -113,7 +115,7 @@ where
         let _watching = watching;
         let _sealed = program::seal_thread(seed.0);
         let _traps = request.traps.then(|| seal::arm_traps(None));
-        simulation.run(async move { scenario(inside).await.into_verdict() })
+        SURROUNDINGS.run(|| simulation.run(async move { scenario(inside).await.into_verdict() }))
     };
     if let Some(problem) = problem.and_then(|told| told.lock().take()) {
         return Err(refusal(problem, "name a file in a folder that has space"));
@@ -139,6 +141,12 @@ where
         record.counters.insert(format!("shared by nodes: {library}"), 1);
     }
     Ok(record)
+}
+
+/// Before each poll: a cooperative budget for it, and word to the watchdog.
+fn poll_begins() {
+    (SURROUNDINGS.before_poll)();
+    process::watchdog::poll_begins();
 }
 
 /// Watches this thread for a poll that does not end. A platform without a watchdog is outside the sealed tier, of which

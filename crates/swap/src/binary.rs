@@ -3,7 +3,9 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{self, ExitStatus};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stormglass_harness::{Seed, SeedRange};
 
+use crate::documentation;
 use crate::error::SwapError;
 use crate::files;
 use crate::listing::{self, Listed, Listing};
@@ -70,43 +73,83 @@ impl RunOptions {
     fn report(&self, index: usize) -> PathBuf {
         self.results.join(format!("binary-{index:04}.json"))
     }
+
+    /// Leaves a report behind those that are there. Documentation tests run at the same time: whoever comes first takes
+    /// the place.
+    fn leave(&self, report: &BinaryReport) -> Result<(), SwapError> {
+        let text = serde_json::to_string(report).unwrap_or_default();
+        let whole = self.results.join(format!("report-of-{}", process::id()));
+        files::write(&whole, text)?;
+        for path in (0..).map(|index| self.report(index)) {
+            match fs::hard_link(&whole, &path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                linked => return linked.map_err(SwapError::file("write", &path)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What became of a binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BinaryEnd {
+    /// Its tests ran, and left this report.
+    Ran(BinaryReport),
+    /// A program from documentation ran, and left this report, whose judge is rustdoc.
+    Documentation(BinaryReport),
+    /// rustdoc's own harness ran, and called for each of its tests.
+    Called(ExitStatus),
 }
 
 /// Runs the tests of `binary` that `arguments` (those of its harness) select, each under every seed, and leaves a report in
-/// the folder of results. `ended` is told of each test at its end.
+/// the folder of results. `ended` is told of each test at its end. `runner` is how this is called for a binary: a program,
+/// and what stands before the binary.
 ///
 /// # Errors
 /// The binary cannot be run, or the report not be written.
 pub fn run_binary(
     options: &RunOptions,
+    runner: &[OsString],
     binary: &Path,
     arguments: &[OsString],
     ended: &(dyn Fn(&BinaryReport, &TestReport) + Sync),
-) -> Result<BinaryReport, SwapError> {
+) -> Result<BinaryEnd, SwapError> {
     fs::create_dir_all(&options.results).map_err(SwapError::file("make", &options.results))?;
+    if documentation::is_merged(binary)? {
+        return documentation::run_merged(binary, runner).map(BinaryEnd::Called);
+    }
     let launcher = Launcher {
         binary: binary.to_owned(),
-        ended: options.results.join("account-000"),
+        ended: options.results.join(format!("account-of-{}", process::id())),
         time: options.time,
         wall: options.wall,
     };
     let package = env::var("CARGO_PKG_NAME").ok();
-    let mut report = BinaryReport { package, target: target_name(binary), tests: Vec::new() };
+    let mut report = BinaryReport { package, target: target_name(binary), documentation: false, tests: Vec::new() };
     let all =
         |name: String, arguments: &[OsString]| Job { name, arguments: arguments.to_vec(), ignored: false, lone: true };
+    if documentation::is_documentation(binary) {
+        report.documentation = true;
+        DOCUMENTATION.clone_into(&mut report.target);
+        let job = all(DOCUMENTATION_TEST.to_owned(), &[]);
+        report.tests = run_all(options, &launcher, &[job], &|_| {})?;
+        options.leave(&report)?;
+        return Ok(BinaryEnd::Documentation(report));
+    }
     let jobs: Vec<Job> = match listing::list(&launcher, arguments)? {
         Listing::Tests(tests) => tests.into_iter().map(Job::of_test).collect(),
         Listing::Main(name) | Listing::Other(name) => vec![all(name, arguments)],
     };
     report.tests = run_all(options, &launcher, &jobs, &|test| ended(&report, test))?;
-    let mut index = 0;
-    while options.report(index).exists() {
-        index += 1;
-    }
-    let text = serde_json::to_string(&report).unwrap_or_default();
-    files::write(&options.report(index), text)?;
-    Ok(report)
+    options.leave(&report)?;
+    Ok(BinaryEnd::Ran(report))
 }
+
+/// What documentation is called among targets.
+const DOCUMENTATION: &str = "the documentation";
+
+/// rustdoc tells nobody but its own harness which example a program comes from.
+const DOCUMENTATION_TEST: &str = "an example";
 
 /// A test to run.
 struct Job {
@@ -185,7 +228,7 @@ fn run_all(
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<Option<TestReport>>> = Mutex::new(jobs.iter().map(|_| None).collect());
     let work = |worker: usize| -> Result<(), SwapError> {
-        let ended_file = options.results.join(format!("account-{worker:03}"));
+        let ended_file = launcher.ended.with_extension(format!("{worker:03}"));
         let launcher = Launcher { ended: ended_file, ..launcher.clone() };
         while let Some((index, job)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, jobs.get(i)?)))
         {

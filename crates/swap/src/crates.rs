@@ -1,6 +1,7 @@
 //! The crates that a swapped tokio consists of: those of a checkout, where this was built in one that is still there;
 //! otherwise the copies that this crate carries.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
@@ -24,12 +25,33 @@ pub(crate) fn folder(output: &Path) -> Result<PathBuf, SwapError> {
     {
         return Ok(checkout);
     }
-    let root = output.join("sources");
+    carried(&output.join("sources"))
+}
+
+/// Writes the copies that this crate carries to `root`, and gives the folder of the crates.
+fn carried(root: &Path) -> Result<PathBuf, SwapError> {
+    let crates = root.join("crates");
+    let mut present = BTreeSet::new();
     for (name, text) in embedded::FILES {
-        files::write(&root.join("crates").join(name), text)?;
+        let path = crates.join(name);
+        if path.ends_with("Cargo.toml") {
+            files::write(&path, without_tests(files::parse(&path, text)?).to_string())?;
+        } else {
+            files::write(&path, text)?;
+        }
+        present.insert(path);
     }
+    files::remove_others(&crates, &present)?;
     files::write(&root.join("Cargo.toml"), workspace()?.to_string())?;
-    Ok(root.join("crates"))
+    Ok(crates)
+}
+
+/// A manifest without what lies beside `src`, which is not carried.
+fn without_tests(mut manifest: Table) -> Table {
+    for key in ["dev-dependencies", "test", "bench", "example"] {
+        manifest.remove(key);
+    }
+    manifest
 }
 
 /// The workspace's manifest, whose members are the carried crates alone.
@@ -85,5 +107,32 @@ fn table_of(specification: &Value) -> Table {
         Value::Table(table) => table.clone(),
         Value::String(version) => Table::from_iter([("version".to_owned(), Value::String(version.clone()))]),
         _ => Table::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cargo_metadata::MetadataCommand;
+
+    use super::*;
+
+    #[test]
+    fn what_is_carried_is_a_workspace_that_cargo_understands() {
+        let folder = tempfile::tempdir().unwrap();
+        let stale = folder.path().join("crates/net/src/of_an_earlier_version.rs");
+        files::write(&stale, "").unwrap();
+        let crates = carried(folder.path()).unwrap();
+        assert!(!stale.exists() && crates.join("net/src/lib.rs").is_file());
+        let manifest = folder.path().join("Cargo.toml");
+        let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().unwrap();
+        let mut names: Vec<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+        names.sort_unstable();
+        let expected = ["disk", "kernel", "macros", "net", "program", "sys", "tokio"];
+        assert_eq!(names, expected.map(|name| format!("stormglass-{name}")));
+        // Whatever one of them needs of ours is carried too.
+        for dependency in metadata.packages.iter().flat_map(|package| &package.dependencies) {
+            let path = dependency.path.as_ref().map(|path| path.join("src/lib.rs"));
+            assert!(path.is_none_or(|path| path.is_file()), "{} is not carried", dependency.name);
+        }
     }
 }

@@ -44,7 +44,7 @@ pub enum SwapError {
     #[error("no package of this project depends on tokio 1: there is nothing to simulate")]
     NoTokio,
     /// The locked tokio is not one that the façade stands in for.
-    #[error("this project has locked tokio {found}; simulated are {}", SUPPORTED.join(", "))]
+    #[error("this project has locked tokio {found}; what can be simulated is {}", SUPPORTED.join(", "))]
     Unsupported {
         /// The version in the lock file.
         found: String,

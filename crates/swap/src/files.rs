@@ -52,3 +52,9 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), SwapError> {
         _ => Ok(()),
     }
 }
+
+/// A folder's name for what belongs to `path`: readable, and no other path's.
+pub(crate) fn folder_name(name: &str, path: &Path) -> String {
+    let hash = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+    format!("{name}-{}", &hash[..12])
+}

@@ -13,6 +13,7 @@
 
 mod binary;
 mod crates;
+mod documentation;
 mod error;
 mod files;
 mod listing;
@@ -24,8 +25,8 @@ mod shadow;
 mod swap;
 mod version;
 
-pub use binary::{RUN_VARIABLE, RunOptions, run_binary};
+pub use binary::{BinaryEnd, RUN_VARIABLE, RunOptions, run_binary};
 pub use error::SwapError;
 pub use report::{BinaryReport, Outcome, SeedEnd, Summary, TestKind, TestReport, Verdict};
-pub use swap::{Project, Swap};
+pub use swap::{Project, Swap, Target};
 pub use version::SUPPORTED;

@@ -25,21 +25,15 @@ fn main() {
 }
 "#;
 
-/// Writes both packages, `real-tokio` under `output` and `tokio` under `own`, and gives the folder of `tokio`. It depends
-/// on our own crates in the folder `crates`.
-pub(crate) fn write(
-    output: &Path,
-    own: &Path,
-    crates: &Path,
-    archive: &Path,
-    version: &str,
-) -> Result<PathBuf, SwapError> {
+/// Writes both packages, `real-tokio` and `tokio`, under `output`, and gives the folder of `tokio`. It depends on our own
+/// crates in the folder `crates`; projects that share those and the output share one build of everything beneath them.
+pub(crate) fn write(output: &Path, crates: &Path, archive: &Path, version: &str) -> Result<PathBuf, SwapError> {
     let real = output.join(format!("real-tokio-{version}"));
     let manifest = registry::unpack(archive, version, &real)?;
     let manifest: Table = files::parse(&archive.join("Cargo.toml"), &manifest)?;
     let names = feature_names(&manifest);
     files::write(&real.join("Cargo.toml"), real_manifest(manifest).to_string())?;
-    let tokio = own.join("tokio");
+    let tokio = output.join(files::folder_name(&format!("tokio-{version}"), crates));
     let mut present = BTreeSet::new();
     for (name, text) in crates::facade_source() {
         files::write(&tokio.join(name), text)?;

@@ -114,6 +114,9 @@ pub struct BinaryReport {
     pub package: Option<String>,
     /// The target's name.
     pub target: String,
+    /// It is an example in documentation: what it was to do, rustdoc knows and judges.
+    #[serde(default)]
+    pub documentation: bool,
     /// Its tests, in the order in which its harness lists them.
     pub tests: Vec<TestReport>,
 }
@@ -126,9 +129,21 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Every test.
+    /// Every test. Of examples in documentation those alone that did not come to the same in every seed: whether what
+    /// they came to is right, rustdoc judges.
     pub fn tests(&self) -> impl Iterator<Item = (&BinaryReport, &TestReport)> {
-        self.binaries.iter().flat_map(|binary| binary.tests.iter().map(move |test| (binary, test)))
+        let judged = |binary: &BinaryReport, test: &TestReport| {
+            !binary.documentation || !matches!(test.outcome(), Outcome::Passed | Outcome::Failed)
+        };
+        let all = self.binaries.iter().flat_map(|binary| binary.tests.iter().map(move |test| (binary, test)));
+        all.filter(move |(binary, test)| judged(binary, test))
+    }
+
+    /// How many examples in documentation ran in a simulation.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        let tests = self.binaries.iter().filter(|binary| binary.documentation).flat_map(|binary| &binary.tests);
+        tests.filter(|test| test.kind == TestKind::Main).count()
     }
 
     /// How many tests came to `outcome`.
@@ -146,7 +161,9 @@ impl Summary {
             Exit::SeedFailed
         } else if self.count(Outcome::Unknown) > 0 {
             Exit::Incomplete
-        } else if self.tests().all(|(_, test)| test.kind == TestKind::Ignored) {
+        } else if self.tests().all(|(_, test)| test.kind == TestKind::Ignored)
+            && self.binaries.iter().all(|binary| !binary.documentation)
+        {
             Exit::NothingSelected
         } else {
             Exit::Passed
@@ -171,7 +188,8 @@ mod tests {
     }
 
     fn exit(tests: Vec<TestReport>) -> Exit {
-        Summary { binaries: vec![BinaryReport { package: None, target: String::new(), tests }] }.exit()
+        Summary { binaries: vec![BinaryReport { package: None, target: String::new(), documentation: false, tests }] }
+            .exit()
     }
 
     #[test]
@@ -183,6 +201,22 @@ mod tests {
         assert_eq!(outcome(&[Fail, Fail]), Outcome::Failed);
         assert_eq!(outcome(&[Pass, Unknown]), Outcome::Unknown);
         assert_eq!(outcome(&[Fail, Nondeterministic]), Outcome::Nondeterministic);
+    }
+
+    #[test]
+    fn an_example_in_documentation_is_judged_here_only_where_its_seeds_disagree() {
+        use Verdict::{Fail, Pass};
+        let example = |verdicts| {
+            let tests = vec![test(TestKind::Main, verdicts)];
+            Summary {
+                binaries: vec![BinaryReport { package: None, target: String::new(), documentation: true, tests }],
+            }
+        };
+        assert_eq!(example(&[Pass, Pass]).exit(), Exit::Passed);
+        // It may have been meant to panic.
+        assert_eq!(example(&[Fail, Fail]).exit(), Exit::Passed);
+        assert_eq!(example(&[Pass, Fail]).exit(), Exit::SeedFailed);
+        assert_eq!((example(&[Pass]).examples(), example(&[Pass]).tests().count()), (1, 0));
     }
 
     #[test]

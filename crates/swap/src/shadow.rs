@@ -46,7 +46,8 @@ impl Shadow {
 
     /// Where a folder is to be named so that cargo takes it for the one that the project may name too.
     pub(crate) fn name(&self, path: &Path) -> PathBuf {
-        if self.mirrored.iter().any(|folder| path.starts_with(folder)) { self.of(path) } else { path.to_owned() }
+        let mirrored = self.mirrored.iter().any(|folder| path.starts_with(folder));
+        if mirrored && !path.starts_with(&self.output) { self.of(path) } else { path.to_owned() }
     }
 
     fn mirror(&self, folder: &Path, is_root: bool) -> Result<(), SwapError> {
@@ -182,5 +183,8 @@ mod tests {
         assert!(at.join("../beside/src/lib.rs").is_file());
         assert!(shadow.of(&here.join("deep/down/far")).join("src/lib.rs").is_file());
         assert!(at.join("src/lib.rs").is_file() && !at.join("Cargo.lock").exists() && !at.join("target").exists());
+        assert_eq!(shadow.name(&here.join("project/src")), at.join("src"));
+        assert_eq!(shadow.name(&target.join("sources")), target.join("sources"), "what is built has no shadow");
+        assert_eq!(shadow.name(Path::new("/elsewhere")), Path::new("/elsewhere"));
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use toml::{Table, Value};
 
 use crate::error::SwapError;
@@ -22,6 +22,36 @@ pub struct Project {
     pub manifest: PathBuf,
     /// Where the project builds.
     pub target: PathBuf,
+    /// What `cargo test` may run of it.
+    pub targets: Vec<Target>,
+}
+
+/// Something that cargo builds a binary of tests from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The package.
+    pub package: String,
+    /// Its name, as its binary has it.
+    pub name: String,
+    /// The words that select it alone, as in `--test api`.
+    pub words: Vec<String>,
+}
+
+fn targets(metadata: &Metadata) -> Vec<Target> {
+    let all = metadata.packages.iter().flat_map(|package| package.targets.iter().map(move |target| (package, target)));
+    let named = all.filter_map(|(package, target)| {
+        let option = match target.kind.first()? {
+            TargetKind::Test => "--test",
+            TargetKind::Bin => "--bin",
+            TargetKind::Example => "--example",
+            TargetKind::Bench | TargetKind::CustomBuild => return None,
+            _ => "--lib",
+        };
+        let mut words = vec![option.to_owned()];
+        words.extend((option != "--lib").then(|| target.name.clone()));
+        Some(Target { package: package.name.to_string(), name: target.name.replace('-', "_"), words })
+    });
+    named.collect()
 }
 
 impl Project {
@@ -36,6 +66,7 @@ impl Project {
             command.manifest_path(manifest);
         }
         let metadata = command.exec()?;
+        let targets = targets(&metadata);
         let root = metadata.workspace_root.into_std_path_buf();
         let manifest = match manifest {
             Some(manifest) => std::path::absolute(manifest).map_err(SwapError::file("find", manifest))?,
@@ -45,7 +76,7 @@ impl Project {
                 folder.unwrap_or(&root).join("Cargo.toml")
             }
         };
-        Ok(Self { root, manifest, target: metadata.target_directory.into_std_path_buf() })
+        Ok(Self { root, manifest, target: metadata.target_directory.into_std_path_buf(), targets })
     }
 }
 
@@ -72,7 +103,8 @@ impl Swap {
     pub fn prepare(project: &Project, offline: bool) -> Result<Self, SwapError> {
         // One build for all projects that share a target folder, and a shadow for each.
         let output = project.target.join("stormglass");
-        let own = output.join("shadows").join(name_of(&project.root));
+        let name = project.root.file_name().unwrap_or_default().to_string_lossy();
+        let own = output.join("shadows").join(files::folder_name(&name, &project.root));
         fs::create_dir_all(&own).map_err(SwapError::file("make", &own))?;
         let lock = Lock::take(project, &own)?;
         let shadow = Shadow::make(&project.root, &project.target, &own)?;
@@ -81,7 +113,7 @@ impl Swap {
         let version = version::locked_tokio(&swap.own.join(Lock::SEED))?;
         let archive = swap.archive(&version, offline)?;
         let crates = swap.shadow.name(&crates::folder(&swap.output)?);
-        let tokio = package::write(&swap.output, &swap.own, &crates, &archive, &version)?;
+        let tokio = package::write(&swap.output, &crates, &archive, &version)?;
         files::write(&swap.own.join(CONFIG), configuration(&tokio).to_string())?;
         Ok(Self { version, ..swap })
     }
@@ -143,13 +175,6 @@ impl Swap {
 
 /// The configuration that cargo is given, in the project's own folder.
 const CONFIG: &str = "config.toml";
-
-/// A folder's name for a project: readable, and no other project's.
-fn name_of(root: &Path) -> String {
-    let hash = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
-    let name = root.file_name().unwrap_or_default().to_string_lossy();
-    format!("{name}-{}", &hash[..12])
-}
 
 fn configuration(tokio: &Path) -> Table {
     let text = |text: String| Value::String(text);

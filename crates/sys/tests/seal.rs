@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use stormglass_sys::seal::{
-    Futex, Hooks, LEAKS_KEPT, Sleep, enter, host, host_mode, is_simulated, leak_count, selftest,
+    FutexWait, Hooks, LEAKS_KEPT, Sleep, enter, host, host_mode, is_simulated, leak_count, selftest,
     spawn_simulation_thread, take_leaks,
 };
 
@@ -55,8 +55,11 @@ impl Hooks for Still {
     fn blocking_sleep(&self, _ns: u64) -> Sleep {
         self.sleep
     }
-    fn futex(&self, call: &Futex) -> Option<Result<i64, i32>> {
-        (call.value == 4_711).then_some(Err(libc::ETIMEDOUT))
+    fn futex_wait(&self, wait: &FutexWait) -> Option<bool> {
+        wait.timeout_ns.map(|ns| ns < 1_000)
+    }
+    fn futex_wake(&self, _address: usize, _count: u32, bits: u32) -> u32 {
+        if bits == 4 { 3 } else { 0 }
     }
 }
 
@@ -360,17 +363,25 @@ fn a_sleep_is_the_worlds_to_judge() {
 #[test]
 fn futex_calls_are_offered_to_the_world() {
     let _simulation = enter(&STILL);
-    let word = 0_u32;
-    let wait = |value: u32| {
-        // SAFETY: the arguments of the system call: a word, a wait that fails at once as its value differs, no timeout.
-        unsafe {
-            libc::syscall(libc::SYS_futex, &raw const word, libc::FUTEX_WAIT, value, std::ptr::null::<libc::timespec>())
-        }
+    let word = 5_u32;
+    let futex = |operation: i32, value: u32, time: Option<libc::timespec>, bits: u32| {
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the arguments of the system call, with pointers to locals.
+        let answer = unsafe {
+            libc::syscall(libc::SYS_futex, &raw const word, operation, value, time, std::ptr::null::<u32>(), bits)
+        };
+        (answer, if answer < 0 { std::io::Error::last_os_error().raw_os_error() } else { None })
     };
-    assert_eq!((wait(4_711), std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ETIMEDOUT)));
-    assert_eq!(
-        (wait(1), std::io::Error::last_os_error().raw_os_error()),
-        (-1, Some(libc::EAGAIN)),
-        "the kernel's answer"
-    );
+    let time = |tv_sec, tv_nsec| Some(libc::timespec { tv_sec, tv_nsec });
+    assert_eq!(futex(libc::FUTEX_WAIT, 1, None, 0), (-1, Some(libc::EAGAIN)), "it has another value");
+    assert_eq!(futex(libc::FUTEX_WAIT, 5, time(0, 999), 0), (0, None), "woken");
+    let private = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    assert_eq!(futex(private, 5, time(1, 0), 0), (-1, Some(libc::ETIMEDOUT)));
+    // An instant of the node's clocks, which stand at 77 s and at WALL.
+    let until = libc::FUTEX_WAIT_BITSET;
+    assert_eq!(futex(until, 5, time(77, 999), 1), (0, None));
+    assert_eq!(futex(until, 5, time(77, 1_001), 1), (-1, Some(libc::ETIMEDOUT)));
+    assert_eq!(futex(until | libc::FUTEX_CLOCK_REALTIME, 5, time(77, 1_001), 1), (0, None), "long past");
+    assert_eq!(futex(libc::FUTEX_WAKE_BITSET, 8, None, 4), (3, None), "and nobody of the machine waits");
+    assert_eq!(futex(libc::FUTEX_WAKE, 8, None, 0), (0, None));
 }

@@ -42,12 +42,6 @@ pub mod task;
 pub mod time;
 
 #[cfg(simulated)]
-mod budget {
-    //! The cooperative budget, for operations that say afterwards whether they had to wait.
-    pub(crate) use crate::task::coop::{made_no_progress, poll_take as poll_proceed};
-}
-
-#[cfg(simulated)]
 pub use real_tokio::{join, pin, stream, sync, task_local, try_join};
 #[cfg(simulated)]
 pub use stormglass_macros::{tokio_main as main, tokio_test as test};

@@ -355,3 +355,103 @@ fn unix_sockets_lose_no_connection_and_no_byte() {
         }
     });
 }
+
+#[test]
+fn halves_lose_nothing_when_their_readiness_is_given_up() {
+    over_seeds(|impatience| async move {
+        let (client, server) = pair().await;
+        let (reader, _kept) = server.into_split();
+        let (_other, writer) = client.into_split();
+        let again = impatience.clone();
+        let writing = spawn_local(async move {
+            for i in 0..30 {
+                loop {
+                    if i % 2 == 0 {
+                        again.until_done(|| writer.writable()).await.expect("open");
+                    } else {
+                        again.until_done(|| writer.ready(Interest::WRITABLE)).await.expect("open");
+                    }
+                    match writer.try_write(&[i]) {
+                        Ok(n) => break assert_eq!(n, 1),
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                    }
+                }
+                tokio::time::sleep(Duration::from_micros(u64::from(i % 5) * 400)).await;
+            }
+        });
+        let mut seen = Vec::new();
+        loop {
+            if seen.len() % 2 == 0 {
+                impatience.until_done(|| reader.readable()).await.expect("open");
+            } else {
+                impatience.until_done(|| reader.ready(Interest::READABLE)).await.expect("open");
+            }
+            let mut byte = [0; 1];
+            match reader.try_read(&mut byte) {
+                Ok(0) => break,
+                Ok(_) => seen.push(byte[0]),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        }
+        assert_eq!(seen, numbers(30));
+        writing.await.expect("no task is cancelled");
+    });
+}
+
+#[test]
+fn a_write_that_is_given_up_wrote_nothing() {
+    over_seeds(|impatience| async move {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_send_buffer_size(64).expect("a socket");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let client = socket.connect(listener.local_addr().expect("bound")).await.expect("a listener");
+        let (mut server, _) = listener.accept().await.expect("a connection");
+        let reader = spawn_local(async move {
+            let mut seen = Vec::new();
+            server.read_to_end(&mut seen).await.expect("an orderly end");
+            seen
+        });
+        let sent: Vec<u8> = (0..400_u32).map(|i| i as u8).collect();
+        let (client, mut at) = (std::cell::RefCell::new(client), 0);
+        while at < sent.len() {
+            let step = sent.len().min(at + 50);
+            let wrote = impatience.until_done(|| {
+                std::future::poll_fn(|cx| {
+                    let mut client = client.borrow_mut();
+                    tokio::io::AsyncWrite::poll_write(Pin::new(&mut *client), cx, &sent[at..step])
+                })
+            });
+            at += wrote.await.expect("open");
+        }
+        drop(client);
+        assert_eq!(reader.await.expect("no task is cancelled"), sent);
+    });
+}
+
+#[test]
+fn datagrams_that_are_sent_are_sent_once() {
+    over_seeds(|impatience| async move {
+        let (a, b) = (UdpSocket::bind("127.0.0.1:0").await, UdpSocket::bind("127.0.0.1:0").await);
+        let (a, b) = (a.expect("a free port"), b.expect("a free port"));
+        let at = a.local_addr().expect("bound");
+        b.connect(at).await.expect("a route");
+        for i in 0..20 {
+            let word = [i; 9_000];
+            match i % 3 {
+                0 => impatience.until_done(|| b.send(&word)).await.expect("room"),
+                1 => impatience.until_done(|| b.send_to(&word, at)).await.expect("room"),
+                _ => {
+                    impatience.until_done(|| b.writable()).await.expect("open");
+                    b.send(&word).await.expect("room")
+                }
+            };
+            let mut buffer = [0; 9_000];
+            let (n, _) = impatience
+                .until_done(|| async { a.readable().await.and_then(|()| a.try_recv_from(&mut [0; 9_000])) })
+                .await
+                .expect("there");
+            assert_eq!(n, 9_000);
+            assert_eq!(a.try_recv(&mut buffer).map_err(|error| error.kind()), Err(ErrorKind::WouldBlock));
+        }
+    });
+}

@@ -11,6 +11,7 @@ use stormglass_net::Net;
 use stormglass_tokio as tokio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::support::SURROUNDINGS;
 
 /// Runs `test` on real sockets, then on the loopback of a simulated node.
 fn in_both_worlds<F: Future<Output = ()> + 'static>(test: impl Fn() -> F) {
@@ -27,9 +28,9 @@ fn in_simulation(test: impl Future<Output = ()> + 'static) {
 }
 
 fn in_simulation_with(options: Options, test: impl Future<Output = ()> + 'static) {
-    let mut simulation = Simulation::new(options);
+    let mut simulation = Simulation::new(Options { on_poll: Some(SURROUNDINGS.before_poll), ..options });
     simulation.universe().insert(Net::default());
-    let report = simulation.run(test);
+    let report = SURROUNDINGS.run(|| simulation.run(test));
     assert_eq!(report.outcome, Ok(()), "{:?}", report.waiting);
 }
 

@@ -90,6 +90,9 @@ const BANS: &[Ban] = &[
         spared: &[
             // It tests that the seal catches sleeps.
             "crates/sys/",
+            // Threads of a node sleep in virtual time, and these test that they do.
+            "crates/tokio/tests/blocked.rs",
+            "crates/tokio/tests/parity/",
             // It leaks on purpose.
             "sim-tests/scenarios/tests/selftest/leaks.rs",
             "sim-tests/leak-zoo/",

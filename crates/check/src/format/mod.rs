@@ -1,21 +1,29 @@
-//! History files: Stormglass's own JSON Lines, the register logs of Jepsen, and the key-value histories that porcupine
-//! tests with. The format is told from the content, the model is the caller's choice.
+//! History files: Stormglass's own JSON Lines, the register logs of Jepsen, the key-value histories that porcupine tests
+//! with, and histories in EDN as Jepsen, Knossos and Elle keep them. The format is told from the content, the model is
+//! the caller's choice.
 
 mod cursor;
+mod edn;
 mod jepsen;
+mod jepsen_edn;
+mod judge;
 mod porcupine;
 
-use crate::history::History;
-use crate::linear::{Budget, linearizable_within};
-use crate::model::{CasRegister, Kv, Model, RegisterOp, RegisterRet};
+use crate::linear::Budget;
+use crate::model::{AppendLog, CasRegister, Counter, FifoQueue, Kv, Lock, Model, Set, Stack};
+use crate::txn::Isolation;
 use crate::verdict::Verdict;
-use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use thiserror::Error;
 
 pub use jepsen::read_jepsen_register;
+pub use jepsen_edn::{
+    read_edn_counter, read_edn_kv, read_edn_lock, read_edn_queue, read_edn_register, read_edn_set,
+    read_edn_transactions,
+};
+pub use judge::{Judgement, judge_file, judge_text};
 pub use porcupine::read_porcupine_kv;
 
 /// A place in a file.
@@ -75,6 +83,16 @@ pub enum FormatError {
         /// The model that the format holds.
         holds: ModelName,
     },
+    /// The format has no form for histories of this model.
+    #[error("{file}: {format} files do not hold histories of model {asked}: write them as JSON Lines")]
+    NoSuchForm {
+        /// The file.
+        file: String,
+        /// The format.
+        format: Format,
+        /// The model asked for.
+        asked: ModelName,
+    },
 }
 
 /// No model has this name.
@@ -92,11 +110,38 @@ pub enum ModelName {
     Kv,
     /// [`CasRegister`].
     CasRegister,
+    /// [`FifoQueue`].
+    Queue,
+    /// [`Stack`].
+    Stack,
+    /// [`Set`].
+    Set,
+    /// [`Counter`].
+    Counter,
+    /// [`Lock`].
+    Lock,
+    /// [`AppendLog`].
+    Log,
+    /// Transactions on lists: see [`isolation`](crate::isolation).
+    ListAppend,
+    /// Transactions on registers: see [`isolation`](crate::isolation).
+    RwRegister,
 }
 
 impl ModelName {
     /// All of them.
-    pub const ALL: [ModelName; 2] = [ModelName::Kv, ModelName::CasRegister];
+    pub const ALL: [ModelName; 10] = [
+        ModelName::Kv,
+        ModelName::CasRegister,
+        ModelName::Queue,
+        ModelName::Stack,
+        ModelName::Set,
+        ModelName::Counter,
+        ModelName::Lock,
+        ModelName::Log,
+        ModelName::ListAppend,
+        ModelName::RwRegister,
+    ];
 
     /// The name on the command line.
     #[must_use]
@@ -104,6 +149,14 @@ impl ModelName {
         match self {
             ModelName::Kv => Kv::NAME,
             ModelName::CasRegister => CasRegister::NAME,
+            ModelName::Queue => FifoQueue::NAME,
+            ModelName::Stack => Stack::NAME,
+            ModelName::Set => Set::NAME,
+            ModelName::Counter => <Counter as Model>::NAME,
+            ModelName::Lock => <Lock as Model>::NAME,
+            ModelName::Log => AppendLog::NAME,
+            ModelName::ListAppend => "list-append",
+            ModelName::RwRegister => "rw-register",
         }
     }
 
@@ -130,12 +183,47 @@ impl FromStr for ModelName {
 /// The formats that are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Stormglass's own JSON Lines (see [`History::write_json_lines`]).
+    /// Stormglass's own JSON Lines (see [`crate::History::write_json_lines`]).
     JsonLines,
     /// A Jepsen log of one register.
     JepsenRegister,
     /// Maps in EDN, one event each, of a key-value store whose values start empty.
     PorcupineKv,
+    /// Events in EDN, as Jepsen, Knossos and Elle keep them.
+    Edn,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 4] = [Format::JsonLines, Format::JepsenRegister, Format::PorcupineKv, Format::Edn];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::JsonLines => "json-lines",
+            Format::JepsenRegister => "jepsen",
+            Format::PorcupineKv => "porcupine",
+            Format::Edn => "edn",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let found = Format::ALL.into_iter().find(|format| format.as_str() == name);
+        found.ok_or_else(|| UnknownFormat { asked: name.to_owned() })
+    }
+}
+
+/// No format has this name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("there is no format {asked:?}: expected one of json-lines, jepsen, porcupine, edn")]
+pub struct UnknownFormat {
+    /// The name asked for.
+    pub asked: String,
 }
 
 impl fmt::Display for Format {
@@ -144,20 +232,24 @@ impl fmt::Display for Format {
             Format::JsonLines => "JSON Lines",
             Format::JepsenRegister => "Jepsen register",
             Format::PorcupineKv => "porcupine key-value",
+            Format::Edn => "EDN",
         })
     }
 }
 
 impl Format {
-    /// The format of a text, from its first line that is not blank.
+    /// The format of a text, from its first line that is neither blank nor a comment.
     #[must_use]
     pub fn guess(text: &str) -> Option<Format> {
-        let line = text.lines().map(str::trim_start).find(|line| !line.is_empty())?;
+        let line = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with(';'))?;
         let within = |open: char| line.strip_prefix(open).map(str::trim_start);
         if within('{').is_some_and(|rest| rest.starts_with('"')) {
             Some(Format::JsonLines)
         } else if within('{').is_some_and(|rest| rest.starts_with(':')) {
-            Some(Format::PorcupineKv)
+            let kv = line.contains(":key") && [":get", ":put", ":append"].iter().any(|f| line.contains(f));
+            Some(if kv { Format::PorcupineKv } else { Format::Edn })
+        } else if line.starts_with(['[', '(', '#', '{']) {
+            Some(Format::Edn)
         } else if line.split_whitespace().nth(1) == Some("jepsen.util") {
             Some(Format::JepsenRegister)
         } else {
@@ -173,32 +265,33 @@ pub struct CheckOptions {
     pub budget: Budget,
     /// Check the modification revisions of a [`Kv`] history, too.
     pub revisions: bool,
+    /// The format, where it is not to be told from the content.
+    pub format: Option<Format>,
+    /// The level that transactions are held to.
+    pub isolation: Isolation,
+    /// Draw a picture of the history, as an HTML file.
+    pub picture: bool,
 }
 
 impl Default for CheckOptions {
-    /// [`Budget::PATIENT`], values alone.
+    /// [`Budget::PATIENT`], values alone, the format as guessed, strict serializability, no picture.
     fn default() -> Self {
-        CheckOptions { budget: Budget::PATIENT, revisions: false }
+        CheckOptions {
+            budget: Budget::PATIENT,
+            revisions: false,
+            format: None,
+            isolation: Isolation::StrictSerializable,
+            picture: false,
+        }
     }
 }
 
-/// Whether the history in the file at `path` is linearizable with respect to `model`.
+/// Whether the history in the file at `path` is linearizable with respect to `model`, or isolated as the options say.
 ///
 /// # Errors
 /// The file cannot be read, or is no history of that model; with line and column where there is one.
 pub fn check_file(path: &Path, model: ModelName, options: CheckOptions) -> Result<Verdict, FormatError> {
-    let file = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| FormatError::Unreadable { file: file.clone(), source })?;
-    match String::from_utf8(bytes) {
-        Ok(text) => check_text(&file, &text, model, options),
-        Err(error) => {
-            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-            let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-            let reason = "this is not UTF-8, expected text".to_owned();
-            Err(FormatError::Line { place: Place { file, line, column }, reason })
-        }
-    }
+    judge_file(path, model, options).map(|judgement| judgement.verdict)
 }
 
 /// As [`check_file`], for a text at hand. `name` stands for it in errors.
@@ -206,32 +299,5 @@ pub fn check_file(path: &Path, model: ModelName, options: CheckOptions) -> Resul
 /// # Errors
 /// The text is no history of that model.
 pub fn check_text(name: &str, text: &str, model: ModelName, options: CheckOptions) -> Result<Verdict, FormatError> {
-    let Some(format) = Format::guess(text) else {
-        let line = text.lines().position(|line| !line.trim().is_empty()).unwrap_or(0) + 1;
-        return Err(FormatError::Unrecognised { place: Place { file: name.to_owned(), line, column: 1 } });
-    };
-    let holds = |holds| Err(FormatError::WrongModel { file: name.to_owned(), format, asked: model, holds });
-    let kv = Kv { initial: None, revisions: options.revisions };
-    match (format, model) {
-        (Format::JsonLines, ModelName::Kv) => check_json(&kv, name, text, options),
-        (Format::JsonLines, ModelName::CasRegister) => check_json(&CasRegister, name, text, options),
-        (Format::JepsenRegister, ModelName::CasRegister) => {
-            let history: History<RegisterOp, RegisterRet> = read_jepsen_register(name, text)?;
-            Ok(linearizable_within(&CasRegister, &history, options.budget))
-        }
-        (Format::PorcupineKv, ModelName::Kv) => {
-            let (kv, history) = read_porcupine_kv(name, text)?;
-            Ok(linearizable_within(&kv, &history, options.budget))
-        }
-        (Format::JepsenRegister, ModelName::Kv) => holds(ModelName::CasRegister),
-        (Format::PorcupineKv, ModelName::CasRegister) => holds(ModelName::Kv),
-    }
-}
-
-fn check_json<M>(model: &M, name: &str, text: &str, options: CheckOptions) -> Result<Verdict, FormatError>
-where
-    M: Model<Op: DeserializeOwned, Ret: DeserializeOwned>,
-{
-    let history = History::read_json_lines(name, text, M::NAME)?;
-    Ok(linearizable_within(model, &history, options.budget))
+    judge_text(name, text, model, options).map(|judgement| judgement.verdict)
 }

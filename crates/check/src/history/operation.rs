@@ -116,6 +116,8 @@ pub enum Clock {
     Nanoseconds,
     /// Lines of the file the history was read from, from 1, where the file has no times of its own.
     Lines,
+    /// Events of the file the history was read from, from 1.
+    Events,
 }
 
 impl Clock {
@@ -124,6 +126,7 @@ impl Clock {
     pub fn show(self, at: u64) -> String {
         match self {
             Clock::Lines => format!("line {at}"),
+            Clock::Events => format!("event {at}"),
             Clock::Nanoseconds if at < 1_000_000 => format!("{at}ns"),
             Clock::Nanoseconds => {
                 let text = format!("{}.{:09}", at / 1_000_000_000, at % 1_000_000_000);

@@ -1,13 +1,14 @@
 //! A refusal in words: which operations, how far an order of them gets, and why none of the rest can come next.
 
+use super::depth::{Found, Quota, search};
+use super::machine::{Machine, Source};
 use super::minimise::Minimal;
 use super::partition::Component;
 use super::prepare::{prepare, seen_at};
-use super::search::{Found, Quota, search};
 use super::{Budget, LINEARIZABILITY};
 use crate::history::{Clock, OpId, Operation, Outcome};
 use crate::model::{Model, Step};
-use crate::verdict::Evidence;
+use crate::verdict::{DeadEnd, Evidence};
 
 /// The evidence for a part of which `minimal` has no order.
 pub(super) fn explain<M: Model>(
@@ -34,14 +35,34 @@ pub(super) fn explain<M: Model>(
     };
     let mut evidence = Evidence::new(LINEARIZABILITY, cause);
     evidence.operations = minimal.ids.iter().map(|id| view.operation(*id)).collect();
-    let problem = prepare(model, ops, &minimal.ids, minimal.cut);
+    let mut machine = Machine::new(model);
+    let problem = prepare(Source { model, ops }, &mut machine, &minimal.ids, minimal.cut);
     let Budget { steps, bytes } = Budget::default();
-    if let Found::Impossible { deepest } = search(&problem, &mut Quota { steps, bytes }) {
+    if let Found::Impossible { deepest, .. } = search(&problem, &mut machine, &mut Quota { steps, bytes }) {
         view.dead_end(&minimal.ids, &deepest, &mut evidence.details);
+        evidence.dead_end = Some(Box::new(DeadEnd { order: deepest, misfit: last }));
     }
     if !minimal.smallest {
         evidence.details.push("The budget ended before the evidence was as small as it can be.".to_owned());
     }
+    evidence
+}
+
+/// The evidence for what a monitor found broken.
+pub(super) fn broken<M: Model>(
+    source: Source<'_, M>,
+    clock: Clock,
+    place: &str,
+    ids: &[u32],
+    reason: &str,
+) -> Evidence {
+    let Source { model, ops } = source;
+    let mut ids = ids.to_vec();
+    ids.sort_unstable_by_key(|id| (ops[*id as usize].call, *id));
+    ids.dedup();
+    let view = View { model, ops, clock, cut: None };
+    let mut evidence = Evidence::new(LINEARIZABILITY, format!("{place}: {reason}"));
+    evidence.operations = ids.iter().map(|id| view.operation(*id)).collect();
     evidence
 }
 

@@ -10,11 +10,11 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 /// A hasher with no random state: searches must repeat step by step, and nobody attacks a checker's tables.
 #[derive(Clone, Copy, Default)]
-pub(super) struct FixedState;
+pub(crate) struct FixedState;
 
 /// Multiply and rotate, a word at a time.
 #[derive(Clone, Copy, Default)]
-pub(super) struct FixedHasher(u64);
+pub(crate) struct FixedHasher(u64);
 
 impl BuildHasher for FixedState {
     type Hasher = FixedHasher;
@@ -43,6 +43,7 @@ impl Hasher for FixedHasher {
         self.write_u64(u64::from(value));
     }
 
+    #[inline]
     fn write_u64(&mut self, value: u64) {
         self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
@@ -51,6 +52,7 @@ impl Hasher for FixedHasher {
         self.write_u64(value as u64);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         scatter(self.0)
     }
@@ -64,46 +66,76 @@ pub(super) fn scatter(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// States by number, in order of first appearance.
-pub(super) struct States<S> {
-    list: Vec<S>,
-    first: HashMap<u64, u32, FixedState>,
-    /// The next state with the same hash; `NONE` at the end.
-    next: Vec<u32>,
+/// Things by number, in order of first appearance.
+pub(crate) struct Numbers<T> {
+    list: Vec<T>,
+    /// Half of each thing's hash, and its number plus one; a power of two of them, at most half of them taken.
+    table: Vec<(u32, u32)>,
+}
+
+impl<T: Eq + Hash> Numbers<T> {
+    pub(crate) fn new() -> Self {
+        Numbers::with_room(0)
+    }
+
+    /// With room for `count` of them.
+    pub(crate) fn with_room(count: usize) -> Self {
+        Numbers { list: Vec::new(), table: vec![(0, 0); (2 * count).next_power_of_two().max(16)] }
+    }
+
+    pub(crate) fn get(&self, number: u32) -> &T {
+        &self.list[number as usize]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The number of `thing`.
+    pub(crate) fn of(&mut self, thing: T) -> u32 {
+        if 2 * self.list.len() >= self.table.len() {
+            self.grow();
+        }
+        let (at, tag) = self.find(&thing);
+        let (_, number) = self.table[at];
+        if number != 0 {
+            return number - 1;
+        }
+        self.list.push(thing);
+        let number = u32::try_from(self.list.len()).unwrap_or(NONE);
+        self.table[at] = (tag, number);
+        number - 1
+    }
+
+    /// The place of `thing` in the table, or the free one where it belongs.
+    fn find(&self, thing: &T) -> (usize, u32) {
+        let hash = FixedState.hash_one(thing);
+        let (mask, tag) = (self.table.len() - 1, (hash >> 32) as u32);
+        let mut at = hash as usize & mask;
+        loop {
+            match self.table[at] {
+                (_, 0) => return (at, tag),
+                (known, number) if known == tag && self.list[number as usize - 1] == *thing => return (at, tag),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        self.table = vec![(0, 0); 2 * self.table.len()];
+        for (number, thing) in (1u32..).zip(&self.list) {
+            let (at, tag) = self.find(thing);
+            self.table[at] = (tag, number);
+        }
+    }
+
+    /// Bytes held: the table, and for each thing a small allocation of its own.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.list.len() * (size_of::<T>() + 48) + self.table.len() * 8) as u64
+    }
 }
 
 const NONE: u32 = u32::MAX;
-
-impl<S: Eq + Hash> States<S> {
-    pub(super) fn new() -> Self {
-        States { list: Vec::new(), first: HashMap::default(), next: Vec::new() }
-    }
-
-    pub(super) fn get(&self, id: u32) -> &S {
-        &self.list[id as usize]
-    }
-
-    pub(super) fn intern(&mut self, state: S) -> u32 {
-        let head = self.first.entry(FixedState.hash_one(&state)).or_insert(NONE);
-        let mut at = *head;
-        while at != NONE {
-            if self.list[at as usize] == state {
-                return at;
-            }
-            at = self.next[at as usize];
-        }
-        let id = u32::try_from(self.list.len()).unwrap_or(NONE - 1);
-        self.next.push(*head);
-        *head = id;
-        self.list.push(state);
-        id
-    }
-
-    /// Bytes held: the table, and for each state a small allocation of its own.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.list.len() * (size_of::<S>() + 64) + self.first.capacity() * 16) as u64
-    }
-}
 
 /// Configurations from which every continuation was tried, or is being tried.
 pub(super) struct Memo {
@@ -186,10 +218,13 @@ mod tests {
 
     #[test]
     fn equal_states_have_one_number() {
-        let mut states = States::new();
-        assert_eq!(states.intern("a".to_owned()), 0);
-        assert_eq!(states.intern("b".to_owned()), 1);
-        assert_eq!(states.intern("a".to_owned()), 0);
+        let mut states = Numbers::new();
+        assert_eq!(states.of("a".to_owned()), 0);
+        assert_eq!(states.of("b".to_owned()), 1);
+        assert_eq!(states.of("a".to_owned()), 0);
         assert_eq!(states.get(1), "b");
+        let many: Vec<u32> = (0..100).map(|at: u32| states.of(at.to_string())).collect();
+        assert_eq!(many, (2..102).collect::<Vec<u32>>());
+        assert_eq!((states.of("b".to_owned()), states.of("77".to_owned()), states.len()), (1, 79, 102));
     }
 }

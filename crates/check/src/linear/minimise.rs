@@ -2,12 +2,23 @@
 //!
 //! What is left must be a refusal *for the same reason*; `sight` says what may be left out together.
 
+use super::Budget;
+use super::depth::{Exhausted, Found, Quota, search};
+use super::machine::{Machine, Source};
 use super::prepare::{prepare, seen_at};
-use super::search::{Found, Quota, search};
 use super::sight::Sights;
-use super::{Budget, Exhausted};
+use super::sweep::sweep;
 use crate::history::Operation;
 use crate::model::Model;
+
+/// What the engine that refused a part knew of it.
+#[derive(Default)]
+pub(super) struct Refusal {
+    /// The return that nothing explains.
+    pub(super) at: Option<u64>,
+    /// A few operations that have no order by themselves, by a monitor's word.
+    pub(super) witness: Vec<u32>,
+}
 
 /// A set of operations that has no order, as seen at the instant `cut`.
 pub(super) struct Minimal {
@@ -30,9 +41,23 @@ const GUESS_MAX: usize = 48;
 const GUESSES_MAX: usize = 4_000;
 
 /// The least of `ids`, which are known to have no order.
-pub(super) fn minimise<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], ids: &[u32], budget: Budget) -> Minimal {
-    let mut probe = Probe { model, ops, steps: budget.steps.min(STEPS_MAX), bytes: budget.bytes, exhausted: false };
-    let cut = probe.earliest(ids);
+pub(super) fn minimise<M: Model>(
+    source: Source<'_, M>,
+    ids: &[u32],
+    known: &Refusal,
+    budget: Budget,
+) -> Option<Minimal> {
+    let Source { model, ops } = source;
+    let machine = Machine::new(model);
+    let steps = budget.steps.min(STEPS_MAX);
+    let mut probe = Probe { source, machine, steps, bytes: budget.bytes, exhausted: false };
+    // A monitor's witness is small and stands for itself.
+    let witnessed = !known.witness.is_empty() && probe.refused(&known.witness, None);
+    if !witnessed && !known.witness.is_empty() && !probe.refused(ids, None) {
+        return None;
+    }
+    let ids = if witnessed { &known.witness } else { ids };
+    let cut = if witnessed { probe.earliest(ids) } else { probe.first_refused(ids, known.at) };
     let mut alive: Vec<u32> = ids.iter().copied().filter(|id| plays_a_part(model, &ops[*id as usize], cut)).collect();
     alive.sort_by_key(|id| (ops[*id as usize].call, *id));
     let sights = Sights::new(model, ops, &alive, cut);
@@ -46,7 +71,7 @@ pub(super) fn minimise<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], id
         chunk = if chunk == 1 { 1 } else { chunk / 2 };
     }
     let ids = alive.into_iter().map(|index| sights.id(index)).collect();
-    Minimal { ids, cut, smallest: !probe.exhausted }
+    Some(Minimal { ids, cut, smallest: !probe.exhausted })
 }
 
 fn plays_a_part<M: Model>(model: &M, operation: &Operation<M::Op, M::Ret>, cut: Option<u64>) -> bool {
@@ -54,8 +79,8 @@ fn plays_a_part<M: Model>(model: &M, operation: &Operation<M::Op, M::Ret>, cut: 
 }
 
 struct Probe<'a, M: Model> {
-    model: &'a M,
-    ops: &'a [Operation<M::Op, M::Ret>],
+    source: Source<'a, M>,
+    machine: Machine<M>,
     steps: u64,
     bytes: u64,
     exhausted: bool,
@@ -65,18 +90,39 @@ impl<M: Model> Probe<'_, M> {
     /// True only if these operations are shown to have no order.
     fn refused(&mut self, ids: &[u32], cut: Option<u64>) -> bool {
         let mut quota = Quota { steps: self.steps, bytes: self.bytes };
-        let found = search(&prepare(self.model, self.ops, ids, cut), &mut quota);
+        let problem = prepare(self.source, &mut self.machine, ids, cut);
+        let found = search(&problem, &mut self.machine, &mut quota);
         self.steps = quota.steps;
         self.exhausted |= matches!(found, Found::Exhausted(Exhausted::Steps));
         matches!(found, Found::Impossible { .. })
     }
 
+    /// The earliest return by which there is no order. The frontier sees on its way where it ends; but what happens later
+    /// may have told more of what was of unknown outcome then, so that is looked at again.
+    fn first_refused(&mut self, ids: &[u32], known: Option<u64>) -> Option<u64> {
+        // Bisecting takes a dozen searches; over a short history they cost less than a frontier of any width.
+        const SHORT: usize = 2_000;
+        if known.is_none() && ids.len() < SHORT {
+            return self.earliest(ids);
+        }
+        let at = known.or_else(|| {
+            let problem = prepare(self.source, &mut self.machine, ids, None);
+            let mut quota = Quota { steps: self.steps / 2, bytes: self.bytes };
+            let swept = sweep(&problem, &mut self.machine, usize::MAX, &mut quota);
+            self.steps = self.steps - self.steps / 2 + quota.steps;
+            if let Some(Found::Impossible { at, .. }) = swept { at } else { None }
+        });
+        match at {
+            Some(at) if self.refused(ids, Some(at)) && !self.refused(ids, at.checked_sub(1)) => Some(at),
+            _ => self.earliest(ids),
+        }
+    }
+
     /// The earliest return by which there is no order, by bisection.
     fn earliest(&mut self, ids: &[u32]) -> Option<u64> {
-        let mut returns: Vec<u64> = ids
-            .iter()
-            .filter_map(|id| seen_at(&self.ops[*id as usize], None)?.0.and(self.ops[*id as usize].returned))
-            .collect();
+        let ops = self.source.ops;
+        let mut returns: Vec<u64> =
+            ids.iter().filter_map(|id| seen_at(&ops[*id as usize], None)?.0.and(ops[*id as usize].returned)).collect();
         returns.sort_unstable();
         returns.dedup();
         let (mut low, mut high) = (0, returns.len().checked_sub(1)?);

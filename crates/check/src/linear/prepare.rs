@@ -2,13 +2,13 @@
 //! they stay open to the end; here they are dropped or given a deadline wherever the values prove that this changes
 //! no verdict.
 
-use super::memo::FixedState;
+use super::machine::{Machine, Source, blind};
+use super::memo::Numbers;
 use crate::history::{Operation, Outcome};
-use crate::model::{Flow, Model, Step};
-use std::collections::{BTreeMap, HashMap};
+use crate::model::{Flow, Model};
 
 /// One operation as the search sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// Its id in the history.
     pub(super) id: u32,
@@ -19,7 +19,7 @@ pub(super) struct Entry {
     pub(super) answered: bool,
     /// Whether it changes no state.
     pub(super) pure: bool,
-    /// Equal for operations that ask and answer the same.
+    /// Its class in the machine.
     pub(super) class: u32,
     /// The number of the one cell it touches; `NO_CELL` if it touches several.
     pub(super) cell: u32,
@@ -50,21 +50,11 @@ pub(super) const NO_CELL: u32 = u32::MAX;
 
 /// What the search is to order: all of `required`, and any of `optional`. Both are sorted by call.
 pub(super) struct Problem<'a, M: Model> {
-    pub(super) model: &'a M,
-    pub(super) ops: &'a [Operation<M::Op, M::Ret>],
+    pub(super) source: Source<'a, M>,
     pub(super) required: Vec<Entry>,
     pub(super) optional: Vec<Entry>,
-    /// How many classes there are.
-    pub(super) classes: u32,
-}
-
-impl<M: Model> Problem<'_, M> {
-    /// Puts one question to the model.
-    pub(super) fn step(&self, state: &M::State, entry: &Entry) -> Step<M::State> {
-        let operation = &self.ops[entry.id as usize];
-        let ret = if entry.answered { operation.outcome.answer() } else { None };
-        self.model.step(state, &operation.op, ret)
-    }
+    /// Whether all operations are on one and the same cell.
+    pub(super) one_cell: bool,
 }
 
 /// An operation as seen at the instant `cut`: later returns have not happened yet. `None` if it plays no part.
@@ -78,49 +68,56 @@ pub(super) fn seen_at<O, R>(operation: &Operation<O, R>, cut: Option<u64>) -> Op
     }
 }
 
-/// Operations and answers by number, so that equal ones are told by a glance.
-type Classes<'a, M> = HashMap<(&'a <M as Model>::Op, Option<&'a <M as Model>::Ret>), u32, FixedState>;
-
 /// The problem that `ids` pose, as seen at the instant `cut`, or at the end.
 pub(super) fn prepare<'a, M: Model>(
-    model: &'a M,
-    ops: &'a [Operation<M::Op, M::Ret>],
+    source: Source<'a, M>,
+    machine: &mut Machine<M>,
     ids: &[u32],
     cut: Option<u64>,
 ) -> Problem<'a, M> {
-    let mut classes: Classes<'_, M> = HashMap::default();
-    let mut cells = Cells { model, keys: BTreeMap::new(), values: BTreeMap::new() };
+    let model = source.model;
+    let keys = std::mem::replace(&mut machine.keys, Numbers::new());
+    let mut cells: Cells<'_, M> = Cells { model, keys, values: Numbers::new(), plain: true };
     let (mut required, mut optional) = (Vec::with_capacity(ids.len()), Vec::new());
+    let (mut several, mut first) = (false, NO_CELL);
     for &id in ids {
-        let operation = &ops[id as usize];
+        let operation = &source.ops[id as usize];
         let Some((ret, deadline)) = seen_at(operation, cut) else { continue };
         let pure = model.observes_only(&operation.op, ret);
         if ret.is_none() && pure {
             continue;
         }
-        let fresh = u32::try_from(classes.len()).unwrap_or(u32::MAX);
-        let class = *classes.entry((&operation.op, ret)).or_insert(fresh);
         let answered = ret.is_some();
         let cell = cells.cell(&operation.op);
+        first = if first == NO_CELL { cell } else { first };
+        several |= cell == NO_CELL || cell != first;
         let (sees, makes) =
             if cell == NO_CELL { (Sees::Anything, NO_VALUE) } else { cells.flow(model.flow(&operation.op, ret)) };
+        let class = machine.class(source, id, answered, || (pure, blind(source, id, answered, cell)));
         let entry = Entry { id, call: operation.call, deadline, answered, pure, class, cell, sees, makes };
         if entry.answered { required.push(entry) } else { optional.push(entry) }
     }
-    let classes = u32::try_from(classes.len()).unwrap_or(u32::MAX);
-    if !optional.is_empty() {
-        settle(model, ops, &mut required, &mut optional);
+    let one_cell = !several;
+    let initial = model.initial_value().map(|value| cells.values.of(value));
+    machine.keys = cells.keys;
+    let plain = initial.filter(|_| cells.plain && one_cell);
+    let values = u32::try_from(cells.values.len()).unwrap_or(u32::MAX);
+    if let (Some(initial), false) = (plain, optional.is_empty()) {
+        settle(initial, values, &mut required, &mut optional);
     }
+    // Histories are recorded in order of call, so that this is nearly always done already.
     required.sort_by_key(|entry| (entry.call, entry.id));
     optional.sort_by_key(|entry| (entry.call, entry.id));
-    Problem { model, ops, required, optional, classes }
+    Problem { source, required, optional, one_cell }
 }
 
 /// Keys and values by number.
 struct Cells<'a, M: Model> {
     model: &'a M,
-    keys: BTreeMap<M::Key, u32>,
-    values: BTreeMap<M::Value, u32>,
+    keys: Numbers<M::Key>,
+    values: Numbers<M::Value>,
+    /// No flow was more than a plain move of values.
+    plain: bool,
 }
 
 impl<M: Model> Cells<'_, M> {
@@ -128,40 +125,31 @@ impl<M: Model> Cells<'_, M> {
         let (mut only, mut count) = (NO_CELL, 0);
         self.model.each_key(op, &mut |key| {
             count += 1;
-            only = number(&mut self.keys, key);
+            only = self.keys.of(key.clone());
         });
         if count == 1 { only } else { NO_CELL }
     }
 
     fn flow(&mut self, flow: Flow<M::Value>) -> (Sees, u32) {
+        self.plain &= !matches!(flow, Flow::Append(_) | Flow::Opaque);
         match flow {
-            Flow::Read(value) => (Sees::Value(number(&mut self.values, &value)), NO_VALUE),
-            Flow::Write(value) => (Sees::Nothing, number(&mut self.values, &value)),
-            Flow::Swap { from, to } => (Sees::Value(number(&mut self.values, &from)), number(&mut self.values, &to)),
-            Flow::NotEqual(value) => (Sees::AnyBut(number(&mut self.values, &value)), NO_VALUE),
+            Flow::Read(value) => (Sees::Value(self.values.of(value)), NO_VALUE),
+            Flow::Write(value) => (Sees::Nothing, self.values.of(value)),
+            Flow::Swap { from, to } => (Sees::Value(self.values.of(from)), self.values.of(to)),
+            Flow::NotEqual(value) => (Sees::AnyBut(self.values.of(value)), NO_VALUE),
             Flow::Append(_) | Flow::Nothing | Flow::Opaque => (Sees::Anything, NO_VALUE),
         }
     }
 }
 
-fn number<K: Ord + Clone>(numbers: &mut BTreeMap<K, u32>, of: &K) -> u32 {
-    if let Some(number) = numbers.get(of) {
-        return *number;
-    }
-    let fresh = u32::try_from(numbers.len()).unwrap_or(u32::MAX - 1);
-    numbers.insert(of.clone(), fresh);
-    fresh
-}
-
-/// What an entry does to its cell.
-pub(super) fn flow_of<M: Model>(
-    model: &M,
-    ops: &[Operation<M::Op, M::Ret>],
-    id: u32,
-    answered: bool,
-) -> Flow<M::Value> {
-    let operation = &ops[id as usize];
-    model.flow(&operation.op, if answered { operation.outcome.answer() } else { None })
+/// What is known of one value.
+#[derive(Clone, Copy)]
+struct Value {
+    producers: u32,
+    /// The earliest deadline among operations that must have seen it.
+    seen: Option<u64>,
+    /// How many operations of unknown outcome may have seen it.
+    may_see: u32,
 }
 
 /// Two rules, applied until neither changes anything. Both need a part whose operations are all plain moves of values
@@ -173,77 +161,52 @@ pub(super) fn flow_of<M: Model>(
 /// *Unseen*: an operation of unknown outcome that produces a value which nobody can have seen may be left out: in any
 /// order that holds it, the operations between it and the next write saw nothing of the value. That needs that no
 /// operation saw "anything but v", for which an unseen value is as good an explanation as any.
-fn settle<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>], required: &mut Vec<Entry>, optional: &mut Vec<Entry>) {
-    let Some(initial) = model.initial_value() else { return };
-    let mut producers: BTreeMap<M::Value, usize> = BTreeMap::from([(initial, 1)]);
-    // Per value: the earliest deadline among operations that must have seen it, and how many optional ones may have.
-    let mut seen: BTreeMap<M::Value, u64> = BTreeMap::new();
-    let mut may_see: BTreeMap<M::Value, usize> = BTreeMap::new();
+fn settle(initial: u32, values: u32, required: &mut Vec<Entry>, optional: &mut Vec<Entry>) {
+    let mut known = vec![Value { producers: 0, seen: None, may_see: 0 }; values as usize];
+    known[initial as usize].producers = 1;
     let mut not_equal = false;
+    let see = |known: &mut Vec<Value>, value: u32, deadline: u64| {
+        let seen = &mut known[value as usize].seen;
+        *seen = Some(seen.map_or(deadline, |earliest| earliest.min(deadline)));
+    };
     for entry in required.iter().chain(optional.iter()) {
-        let (from, to) = match flow_of(model, ops, entry.id, entry.answered) {
-            Flow::Opaque | Flow::Append(_) => return,
-            Flow::Nothing => (None, None),
-            Flow::NotEqual(_) => {
-                not_equal = true;
-                (None, None)
-            }
-            Flow::Read(value) => (Some(value), None),
-            Flow::Write(value) => (None, Some(value)),
-            Flow::Swap { from, to } => (Some(from), Some(to)),
-        };
-        if let Some(to) = to {
-            *producers.entry(to).or_insert(0) += 1;
+        not_equal |= matches!(entry.sees, Sees::AnyBut(_));
+        if entry.makes != NO_VALUE {
+            known[entry.makes as usize].producers += 1;
         }
-        if let Some(from) = from {
-            if entry.deadline == u64::MAX && !entry.answered {
-                *may_see.entry(from).or_insert(0) += 1;
-            } else {
-                let earliest = seen.entry(from).or_insert(u64::MAX);
-                *earliest = entry.deadline.min(*earliest);
-            }
+        if let Sees::Value(from) = entry.sees {
+            if entry.answered { see(&mut known, from, entry.deadline) } else { known[from as usize].may_see += 1 }
         }
     }
     loop {
         let before = optional.len();
-        let mut kept = Vec::with_capacity(before);
-        for mut entry in optional.drain(..) {
-            let (from, to) = match flow_of(model, ops, entry.id, false) {
-                Flow::Write(to) => (None, to),
-                Flow::Swap { from, to } => (Some(from), to),
-                _ => {
-                    kept.push(entry);
-                    continue;
-                }
-            };
-            let own = from.as_ref() == Some(&to);
-            let must = seen.get(&to).copied().filter(|_| producers.get(&to) == Some(&1) && !own);
-            if let Some(deadline) = must {
+        optional.retain_mut(|entry| {
+            let from = if let Sees::Value(from) = entry.sees { Some(from) } else { None };
+            if entry.makes == NO_VALUE {
+                return true;
+            }
+            let Value { producers, seen, may_see } = known[entry.makes as usize];
+            let own = from == Some(entry.makes);
+            if let Some(deadline) = seen.filter(|_| producers == 1 && !own) {
                 entry.deadline = deadline.max(entry.call);
                 if let Some(from) = from {
-                    forget(&mut may_see, &from);
-                    let earliest = seen.entry(from).or_insert(u64::MAX);
-                    *earliest = entry.deadline.min(*earliest);
+                    known[from as usize].may_see -= 1;
+                    see(&mut known, from, entry.deadline);
                 }
-                required.push(entry);
-            } else if !not_equal && !seen.contains_key(&to) && may_see.get(&to).is_none_or(|count| *count == 0) {
-                forget(&mut producers, &to);
-                if let Some(from) = from {
-                    forget(&mut may_see, &from);
-                }
-            } else {
-                kept.push(entry);
+                required.push(*entry);
+                return false;
             }
-        }
-        *optional = kept;
+            let unseen = !not_equal && seen.is_none() && may_see == 0;
+            if unseen {
+                known[entry.makes as usize].producers -= 1;
+                if let Some(from) = from {
+                    known[from as usize].may_see -= 1;
+                }
+            }
+            !unseen
+        });
         if optional.len() == before {
             return;
         }
-    }
-}
-
-fn forget<V: Ord>(counts: &mut BTreeMap<V, usize>, value: &V) {
-    if let Some(count) = counts.get_mut(value) {
-        *count = count.saturating_sub(1);
     }
 }

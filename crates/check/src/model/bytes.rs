@@ -4,63 +4,130 @@
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// An immutable string of bytes that is cheap to clone. Compared byte by byte.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Bytes(Held);
+
+/// Short strings are held in place: most keys and values are, and long histories have many.
+#[derive(Clone)]
+enum Held {
+    Here { length: u8, bytes: [u8; HERE_MAX] },
+    Shared(Arc<[u8]>),
+}
+
+/// With this a value takes 24 bytes.
+const HERE_MAX: usize = 22;
+
+impl PartialEq for Bytes {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            // What is beyond the length is zero.
+            (Held::Here { length, bytes }, Held::Here { length: other_length, bytes: other_bytes }) => {
+                length == other_length && bytes == other_bytes
+            }
+            _ => self.as_slice() == other.as_slice(),
+        }
+    }
+}
+
+impl Eq for Bytes {}
+
+impl PartialOrd for Bytes {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Bytes {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_slice().cmp(other.as_slice())
+    }
+}
+
+impl Hash for Bytes {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            // Equal strings are held in one way, so the two ways need not hash alike.
+            Held::Here { length, bytes } => {
+                let word = |from: usize| bytes[from..].first_chunk().copied().map_or(0, u64::from_le_bytes);
+                state.write_u64(word(0) ^ u64::from(*length) << 56);
+                if *length > 8 {
+                    state.write_u64(word(8));
+                    state.write_u64(word(HERE_MAX - 8));
+                }
+            }
+            Held::Shared(bytes) => bytes.hash(state),
+        }
+    }
+}
 
 impl Bytes {
     /// The bytes themselves.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Held::Here { length, bytes } => &bytes[..usize::from(*length)],
+            Held::Shared(bytes) => bytes,
+        }
     }
 
     /// These bytes with `tail` behind them.
     #[must_use]
     pub fn with(&self, tail: &Bytes) -> Bytes {
-        Bytes(self.0.iter().chain(tail.0.iter()).copied().collect())
+        Bytes::from([self.as_slice(), tail.as_slice()].concat())
     }
 
     /// True if `part` occurs within, also if it is empty.
     #[must_use]
     pub fn contains(&self, part: &Bytes) -> bool {
-        part.0.is_empty() || self.0.windows(part.0.len()).any(|window| window == &*part.0)
+        let (whole, part) = (self.as_slice(), part.as_slice());
+        part.is_empty() || whole.windows(part.len()).any(|window| window == part)
     }
 }
 
 impl From<&str> for Bytes {
     fn from(text: &str) -> Self {
-        Bytes(text.as_bytes().into())
+        Bytes::from(text.as_bytes())
     }
 }
 
 impl From<String> for Bytes {
     fn from(text: String) -> Self {
-        Bytes(text.into_bytes().into())
+        Bytes::from(text.as_bytes())
     }
 }
 
 impl From<&[u8]> for Bytes {
-    fn from(bytes: &[u8]) -> Self {
-        Bytes(bytes.into())
+    fn from(slice: &[u8]) -> Self {
+        match u8::try_from(slice.len()) {
+            Ok(length) if slice.len() <= HERE_MAX => {
+                let mut bytes = [0; HERE_MAX];
+                bytes[..slice.len()].copy_from_slice(slice);
+                Bytes(Held::Here { length, bytes })
+            }
+            _ => Bytes(Held::Shared(slice.into())),
+        }
     }
 }
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Bytes(bytes.into())
+        Bytes::from(bytes.as_slice())
     }
 }
 
 /// Text in quotes, with control characters escaped; other bytes as `0xff00`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match std::str::from_utf8(&self.0) {
+        match std::str::from_utf8(self.as_slice()) {
             Ok(text) => write!(f, "{text:?}"),
-            Err(_) => write!(f, "0x{}", hex(&self.0)),
+            Err(_) => write!(f, "0x{}", hex(self.as_slice())),
         }
     }
 }
@@ -73,11 +140,11 @@ impl fmt::Debug for Bytes {
 
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(&self.0) {
+        match std::str::from_utf8(self.as_slice()) {
             Ok(text) => serializer.serialize_str(text),
             Err(_) => {
                 let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("hex", &hex(&self.0))?;
+                map.serialize_entry("hex", &hex(self.as_slice()))?;
                 map.end()
             }
         }
@@ -143,6 +210,18 @@ mod tests {
             assert!(serde_json::from_str::<Bytes>(bad).is_err(), "{bad}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn bytes_are_the_same_whether_short_or_long() {
+        for length in [0, 1, HERE_MAX - 1, HERE_MAX, HERE_MAX + 1, 300] {
+            let vec: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            let (bytes, again) = (Bytes::from(vec.clone()), Bytes::from(vec.as_slice()));
+            assert_eq!((bytes.as_slice(), &bytes), (vec.as_slice(), &again), "{length}");
+            assert_ne!(bytes, bytes.with(&Bytes::from(vec![0])), "{length}");
+            assert!(bytes < bytes.with(&Bytes::from(vec![0])), "{length}");
+        }
+        assert_eq!(size_of::<Option<Bytes>>(), 24);
     }
 
     #[test]

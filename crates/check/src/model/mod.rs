@@ -2,15 +2,35 @@
 //! concurrency. One file per object.
 
 mod bytes;
+mod device;
 mod kv;
 mod kv_flow;
 mod kv_step;
+mod log;
+mod log_monitor;
+mod object;
+mod queue;
+mod queue_monitor;
 mod register;
+mod set;
+mod set_monitor;
+mod small;
+mod stack;
+mod two_orders;
 
 pub use bytes::Bytes;
+pub use device::{BlockDevice, BlockOp, BlockRet, Sector, StaleOp, StaleRegister};
 pub use kv::{Compare, Expect, Kv, KvOp, KvRet};
 pub use kv_step::KvState;
+pub use log::{AppendLog, Entries, LogOp, LogRet};
+pub use object::{AnyOf, Choices, Object};
+pub use queue::{FifoQueue, Line, QueueOp, QueueRet};
 pub use register::{CasRegister, RegisterOp, RegisterRet};
+pub use set::{Set, SetOp, SetRet};
+pub use small::{
+    Bank, BankOp, BankRet, Counter, CounterOp, CounterRet, Held, Lock, LockOp, LockRet, Semaphore, SemaphoreOp,
+};
+pub use stack::Stack;
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -58,7 +78,7 @@ pub type VisitFlow<'a, M> = &'a mut dyn FnMut(&<M as Model>::Key, Flow<<M as Mod
 ///
 /// A state may stand for a *set* of concrete states (a revision known only to be above 7, say) as long as [`Model::step`]
 /// admits whatever one of them would; a step that learns more narrows the set.
-pub trait Model {
+pub trait Model: Sized {
     /// The model's name on the command line and in history files.
     const NAME: &'static str;
     /// What clients ask.
@@ -68,9 +88,9 @@ pub trait Model {
     /// The object's state, or the part of it that one partition of the keys needs.
     type State: Clone + Eq + Hash;
     /// What histories are split by.
-    type Key: Clone + Ord;
+    type Key: Clone + Ord + Hash;
     /// What cells hold, for [`Model::flow`].
-    type Value: Clone + Ord;
+    type Value: Clone + Ord + Hash;
 
     /// Shows every key that `op` may touch, whichever way it goes. Operations on disjoint keys must be independent: that
     /// is what makes a split sound (locality, Herlihy and Wing 1990; P-compositionality, Horn and Kroening 2015). An
@@ -109,6 +129,13 @@ pub trait Model {
     fn may_contain(&self, whole: &Self::Value, part: &Self::Value) -> bool {
         let _ = (whole, part);
         true
+    }
+
+    /// Judges one part of a history without a search, where the object allows it: `None` leaves it to the engines. What
+    /// a monitor says is checked: see [`Monitored`](crate::Monitored).
+    fn monitor(&self, part: &crate::Part<'_, Self>) -> Option<crate::Monitored> {
+        let _ = part;
+        None
     }
 
     /// The operation and its answer in words, such as `get "x" -> "1"`.

@@ -99,7 +99,12 @@ impl<O, R, S: Clone> Exhaustive<'_, O, R, S> {
     }
 }
 
-fn exhaustive<O, R, S: Clone>(history: &History<O, R>, start: &S, apply: fn(&mut S, &O, Option<&R>) -> bool) -> bool {
+/// Whether there is an order of the history that `apply` admits from `start` on.
+pub fn exhaustive<O, R, S: Clone>(
+    history: &History<O, R>,
+    start: &S,
+    apply: fn(&mut S, &O, Option<&R>) -> bool,
+) -> bool {
     let happened = |(_, op): &(usize, &stormglass_check::Operation<O, R>)| !matches!(op.outcome, Outcome::Fail);
     let left = history.operations().iter().enumerate().filter(happened).map(|(index, _)| index).collect();
     Exhaustive { history, apply, left }.ordered(start)

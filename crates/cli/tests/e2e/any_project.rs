@@ -15,15 +15,55 @@ const MANIFEST: &str = r#"
 [package]
 name = "anybody"
 version = "0.1.0"
-edition = "2021"
+edition = "2024"
 
 [workspace]
+
+[[test]]
+name = "program"
+harness = false
 
 [dependencies]
 tokio = { version = "1", features = ["full"] }
 "#;
 
+/// A test target that is a program.
+const PROGRAM: &str = r#"
+#[tokio::main]
+async fn main() {
+    tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+    println!("{:?}", std::env::args().nth(1));
+}
+"#;
+
+/// Three examples that rustdoc merges into one program, and one that is a program of its own.
 const SOURCE: &str = r#"
+//! ```
+//! # #[tokio::main]
+//! # async fn main() {
+//! tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+//! # }
+//! ```
+//! ```should_panic
+//! # #[tokio::main]
+//! # async fn main() {
+//! tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+//! panic!("as it should");
+//! # }
+//! ```
+//! ```
+//! # #[tokio::main]
+//! # async fn main() {
+//! let (one, two) = (tokio::spawn(async {}), tokio::spawn(async {}));
+//! tokio::select! { biased; _ = two => panic!("the second was first"), _ = one => {} }
+//! # }
+//! ```
+//! ```standalone_crate
+//! # #[tokio::main]
+//! # async fn main() {
+//! tokio::time::sleep(std::time::Duration::from_secs(3_000)).await;
+//! # }
+//! ```
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -84,6 +124,44 @@ mod tests {
     async fn is_left_out() {}
 
     #[test]
+    fn blocks_at_its_top() {
+        let outside = std::time::Instant::now();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let begun = std::time::Instant::now();
+        let borrowed = String::from("borrowed");
+        runtime.block_on(async {
+            tokio::time::sleep(Duration::from_secs(3_000)).await;
+            assert_eq!(borrowed, "borrowed");
+        });
+        assert!(begun.elapsed() >= Duration::from_secs(3_000));
+        drop(runtime);
+        assert!(outside.elapsed() < Duration::from_secs(3_000), "outside again");
+    }
+
+    #[test]
+    fn the_order_of_spawning_on_a_runtime() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (one, two) = (runtime.spawn(async {}), runtime.spawn(async {}));
+        runtime.block_on(async { tokio::select! { biased; _ = two => panic!("the second was first"), _ = one => {} } });
+    }
+
+    /// Nobody drops it: it ends with its thread.
+    static SHARED: std::sync::LazyLock<tokio::runtime::Runtime> =
+        std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+
+    #[test]
+    fn blocks_on_one_that_stays() {
+        SHARED.block_on(async { tokio::time::sleep(Duration::from_secs(3_000)).await });
+    }
+
+    /// What ends the simulation is no panic that a test may ask for.
+    #[test]
+    #[should_panic]
+    fn blocks_for_ever() {
+        tokio::runtime::Runtime::new().unwrap().block_on(std::future::pending::<()>());
+    }
+
+    #[test]
     fn is_no_tokio_test() {
         assert_eq!(1 + 1, 2);
     }
@@ -97,6 +175,8 @@ fn project(name: &str) -> PathBuf {
     fs::create_dir_all(folder.join("src")).unwrap();
     fs::write(folder.join("Cargo.toml"), MANIFEST).unwrap();
     fs::write(folder.join("src/lib.rs"), SOURCE).unwrap();
+    fs::create_dir_all(folder.join("tests")).unwrap();
+    fs::write(folder.join("tests/program.rs"), PROGRAM).unwrap();
     let locked = Command::new("cargo").args(["generate-lockfile", "--offline"]).current_dir(&folder).output().unwrap();
     assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
     folder
@@ -161,6 +241,25 @@ fn a_project_that_knows_nothing_is_fuzzed_and_left_as_it_was() {
     assert!(tests["tests::waits_for_ever"].2.contains("deadlock"), "{tests:?}");
     let refused = &tests["tests::reaches_out"].2;
     assert!(refused.contains("socket") && refused.contains("reaches_out"), "{refused}");
+
+    // Programs that nobody marked with an attribute, and one that is a program of its own.
+    assert_eq!(tests["program"].0, "passed");
+    assert_eq!(outcome("blocks_at_its_top"), "passed");
+    assert_eq!(outcome("blocks_on_one_that_stays"), "passed");
+    assert_eq!(outcome("the_order_of_spawning_on_a_runtime"), "flaky");
+    assert_eq!(outcome("blocks_for_ever"), "failed");
+    assert!(tests["tests::blocks_for_ever"].2.contains("deadlock"), "{tests:?}");
+
+    // Of four examples one disagrees with itself. rustdoc, which judges, shows it with what to run.
+    assert_eq!(tests["an example"].0, "flaky");
+    assert!(
+        tests["an example"].3.starts_with("cargo stormglass test -p anybody --offline --doc --seeds "),
+        "{tests:?}"
+    );
+    assert!(
+        first.stderr.contains("test result: FAILED. 2 passed; 1 failed") && first.stderr.contains("flaky: fails on"),
+        "{first:?}"
+    );
 
     let (outcome, seeds, why, again) = &tests["tests::first_spawned_is_first_served"];
     assert_eq!(outcome, "flaky");

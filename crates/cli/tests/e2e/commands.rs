@@ -76,7 +76,7 @@ fn mistakes_are_answered_with_a_hint_and_their_own_exit_code() {
         (&["frobnicate"], 2, "unrecognized subcommand"),
         (&["trace", "passes", "none.trace"], 107, "none.trace"),
         (&["check", "none.txt", "--model", "kv"], 2, "none.txt"),
-        (&["check", "none.txt", "--model", "queue"], 2, "kv, "),
+        (&["check", "none.txt", "--model", "flux"], 2, "kv, "),
     ];
     for (arguments, exit, hint) in cases {
         let ran = place.run(arguments);
@@ -170,10 +170,15 @@ fn check_judges_a_history_without_any_simulation() {
     let model = "cas-register";
     let ran = place.run(&["check", "good.log", "--model", model]);
     assert_eq!((ran.exit, ran.stdout.as_str()), (Some(0), "PASS good.log against cas-register\n"), "{}", ran.stderr);
-    let ran = place.run(&["check", "bad.log", "--model", model, "--format", "json"]);
+    let ran = place.run(&["check", "bad.log", "--model", model, "--json", "--picture", "bad.html"]);
     assert_eq!(ran.exit, Some(100), "{}", ran.stderr);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(json["verdict"]["fail"].is_object(), "{json}");
+    assert!(fs::read_to_string(place.path().join("bad.html")).unwrap().contains("read -> \\\"2\\\""));
+    let ran = place.run(&["check", "good.log", "--model", model, "--explain", "--format", "jepsen"]);
+    assert!(ran.stdout.contains("an order: #0 #1"), "{}", ran.stdout);
+    let ran = place.run(&["check", "good.log", "--model", model, "--format", "json-line"]);
+    assert!(ran.exit == Some(2) && ran.stderr.contains("did you mean `json-lines`?"), "{}", ran.stderr);
     let ran = place.run(&["check", "noise.log", "--model", model]);
     assert_eq!(ran.exit, Some(107), "{}", ran.stderr);
     assert!(ran.stderr.contains("noise.log:1:1"), "{}", ran.stderr);

@@ -99,6 +99,8 @@ pub(crate) struct Connection {
     pub(crate) options: SocketOptions,
     pub(crate) silence: Silence,
     pub(crate) form: Form,
+    /// `SO_REUSEADDR`.
+    pub(crate) reuse: bool,
 }
 
 impl Connection {
@@ -125,6 +127,7 @@ impl Connection {
             options: SocketOptions::default(),
             silence: Silence::default(),
             form: Form::V4,
+            reuse: false,
         }
     }
 

@@ -145,7 +145,7 @@ impl Connection {
             } else {
                 self.stop_retransmit();
             }
-            if !self.writers.is_empty() && self.tx.is_writable() {
+            if (!self.writers.is_empty() || self.writers.is_cleared()) && self.tx.is_writable() {
                 self.writers.wake(io.kernel);
             }
             return self.tx.recovery.is_some();

@@ -35,11 +35,13 @@ pub struct SocketOptions {
     pub linger: Option<Duration>,
     /// Time to live of packets. Kept and told, without effect.
     pub ttl: u32,
+    /// `TCP_QUICKACK`. Kept and told, without effect.
+    pub quickack: bool,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { keepalive: None, user_timeout: None, nodelay: false, linger: None, ttl: 64 }
+        Self { keepalive: None, user_timeout: None, nodelay: false, linger: None, ttl: 64, quickack: true }
     }
 }
 

@@ -190,6 +190,21 @@ impl Stream {
         self.with(|c, _| readiness(c))
     }
 
+    /// Forgets that reading (or writing) would not wait, until there is news of it: who tried has said that it would.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn clear_readiness(&self, read: bool, write: bool) -> io::Result<()> {
+        self.with(|c, _| {
+            if read {
+                c.readers.clear();
+            }
+            if write {
+                c.writers.clear();
+            }
+        })
+    }
+
     /// Waits until reading (or writing, if not `read`) would not wait.
     ///
     /// # Errors
@@ -233,8 +248,7 @@ impl Stream {
     /// `NotConnected` before and after the connection.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.with(|c, _| match c.phase {
-            Phase::SynSent => Err(Cause::NotConnected.into()),
-            Phase::Closed if !c.is_finished() => Err(Cause::NotConnected.into()),
+            Phase::SynSent | Phase::Closed => Err(Cause::NotConnected.into()),
             _ => Ok(c.form.show(c.key.remote)),
         })?
     }
@@ -261,6 +275,22 @@ impl Stream {
     /// When the handle is stale.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.with(|c, _| c.options.nodelay = nodelay)
+    }
+
+    /// Whether acknowledgements leave at once (`TCP_QUICKACK`). Kept and told, without effect.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.with(|c, _| c.options.quickack)
+    }
+
+    /// Sets what [`Stream::quickack`] tells.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        self.with(|c, _| c.options.quickack = quickack)
     }
 
     /// How long closing waits for the peer (`SO_LINGER`).
@@ -316,6 +346,17 @@ impl Stream {
         self.with(|c, _| c.options.user_timeout = limit)
     }
 
+    /// Says whether its port may be bound by another socket that reuses addresses (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn set_reuse_address(&self, reuse: bool) -> io::Result<()> {
+        self.0.with(WHAT, |host, _| {
+            host.set_reuse(self.0.at, reuse);
+            Some(())
+        })
+    }
+
     /// Time to live of packets. Kept and told, without effect.
     ///
     /// # Errors
@@ -338,9 +379,9 @@ fn readiness(c: &Connection) -> Readiness {
     let over = c.phase == Phase::Closed;
     let read_closed = c.rx.is_finished() || over;
     Readiness {
-        readable: c.rx.waiting() > 0 || read_closed,
+        readable: (c.rx.waiting() > 0 || read_closed) && !c.readers.is_cleared(),
         read_closed,
-        writable: c.phase == Phase::Open && c.tx.is_writable() || c.write_shut || over,
+        writable: (c.phase == Phase::Open && c.tx.is_writable() || c.write_shut || over) && !c.writers.is_cleared(),
         // Both directions are over (`EPOLLHUP`, `tcp_poll`).
         write_closed: over || c.write_shut && read_closed,
         error: c.error.is_some(),
@@ -362,7 +403,8 @@ fn end_of_read(c: &mut Connection) -> Option<io::Result<usize>> {
 fn read(c: &mut Connection, io: &mut Io<'_>, max: usize, sink: impl FnMut(&[u8])) -> Option<io::Result<usize>> {
     if max == 0 {
         // tokio asks for readiness first, and then for no bytes.
-        return readiness(c).readable.then_some(Ok(0));
+        let ready = c.rx.waiting() > 0 || c.rx.is_finished() || c.phase == Phase::Closed;
+        return ready.then_some(Ok(0));
     }
     if c.rx.waiting() == 0 {
         return end_of_read(c);

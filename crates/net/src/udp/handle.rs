@@ -1,20 +1,21 @@
 //! What a program holds of UDP.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::{Context, Poll};
 
 use super::socket::{DATAGRAM_MAX, Datagrams};
-use crate::address::{Form, to_v4};
+use crate::address::{Form, ip_of, to_v4};
 use crate::error::{Cause, valid_ttl};
 use crate::handle::Handle;
 use crate::tcp::connection::Io;
+use crate::traffic::Traffic;
 
-const WHAT: &str = "udp socket";
+pub(super) const WHAT: &str = "udp socket";
 
 /// A UDP socket. Dropping it closes it; what was sent still leaves.
 #[derive(PartialEq, Eq, Debug)]
-pub struct UdpSocket(Handle);
+pub struct UdpSocket(pub(super) Handle);
 
 /// A datagram and who sent it.
 pub type Received = (Vec<u8>, SocketAddr);
@@ -29,7 +30,7 @@ impl UdpSocket {
         Ok(Self(handle))
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut Datagrams, &mut Io<'_>) -> R) -> io::Result<R> {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Datagrams, &mut Io<'_>) -> R) -> io::Result<R> {
         self.0.with(WHAT, |host, io| Some(f(host.sockets.datagrams(self.0.at)?, io)))
     }
 
@@ -40,12 +41,15 @@ impl UdpSocket {
     pub fn connect(&self, peer: SocketAddr) -> io::Result<()> {
         let handle = self.0;
         let connected = handle.with(WHAT, |host, io| {
-            let route = to_v4(peer).and_then(|v4| Ok((v4, host.route(io.kernel, *v4.ip())?)));
+            let route = to_v4(peer).and_then(|v4| match *v4.ip() {
+                group if group.is_multicast() => Ok((v4, (host.node, group, ip_of(host.node)))),
+                ip => Ok((v4, host.route(io.kernel, ip)?)),
+            });
             let (own_node, socket) = (host.node, host.sockets.datagrams(handle.at)?);
             Some(route.map(|(v4, (node, ip, own_ip))| {
                 socket.connected = Some(std::net::SocketAddrV4::new(ip, v4.port()));
                 // As Linux does, the socket takes the address from which it speaks to the peer.
-                if socket.local.ip().is_unspecified() && node != own_node {
+                if socket.local.ip().is_unspecified() && (node != own_node || ip.is_multicast()) {
                     socket.shown.set_ip(own_ip.into());
                 } else if socket.local.ip().is_unspecified() {
                     socket.shown.set_ip(ip.into());
@@ -89,7 +93,7 @@ impl UdpSocket {
         let handle = self.0;
         let outcome = handle.with(WHAT, |host, io| {
             let node = host.node.index() as u64;
-            let route = |ip| host.route(io.kernel, ip).map(|_| ());
+            let route = |ip: Ipv4Addr| if ip.is_multicast() { Ok(()) } else { host.route(io.kernel, ip).map(|_| ()) };
             let to = to.map(|to| to_v4(to).and_then(|to| route(*to.ip()).map(|()| to))).transpose();
             let socket = host.sockets.datagrams(handle.at)?;
             if let Some(cause) = socket.error.take() {
@@ -100,6 +104,9 @@ impl UdpSocket {
                 Ok(None) => return Some(Err(Cause::DestinationRequired)),
                 Err(cause) => return Some(Err(cause)),
             };
+            if to.port() == 0 {
+                return Some(Err(Cause::Invalid));
+            }
             if bytes.len() > DATAGRAM_MAX {
                 return Some(Err(Cause::MessageTooLong));
             }
@@ -136,17 +143,42 @@ impl UdpSocket {
     /// As [`UdpSocket::poll_recv`], without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is there.
+    /// `WouldBlock` when no datagram is there, even if an error is: as with tokio, whose readiness to read is not that of
+    /// an error.
     pub fn try_recv(&self, peek: bool) -> io::Result<Received> {
-        self.with(|socket, _| receive(socket, peek))?.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        self.with(|socket, _| if socket.queue.is_empty() { None } else { receive(socket, peek) })?
+            .unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
     }
 
-    /// Whether receiving and sending would not wait.
+    /// Whether an error is waiting to be told.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn has_error(&self) -> io::Result<bool> {
+        self.with(|socket, _| socket.error.is_some())
+    }
+
+    /// Whether a datagram is there, and whether sending would not wait.
     ///
     /// # Errors
     /// When the handle is stale.
     pub fn readiness(&self) -> io::Result<(bool, bool)> {
         self.with(|socket, _| ready(socket))
+    }
+
+    /// Forgets that reading (or writing) would not wait, until there is news of it: who tried has said that it would.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn clear_readiness(&self, read: bool, write: bool) -> io::Result<()> {
+        self.with(|socket, _| {
+            if read {
+                socket.readers.clear();
+            }
+            if write {
+                socket.writers.clear();
+            }
+        })
     }
 
     /// Waits until receiving (if `read`) or sending (if `write`) would not wait.
@@ -218,6 +250,14 @@ impl UdpSocket {
         self.with(|socket, _| socket.broadcast = on)
     }
 
+    /// Looks at or changes how its packets are to be treated.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn traffic<R>(&self, f: impl FnOnce(&mut Traffic) -> R) -> io::Result<R> {
+        self.with(|socket, _| f(&mut socket.traffic))
+    }
+
     /// Time to live of packets. Kept and told, without effect.
     ///
     /// # Errors
@@ -238,7 +278,9 @@ impl UdpSocket {
 
 fn ready(socket: &Datagrams) -> (bool, bool) {
     let error = socket.error.is_some();
-    (!socket.queue.is_empty() || error, socket.has_room() || error)
+    let readable = !socket.queue.is_empty();
+    let writable = socket.has_room() || error;
+    (readable && !socket.readers.is_cleared(), writable && !socket.writers.is_cleared())
 }
 
 fn receive(socket: &mut Datagrams, peek: bool) -> Option<io::Result<Received>> {

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::net::{SocketAddr, SocketAddrV4};
 
-use stormglass_kernel::{Kernel, WorldId};
+use stormglass_kernel::{Kernel, NodeId, WorldId};
 
+use super::multicast::Multicast;
+use crate::address::ip_of;
 use crate::error::Cause;
 use crate::flow::Flow;
 use crate::host::Host;
@@ -12,6 +14,7 @@ use crate::link::DropReason;
 use crate::packet::{Body, Packet, SocketRef};
 use crate::sockets::Socket;
 use crate::tcp::connection::Io;
+use crate::traffic::Traffic;
 use crate::waiters::Waiters;
 use crate::wire::OUTPUT;
 
@@ -40,6 +43,8 @@ pub(crate) struct Datagrams {
     closed: bool,
     pub(crate) broadcast: bool,
     pub(crate) ttl: u32,
+    pub(crate) multicast: Multicast,
+    pub(crate) traffic: Traffic,
 }
 
 impl Datagrams {
@@ -73,7 +78,9 @@ impl Host {
         local: SocketAddrV4,
         shown: SocketAddr,
     ) -> Result<SocketRef, Cause> {
-        self.own_address(*local.ip())?;
+        if !local.ip().is_multicast() {
+            self.own_address(*local.ip())?;
+        }
         let port = if local.port() == 0 {
             self.ephemeral_port(kernel, false).map_err(|_| Cause::AddressInUse)?
         } else {
@@ -100,6 +107,8 @@ impl Host {
                 closed: false,
                 broadcast: false,
                 ttl: 64,
+                multicast: Multicast::default(),
+                traffic: Traffic::new(shown.is_ipv6(), false),
             }))
         };
         let at = self.sockets.insert(make).ok_or(Cause::AddressNotAvailable)?;
@@ -114,25 +123,66 @@ impl Host {
         socket.leaving = 0;
         let outgoing = std::mem::take(&mut socket.outgoing);
         let local = socket.local;
+        let multicast = (socket.multicast.heard_here, socket.multicast.ttl > 0);
         socket.writers.wake(io.kernel);
         for (to, payload) in outgoing {
-            let Ok((node, ip, own_ip)) = self.route(io.kernel, *to.ip()) else { continue };
-            let own_ip = if local.ip().is_unspecified() { own_ip } else { *local.ip() };
-            let source = SocketAddrV4::new(own_ip, local.port());
-            let destination = SocketAddrV4::new(ip, to.port());
-            let key = (local.port(), node);
-            let flow = match self.datagram_flows.get_mut(&key) {
-                Some(flow) => flow,
-                None => {
-                    let flow = Flow::datagrams(io.kernel, self.node, local.port(), node);
-                    self.datagram_flows.entry(key).or_insert(flow)
-                }
-            };
-            io.wire.send(io.kernel, flow, source, destination, Body::Datagram, payload);
+            if to.ip().is_multicast() {
+                self.send_to_group(io, local, to, multicast, &payload);
+            } else if let Ok((node, ip, own_ip)) = self.route(io.kernel, *to.ip()) {
+                let own_ip = if local.ip().is_unspecified() { own_ip } else { *local.ip() };
+                self.send_datagram(
+                    io,
+                    SocketAddrV4::new(own_ip, local.port()),
+                    SocketAddrV4::new(ip, to.port()),
+                    node,
+                    payload,
+                );
+            }
         }
         if self.sockets.datagrams(at).is_some_and(|s| s.closed) {
             self.close_datagrams(io.kernel, at);
         }
+    }
+
+    /// To every host whose members may hear it, in the order of the nodes.
+    fn send_to_group(
+        &mut self,
+        io: &mut Io<'_>,
+        local: SocketAddrV4,
+        group: SocketAddrV4,
+        (here, elsewhere): (bool, bool),
+        payload: &[u8],
+    ) {
+        let own = if local.ip().is_unspecified() || local.ip().is_multicast() { ip_of(self.node) } else { *local.ip() };
+        let source = SocketAddrV4::new(own, local.port());
+        // What is bound to the loopback leaves by it.
+        let elsewhere = elsewhere && !own.is_loopback();
+        let nodes: Vec<NodeId> = io.kernel.nodes().iter().map(stormglass_kernel::Node::id).collect();
+        let own_node = self.node;
+        for node in nodes.into_iter().filter(|node| if *node == own_node { here } else { elsewhere }) {
+            let mut copy = io.wire.packets.buffer();
+            copy.extend_from_slice(payload);
+            self.send_datagram(io, source, group, node, copy);
+        }
+    }
+
+    fn send_datagram(
+        &mut self,
+        io: &mut Io<'_>,
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        node: NodeId,
+        payload: Vec<u8>,
+    ) {
+        let key = (source.port(), node);
+        let flow = match self.datagram_flows.get_mut(&key) {
+            Some(flow) => flow,
+            None => {
+                let flow = Flow::datagrams(io.kernel, self.node, source.port(), node);
+                self.datagram_flows.entry(key).or_insert(flow)
+            }
+        };
+        io.wire.send(io.kernel, flow, source, destination, Body::Datagram, payload);
     }
 
     /// The program closes a socket: its port is free at once, and what it sent leaves when the poll ends.
@@ -148,8 +198,13 @@ impl Host {
 
     /// Takes a datagram.
     pub(crate) fn on_datagram(&mut self, io: &mut Io<'_>, packet: Packet) {
+        let group = *packet.destination.ip();
         let found = Self::bound_to(&self.datagrams, packet.destination);
         let socket = found.and_then(|at| self.sockets.datagrams(at));
+        if group.is_multicast() && !socket.as_ref().is_some_and(|s| s.multicast.groups.contains(&group)) {
+            // Nobody here has joined: a group is asked for by no one port, and nobody is told.
+            return io.wire.packets.recycle(packet.payload);
+        }
         // A connected socket is deaf to others: for them nobody is there.
         let Some(socket) = socket.filter(|s| s.connected.is_none_or(|peer| peer == packet.source)) else {
             return self.answer(io, &packet, Body::PortUnreachable);

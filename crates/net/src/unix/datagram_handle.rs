@@ -150,7 +150,20 @@ impl Datagram {
         self.0.with(WHAT, |host, _| {
             let writable = host.unix_may_send(self.0.at)?;
             let mailbox = host.sockets.mailbox(self.0.at)?;
-            Some((!mailbox.is_empty() || mailbox.read_shut, writable || mailbox.write_shut))
+            let readable = !mailbox.is_empty() || mailbox.read_shut;
+            Some((readable && !mailbox.readers.is_cleared(), writable || mailbox.write_shut))
+        })
+    }
+
+    /// Forgets that receiving would not wait, until there is news of it: who tried has said that it would.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn clear_readiness(&self, read: bool) -> io::Result<()> {
+        self.with(|mailbox, _| {
+            if read {
+                mailbox.readers.clear();
+            }
         })
     }
 

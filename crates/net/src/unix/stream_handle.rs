@@ -148,6 +148,21 @@ impl Stream {
         self.0.with(WHAT, |host, _| readiness(host, self.0.at))
     }
 
+    /// Forgets that reading (or writing) would not wait, until there is news of it: who tried has said that it would.
+    ///
+    /// # Errors
+    /// When the handle is stale.
+    pub fn clear_readiness(&self, read: bool, write: bool) -> io::Result<()> {
+        self.with(|end, _| {
+            if read {
+                end.readers.clear();
+            }
+            if write {
+                end.writers.clear();
+            }
+        })
+    }
+
     /// Waits until reading (or writing) would not wait.
     ///
     /// # Errors
@@ -210,9 +225,9 @@ fn readiness(host: &mut crate::host::Host, at: crate::packet::SocketRef) -> Opti
     let read_closed = end.read_ended || end.peer_gone;
     let error = end.error.is_some();
     Some(Readiness {
-        readable: !end.incoming.is_empty() || read_closed || error,
+        readable: (!end.incoming.is_empty() || read_closed || error) && !end.readers.is_cleared(),
         read_closed,
-        writable,
+        writable: writable && !end.writers.is_cleared(),
         // Both directions are over (`EPOLLHUP`).
         write_closed: end.peer_gone || end.write_shut && end.read_ended,
         error,

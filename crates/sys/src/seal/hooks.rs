@@ -13,21 +13,16 @@ pub enum Sleep {
     Refused,
 }
 
-/// A `futex` system call made on a simulated thread.
-///
-/// This is the seam through which locks of `std` and `parking_lot` will yield the simulation's baton.
+/// A wait of `futex(2)` on a simulated thread. The word holds the value that the caller expects, so there is something to
+/// wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Futex {
+pub struct FutexWait {
     /// Address of the futex word.
     pub address: usize,
-    /// The operation with its flags, as in `futex(2)`: `FUTEX_WAIT`, `FUTEX_WAKE`, … with `FUTEX_PRIVATE_FLAG`.
-    pub operation: i32,
-    /// The expected value of a wait, or how many to wake.
-    pub value: u32,
-    /// The fourth argument, raw: a `timespec` pointer for waits, a number for some others.
-    pub timeout_or_value2: usize,
-    /// The bit set of the `_BITSET` operations.
-    pub bitset: u32,
+    /// The bit set of the `_BITSET` operations; every bit for the others.
+    pub bits: u32,
+    /// For how long at most, in nanoseconds of the node's clock.
+    pub timeout_ns: Option<u64>,
 }
 
 /// The simulated world, as interposed libc symbols see it.
@@ -63,10 +58,17 @@ pub trait Hooks: Sync {
         Sleep::Refused
     }
 
-    /// A futex call. `Some(Ok(n))` is the call's result, `Some(Err(errno))` its failure; `None`, the default, makes the
-    /// real call. A real wait is right for locks shared with host threads; on a process's only thread it never returns.
-    fn futex(&self, call: &Futex) -> Option<Result<i64, i32>> {
-        let _ = call;
+    /// Waits on a futex: `Some(true)` when woken, `Some(false)` when its time is over; `None`, the default, makes the real
+    /// call. A real wait is right for locks shared with host threads; on a process's only thread it never returns.
+    fn futex_wait(&self, wait: &FutexWait) -> Option<bool> {
+        let _ = wait;
         None
+    }
+
+    /// Wakes at most `count` of the simulation's threads that wait on the futex at `address` with one of `bits`, and says
+    /// how many that were. None by default; those of the machine are woken beside.
+    fn futex_wake(&self, address: usize, count: u32, bits: u32) -> u32 {
+        let _ = (address, count, bits);
+        0
     }
 }

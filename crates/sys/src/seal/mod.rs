@@ -27,6 +27,7 @@ mod symbols {
     pub(super) mod descriptors;
     pub(super) mod file_rules;
     pub(super) mod files;
+    pub(super) mod futex;
     pub(super) mod processes;
     pub(super) mod random;
     pub(super) mod sleep;
@@ -56,7 +57,7 @@ pub use call_site::CallSite;
 #[cfg(target_os = "linux")]
 pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
-pub use hooks::{Futex, Hooks, Sleep};
+pub use hooks::{FutexWait, Hooks, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;

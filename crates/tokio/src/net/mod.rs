@@ -5,6 +5,8 @@
 
 #[macro_use]
 mod descriptor;
+#[macro_use]
+mod traffic;
 
 mod addr;
 mod lookup;
@@ -25,15 +27,15 @@ pub use unix::{datagram::UnixDatagram, listener::UnixListener, socket::UnixSocke
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use crate::budget;
+use crate::task::coop::poll_proceed;
 
 /// Runs one operation of a simulated socket within the budget of the current poll.
 #[inline]
 fn within_budget<T>(cx: &mut Context<'_>, operation: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-    ready!(budget::poll_proceed(cx));
+    let coop = ready!(poll_proceed(cx));
     let outcome = operation(cx);
-    if outcome.is_pending() {
-        budget::made_no_progress();
+    if outcome.is_ready() {
+        coop.made_progress();
     }
     outcome
 }

@@ -6,12 +6,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stormglass_program::Stay;
+
 use super::built::{Built, Settings};
 use super::{LocalOptions, LocalRuntime, Runtime};
+use crate::support::SURROUNDINGS;
 
 /// Builds a runtime, as `tokio::runtime::Builder`.
 pub struct Builder {
     kind: Kind,
+    /// Where this builder brought its thread into a simulation.
+    stay: Option<Stay>,
 }
 
 enum Kind {
@@ -27,8 +32,9 @@ const WORKERS: usize = 1;
 
 impl Builder {
     fn of(several: bool, real: impl FnOnce() -> real_tokio::runtime::Builder) -> Self {
+        let stay = stormglass_program::stay(SURROUNDINGS);
         if !stormglass_kernel::is_current() {
-            return Self { kind: Kind::Real(real()) };
+            return Self { kind: Kind::Real(real()), stay };
         }
         let settings = Settings {
             several,
@@ -41,7 +47,7 @@ impl Builder {
             on_thread_start: None,
             on_thread_stop: None,
         };
-        Self { kind: Kind::Simulated(settings) }
+        Self { kind: Kind::Simulated(settings), stay }
     }
 
     /// A runtime on the current thread.
@@ -236,7 +242,7 @@ impl Builder {
     pub fn build(&mut self) -> io::Result<Runtime> {
         match &mut self.kind {
             Kind::Real(real) => real.build().map(Runtime::real),
-            Kind::Simulated(settings) => Ok(Runtime::simulated(Self::start(settings))),
+            Kind::Simulated(settings) => Ok(Runtime::simulated(Self::start(settings), self.stay.clone())),
         }
     }
 
@@ -252,7 +258,7 @@ impl Builder {
             Kind::Real(real) => real.build_local(options).map(LocalRuntime::real),
             Kind::Simulated(settings) => {
                 assert!(!settings.several, "multi_thread is not supported for LocalRuntime");
-                Ok(LocalRuntime::simulated(Self::start(settings)))
+                Ok(LocalRuntime::simulated(Self::start(settings), self.stay.clone()))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub(crate) struct Built {
     gone: Notify,
     /// As many permits as blocking closures may run at once.
     pub(crate) blocking: Arc<Semaphore>,
+    /// Whether it has paused the node's clock.
+    pub(crate) has_paused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +84,7 @@ impl Built {
             members: Mutex::default(),
             gone: Notify::new(),
             blocking,
+            has_paused: AtomicBool::new(false),
         })
     }
 
@@ -120,6 +124,7 @@ impl Built {
             members.tasks.values().flatten().cloned().collect()
         };
         aborts.iter().for_each(AbortHandle::abort);
+        crate::time::resume_for(self);
     }
 
     /// Waits until every task is gone, for at most `limit`, if this thread may block.

@@ -1,8 +1,9 @@
 //! `tokio::runtime::Handle`.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::pin;
 
 use real_tokio::runtime as real;
 use real_tokio::runtime::RuntimeFlavor;
@@ -10,6 +11,7 @@ use real_tokio::runtime::RuntimeFlavor;
 use super::context::{self, Entered, Scope};
 use super::{Id, RuntimeMetrics};
 use crate::task::JoinHandle;
+use crate::task::coop::with_budget;
 
 pub use real_tokio::runtime::TryCurrentError;
 
@@ -175,5 +177,8 @@ pub(super) fn block_on<F: Future>(scope: &Scope, future: F) -> F::Output {
          block the current thread while the thread is being used to drive asynchronous tasks."
     );
     let _entered = context::enter(scope.clone());
+    let mut future = pin!(future);
+    // Each poll has a budget of its own, and the thread none between them.
+    let future = poll_fn(|cx| with_budget(|| future.as_mut().poll(cx)));
     context::driving(true, || stormglass_kernel::block_on(future))
 }

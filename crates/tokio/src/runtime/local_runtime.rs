@@ -7,6 +7,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
+use stormglass_program::Stay;
+
 use super::built::Built;
 use super::context::Scope;
 use super::{Builder, EnterGuard, Handle, RuntimeMetrics};
@@ -19,6 +21,8 @@ pub use real_tokio::runtime::LocalOptions;
 pub struct LocalRuntime {
     kind: Kind,
     handle: Handle,
+    /// Goes last: with it, the thread may leave the simulation.
+    _stay: Option<Stay>,
 }
 
 #[derive(Debug)]
@@ -35,12 +39,12 @@ impl RefUnwindSafe for LocalRuntime {}
 impl LocalRuntime {
     pub(super) fn real(runtime: real_tokio::runtime::LocalRuntime) -> Self {
         let handle = Handle::real(runtime.handle().clone());
-        Self { kind: Kind::Real(runtime), handle }
+        Self { kind: Kind::Real(runtime), handle, _stay: None }
     }
 
-    pub(super) fn simulated(built: Arc<Built>) -> Self {
+    pub(super) fn simulated(built: Arc<Built>, stay: Option<Stay>) -> Self {
         let handle = Handle::simulated(Scope::Built(Arc::clone(&built)));
-        Self { kind: Kind::Simulated(built, LocalSet::new()), handle }
+        Self { kind: Kind::Simulated(built, LocalSet::new()), handle, _stay: stay }
     }
 
     /// A runtime with the defaults.

@@ -6,6 +6,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
+use stormglass_program::Stay;
+
 use super::built::Built;
 use super::context::{self, Scope};
 use super::{Builder, EnterGuard, Handle, RuntimeMetrics};
@@ -16,6 +18,8 @@ use crate::task::JoinHandle;
 pub struct Runtime {
     kind: Kind,
     handle: Handle,
+    /// Goes last: with it, the thread may leave the simulation.
+    _stay: Option<Stay>,
 }
 
 #[derive(Debug)]
@@ -32,12 +36,12 @@ impl RefUnwindSafe for Runtime {}
 impl Runtime {
     pub(super) fn real(runtime: real_tokio::runtime::Runtime) -> Self {
         let handle = Handle::real(runtime.handle().clone());
-        Self { kind: Kind::Real(runtime), handle }
+        Self { kind: Kind::Real(runtime), handle, _stay: None }
     }
 
-    pub(super) fn simulated(built: Arc<Built>) -> Self {
+    pub(super) fn simulated(built: Arc<Built>, stay: Option<Stay>) -> Self {
         let handle = Handle::simulated(Scope::Built(Arc::clone(&built)));
-        Self { kind: Kind::Simulated(built), handle }
+        Self { kind: Kind::Simulated(built), handle, _stay: stay }
     }
 
     /// A runtime with the defaults.

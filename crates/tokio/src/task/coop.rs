@@ -1,61 +1,90 @@
 //! The cooperative budget: how much a task may do in one poll before it must let others run.
 //!
-//! tokio keeps it in a thread-local that its schedulers set before each poll. Here each poll of the kernel begins with a
-//! full one. The resources of this crate take from it; `sync` and the like are tokio's own and take from tokio's, which is
-//! unlimited outside a tokio runtime.
+//! It is tokio's own, a count in a thread-local from which `sync` and the like take as well; `refill` sets it before each
+//! poll of a simulation. Nobody but tokio's schedulers can set it to the 128 that a poll has, but a [`RestoreOnPending`]
+//! puts back what it found, and one that found 128 leaves 127: that much a refill gives. The one that is missing is kept
+//! here for the operations of this crate.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 use real_tokio::task::coop as real;
 
-/// tokio's own number of operations per poll.
-const OPERATIONS_PER_POLL: u32 = 128;
-
-/// What is left of a poll's budget; `None` is no limit.
-type Left = Option<u32>;
-
 thread_local! {
-    /// Which poll the count belongs to, and what is left of it.
-    static LEFT: Cell<(u64, Left)> = const { Cell::new((0, Some(OPERATIONS_PER_POLL))) };
+    /// Puts the budget back to 128 when it is dropped.
+    static FULL: RefCell<Option<real::RestoreOnPending>> = const { RefCell::new(None) };
+    /// Whether the poll has used its last operation, the one that tokio's count has not.
+    static LAST_USED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The current poll's number and what is left of its budget. `None` outside a simulation.
-fn current() -> Option<(u64, Left)> {
-    let poll = stormglass_kernel::try_with(|u| u.kernel.poll_number())?;
-    Some((poll, left_of(poll)))
+/// Polls a future that is ready at once.
+fn at_once<R>(future: impl Future<Output = R>) -> Option<R> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
 }
 
+/// Keeps what puts the budget back to what it is now, which takes one operation from it.
+fn remember() {
+    let full = match real::poll_proceed(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(full) => Some(full),
+        Poll::Pending => None,
+    };
+    FULL.set(full);
+}
+
+/// Runs `f` with a budget, of which [`refill`] makes a new one for each poll. Without one, operations are unlimited.
+pub(crate) fn with_budget<R>(f: impl FnOnce() -> R) -> R {
+    // A local task of tokio's has a full one.
+    let tasks = real_tokio::task::LocalSet::new();
+    tasks.spawn_local(async { remember() });
+    at_once(tasks);
+    with_unconstrained(|| {
+        refill();
+        let result = f();
+        FULL.set(None);
+        result
+    })
+}
+
+/// A full budget for the poll that begins.
 #[inline]
-fn left_of(poll: u64) -> Left {
-    let (of, left) = LEFT.get();
-    if of == poll { left } else { Some(OPERATIONS_PER_POLL) }
+pub(crate) fn refill() {
+    FULL.set(None);
+    LAST_USED.set(false);
+    remember();
 }
 
-/// Whether an operation that makes progress may be done in `poll`; it counts once it [did](count).
-#[inline]
-pub(crate) fn may_proceed(poll: u64) -> bool {
-    left_of(poll) != Some(0)
+/// Whether the poll may use one operation more than tokio's count says.
+fn has_one_left() -> bool {
+    !LAST_USED.get() && stormglass_kernel::is_current()
 }
 
-/// Counts an operation of `poll` that made progress.
+/// Whether an operation of a simulated poll that makes progress may be done; it counts once it [did](count).
 #[inline]
-pub(crate) fn count(poll: u64) {
-    LEFT.set((poll, left_of(poll).map(|left| left.saturating_sub(1))));
+pub(crate) fn may_proceed() -> bool {
+    real::has_budget_remaining() || !LAST_USED.get()
+}
+
+/// Counts an operation of a simulated poll that made progress.
+#[inline]
+pub(crate) fn count() {
+    match real::poll_proceed(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(taken) => taken.made_progress(),
+        Poll::Pending => LAST_USED.set(true),
+    }
 }
 
 /// Whether the current task may do more in this poll.
 #[must_use]
 pub fn has_budget_remaining() -> bool {
-    match current() {
-        Some((_, left)) => left != Some(0),
-        None => real::has_budget_remaining(),
-    }
+    real::has_budget_remaining() || has_one_left()
 }
 
 /// Gives back what [`poll_proceed`] took, unless the operation made progress. Otherwise a task that waits for more things
@@ -68,26 +97,27 @@ pub struct RestoreOnPending {
 }
 
 enum Before {
-    Real(real::RestoreOnPending),
-    Simulated(Cell<Option<(u64, Left)>>),
+    Counted(real::RestoreOnPending),
+    /// It was the last operation; whether it made progress.
+    Last(Cell<bool>),
 }
 
 impl RestoreOnPending {
     /// Says that the operation made progress, so that what it took stays taken.
     pub fn made_progress(&self) {
         match &self.before {
-            Before::Real(real) => real.made_progress(),
-            Before::Simulated(before) => before.set(None),
+            Before::Counted(real) => real.made_progress(),
+            Before::Last(progress) => progress.set(true),
         }
     }
 }
 
 impl Drop for RestoreOnPending {
     fn drop(&mut self) {
-        if let Before::Simulated(before) = &self.before
-            && let Some(before) = before.get()
+        if let Before::Last(progress) = &self.before
+            && !progress.get()
         {
-            LEFT.set(before);
+            LAST_USED.set(false);
         }
     }
 }
@@ -95,8 +125,8 @@ impl Drop for RestoreOnPending {
 impl fmt::Debug for RestoreOnPending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.before {
-            Before::Real(real) => real.fmt(f),
-            Before::Simulated(before) => f.debug_tuple("RestoreOnPending").field(before).finish(),
+            Before::Counted(real) => real.fmt(f),
+            Before::Last(progress) => f.debug_tuple("RestoreOnPending").field(progress).finish(),
         }
     }
 }
@@ -104,51 +134,25 @@ impl fmt::Debug for RestoreOnPending {
 /// Takes one operation from the current poll's budget. When it is used up, the task is woken again and told to wait.
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
-    let Some((poll, left)) = current() else {
-        return real::poll_proceed(cx).map(|real| restore(Before::Real(real)));
+    let before = if real::has_budget_remaining() {
+        Before::Counted(ready!(real::poll_proceed(cx)))
+    } else if has_one_left() {
+        LAST_USED.set(true);
+        Before::Last(Cell::new(false))
+    } else {
+        Before::Counted(ready!(real::poll_proceed(cx)))
     };
-    match left {
-        Some(0) => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-        left => {
-            LEFT.set((poll, left.map(|left| left - 1)));
-            Poll::Ready(restore(Before::Simulated(Cell::new(Some((poll, left))))))
-        }
-    }
-}
-
-fn restore(before: Before) -> RestoreOnPending {
-    RestoreOnPending { before, stays: PhantomData }
-}
-
-/// As [`poll_proceed`], for operations that report later, through [`made_no_progress`], that they had to wait.
-pub(crate) fn poll_take(cx: &mut Context<'_>) -> Poll<()> {
-    if !stormglass_kernel::is_current() {
-        return Poll::Ready(());
-    }
-    poll_proceed(cx).map(|restore| restore.made_progress())
-}
-
-/// Gives back what the last [`poll_take`] of this poll took: the operation had to wait.
-pub(crate) fn made_no_progress() {
-    let (of, left) = LEFT.get();
-    LEFT.set((of, left.map(|left| (left + 1).min(OPERATIONS_PER_POLL))));
+    Poll::Ready(RestoreOnPending { before, stays: PhantomData })
 }
 
 /// Runs `f` without a limit.
 pub(crate) fn with_unconstrained<R>(f: impl FnOnce() -> R) -> R {
-    struct Back((u64, Left));
-    impl Drop for Back {
-        fn drop(&mut self) {
-            LEFT.set(self.0);
-        }
+    let mut f = Some(f);
+    let done = at_once(unconstrained(poll_fn(|_| f.take().map_or(Poll::Pending, |f| Poll::Ready(f())))));
+    match done {
+        Some(value) => value,
+        None => unreachable!("what is polled once is ready"),
     }
-    let Some((poll, left)) = current() else { return f() };
-    let _back = Back((poll, left));
-    LEFT.set((poll, None));
-    f()
 }
 
 /// Takes one operation from the budget, and lets others run when it is used up.
@@ -163,28 +167,7 @@ pub async fn consume_budget() {
     .await;
 }
 
-pin_project! {
-    /// A future that is not held to the budget. Made by [`unconstrained`].
-    #[must_use = "Unconstrained does nothing unless polled"]
-    pub struct Unconstrained<F> {
-        #[pin]
-        inner: real_tokio::task::Unconstrained<F>,
-    }
-}
-
-/// Frees `inner` from the budget.
-pub fn unconstrained<F>(inner: F) -> Unconstrained<F> {
-    Unconstrained { inner: real_tokio::task::unconstrained(inner) }
-}
-
-impl<F: Future> Future for Unconstrained<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let inner = self.project().inner;
-        with_unconstrained(|| inner.poll(cx))
-    }
-}
+pub use real::{Unconstrained, unconstrained};
 
 pin_project! {
     /// A future that takes from the budget. Made by [`cooperative`].

@@ -16,6 +16,8 @@ use super::{Id, JoinError};
 /// Waits for a task's output, as `tokio::task::JoinHandle`. Dropping it detaches the task.
 pub struct JoinHandle<T> {
     inner: Inner<T>,
+    /// The output of a simulated task has been given.
+    given: bool,
 }
 
 enum Inner<T> {
@@ -46,11 +48,11 @@ impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     pub(crate) fn real(handle: real_tokio::task::JoinHandle<T>) -> Self {
-        Self { inner: Inner::Real(handle) }
+        Self { inner: Inner::Real(handle), given: false }
     }
 
     pub(super) fn simulated(handle: kernel::JoinHandle<T>, begun: Begun) -> Self {
-        Self { inner: Inner::Simulated(handle, begun) }
+        Self { inner: Inner::Simulated(handle, begun), given: false }
     }
 
     /// Cancels the task at its next turn. Blocking code that has begun goes on.
@@ -123,13 +125,16 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().inner {
+        let Self { inner, given } = self.get_mut();
+        match inner {
             Inner::Real(handle) => Pin::new(handle).poll(cx).map_err(JoinError::real),
             Inner::Simulated(handle, _) => {
+                assert!(!*given, "JoinHandle polled after completion");
                 let coop = ready!(poll_proceed(cx));
                 let id = Id::simulated(handle.abort_handle().key());
                 let result = ready!(Pin::new(handle).poll(cx));
                 coop.made_progress();
+                *given = true;
                 Poll::Ready(result.map_err(|error| JoinError::simulated(error, id)))
             }
         }

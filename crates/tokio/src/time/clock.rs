@@ -1,8 +1,9 @@
 //! Pausing, advancing and resuming the clock, as tests do.
 //!
-//! A node's clock is paused for the whole node. What a paused clock does is in the kernel; here are tokio's rules of who
+//! A node's clock is paused for the whole node, until it is resumed or the runtime that paused it is gone. What a paused clock does is in the kernel; here are tokio's rules of who
 //! may pause it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stormglass_kernel::{PauseError, saturating_nanos, try_with};
@@ -31,7 +32,18 @@ pub(crate) fn pause_for(built: &Built) {
         !built.settings.several,
         "`time::pause()` requires the `current_thread` Tokio runtime. This is the default Runtime used by `#[tokio::test]."
     );
-    changed(try_with(|u| u.kernel.pause_timer_clock()));
+    let paused = try_with(|u| u.kernel.pause_timer_clock());
+    // Another runtime of the node may have paused it: outside a simulation that is another clock.
+    if built.has_paused.swap(true, Ordering::Relaxed) {
+        changed(paused);
+    }
+}
+
+/// What a runtime has paused runs on when the runtime goes.
+pub(crate) fn resume_for(built: &Built) {
+    if built.has_paused.swap(false, Ordering::Relaxed) {
+        let _ = try_with(|u| u.kernel.resume_timer_clock());
+    }
 }
 
 /// Lets a paused clock run on from what it shows.
@@ -42,7 +54,12 @@ pub(crate) fn pause_for(built: &Built) {
 pub fn resume() {
     match context::current() {
         None => real_tokio::time::resume(),
-        Some(_) => changed(try_with(|u| u.kernel.resume_timer_clock())),
+        Some(scope) => {
+            if let Scope::Built(built) = scope {
+                built.has_paused.store(false, Ordering::Relaxed);
+            }
+            changed(try_with(|u| u.kernel.resume_timer_clock()));
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod interval;
 mod sleep;
 mod timeout;
 
-pub(crate) use clock::pause_for;
+pub(crate) use clock::{pause_for, resume_for};
 
 pub use std::time::Duration;
 

@@ -163,8 +163,7 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
     try_with(|u| {
         let zero = u.std_zero();
         let kernel = &mut u.kernel;
-        let poll = kernel.poll_number();
-        if !may_proceed(poll) {
+        if !may_proceed() {
             return Outcome::Unbudgeted;
         }
         let deadline_ns = match (armed.timer, zero) {
@@ -187,7 +186,7 @@ fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Out
         if let Some((timer, _)) = armed.timer.take() {
             kernel.cancel_timer(timer);
         }
-        count(poll);
+        count();
         Outcome::Elapsed
     })
 }

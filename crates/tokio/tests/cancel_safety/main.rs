@@ -2,6 +2,7 @@
 //! between a wake and the poll that it asks for. Nothing is lost and nothing comes twice.
 
 mod cut;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,11 +17,11 @@ use stormglass_tokio::task::{JoinSet, yield_now};
 use stormglass_tokio::time::{self, Instant, MissedTickBehavior};
 use stormglass_tokio::{spawn, task};
 
-const SEEDS: u64 = 1_000;
-const ITEMS: u32 = 6;
+pub(crate) const SEEDS: u64 = 1_000;
+pub(crate) const ITEMS: u32 = 6;
 
 /// Runs `program` under every seed, each of which cuts at other points. Says how often something was cut.
-fn under_every_seed<F>(program: impl Fn(Cuts) -> F)
+pub(crate) fn under_every_seed<F>(program: impl Fn(Cuts) -> F)
 where
     F: Future<Output = ()> + 'static,
 {
@@ -35,7 +36,7 @@ where
 }
 
 /// Short pauses, some of none, so that operations find what they wait for at all kinds of moments.
-async fn pause(n: u32) {
+pub(crate) async fn pause(n: u32) {
     match n % 3 {
         0 => {}
         1 => yield_now().await,

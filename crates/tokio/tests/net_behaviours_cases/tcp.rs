@@ -1,31 +1,12 @@
 //! TCP.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use stormglass_tokio as tokio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::{behaviours, text};
-
-async fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("a listener");
-    let (server, _) = listener.accept().await.expect("a connection");
-    (client, server)
-}
-
-/// Waits until the peer's FIN or RST has been seen.
-async fn closed(stream: &TcpStream) {
-    while !stream.ready(Interest::READABLE).await.expect("a socket").is_read_closed() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(20)).await;
-}
+use super::{any, behaviours, closed, pair, pause, text};
 
 /// A pair whose server end was reset by its peer.
 async fn reset() -> TcpStream {
@@ -34,10 +15,6 @@ async fn reset() -> TcpStream {
     drop(client);
     closed(&server).await;
     server
-}
-
-fn any() -> SocketAddr {
-    ([127, 0, 0, 1], 0).into()
 }
 
 async fn unused() -> SocketAddr {

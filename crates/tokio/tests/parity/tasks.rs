@@ -1,7 +1,8 @@
 //! Handles of tasks: outputs, panics, aborts, ids, sets.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use stormglass_tokio::task::{self, JoinSet};
@@ -15,7 +16,7 @@ fn without_id(text: &str) -> String {
     text.split(' ').filter(|word| word.chars().any(|c| !c.is_ascii_hexdigit())).collect::<Vec<_>>().join(" ")
 }
 
-struct Noisy(std::sync::Arc<std::sync::atomic::AtomicBool>);
+struct Noisy(Arc<AtomicBool>);
 
 impl Drop for Noisy {
     fn drop(&mut self) {
@@ -72,7 +73,7 @@ behaviours! {
     }
     abort_drops_what_the_task_held => ["true", "true"], |saw| {
         one(async {
-            let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let flag = Arc::new(AtomicBool::new(false));
             let noisy = Noisy(flag.clone());
             let task = spawn(async move {
                 let _noisy = noisy;
@@ -261,6 +262,47 @@ behaviours! {
     }
     a_task_must_let_others_run_after_128_operations => ["128", "true"], |saw| {
         one(spawn_and_count(&mut saw));
+    }
+    a_task_that_turns_on_a_lock_lets_others_run => ["true"], |saw| {
+        one(async {
+            let done = Arc::new(stormglass_tokio::sync::Mutex::new(false));
+            let other = done.clone();
+            let spinning = spawn(async move { while !*other.lock().await {} });
+            spawn(async move { *done.lock().await = true }).await.expect("no panic");
+            saw!(saw, spinning.await.is_ok());
+        });
+    }
+    a_task_that_feeds_itself_lets_others_run => ["true"], |saw| {
+        one(async {
+            let (tell, mut told) = stormglass_tokio::sync::mpsc::unbounded_channel();
+            let feeding = spawn(async move {
+                let mut turns = 0_u64;
+                loop {
+                    tell.send(turns).expect("it is received here");
+                    turns += told.recv().await.map_or(0, |_| 1);
+                }
+            });
+            spawn(async {}).await.expect("no panic");
+            feeding.abort();
+            saw!(saw, feeding.await.is_err_and(|error| error.is_cancelled()));
+        });
+    }
+    channels_and_timers_share_a_budget => ["true", "true"], |saw| {
+        one(async {
+            let left = spawn(async {
+                let (tell, mut told) = stormglass_tokio::sync::mpsc::unbounded_channel();
+                for _ in 0..64 {
+                    tell.send(()).expect("received here");
+                    told.recv().await;
+                    task::consume_budget().await;
+                }
+                let used = !task::coop::has_budget_remaining();
+                task::yield_now().await;
+                (used, task::coop::has_budget_remaining())
+            });
+            let (used, again) = left.await.expect("no panic");
+            saw!(saw, used, again);
+        });
     }
     an_unconstrained_task_need_not => ["1000"], |saw| {
         one(async {

@@ -1,8 +1,8 @@
 //! Processes that differ in what must not matter: the environment, the folder, the addresses.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use stormglass::harness::{CaseReport, RunRequest, Seed, Worker, WorkerCommand};
 use tempfile::TempDir;
@@ -81,7 +81,16 @@ impl Habitat {
 fn start(folder: &Path, before: &str, zoo: &Path) -> std::path::PathBuf {
     let path = folder.join("start");
     let text = format!("#!/bin/sh\n{before}exec '{}' \"$@\"\n", zoo.display());
-    fs::write(&path, text).expect("a new file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    // Another process writes it: a child that another test forks meanwhile would hold a descriptor of ours open for
+    // writing, and what is open for writing cannot be executed.
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell starts");
+    let written = writer.stdin.take().expect("its input is a pipe").write_all(text.as_bytes());
+    written.expect("the shell reads");
+    assert!(writer.wait().expect("a child of ours").success(), "{}", path.display());
     path
 }

@@ -68,6 +68,32 @@ animals! {
         }
         [tasks.join_all().await]
     };
+    tokio_blocking_calls: Nature::Stable, constant, {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let (tell, mut told) = tokio::sync::mpsc::channel(1);
+        let threads = [3_u64, 1, 2].map(|n| {
+            let (order, tell) = (Arc::clone(&order), tell.clone());
+            tokio::task::spawn_blocking(move || {
+                std::thread::sleep(std::time::Duration::from_millis(n));
+                order.lock().expect("nobody panics").push(n);
+                let _ = tell.blocking_send(n);
+            })
+        });
+        drop(tell);
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut heard = Vec::new();
+            while let Some(n) = told.blocking_recv() {
+                heard.push(n);
+            }
+            heard
+        });
+        for thread in threads {
+            let _ = thread.await;
+        }
+        let mut seen = heard.await.unwrap_or_default();
+        seen.extend(order.lock().expect("nobody panics").iter());
+        seen
+    };
     tokio_spawn_blocking: Nature::Stable, constant, {
         let one = tokio::task::spawn_blocking(|| 1);
         let two = tokio::task::spawn_blocking(|| 2);

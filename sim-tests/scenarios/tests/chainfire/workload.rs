@@ -9,7 +9,7 @@ use chainfire::kv::api::{RangeRequest, Select};
 use chainfire::{Client, ClientError};
 use parking_lot::Mutex;
 use stormglass::check::model::{Expect, Kv, KvOp, KvRet};
-use stormglass::check::{Evidence, Verdict, acknowledged_ids_survive, durable, linearizable};
+use stormglass::check::{Evidence, LINEARIZABILITY, Online, Verdict, acknowledged_ids_survive, durable};
 use stormglass::prelude::*;
 use tokio::time::Instant;
 
@@ -24,6 +24,8 @@ const SHARED: &str = "shared/";
 #[derive(Clone)]
 pub(crate) struct Book {
     pub(crate) history: Recorder<KvOp, KvRet>,
+    /// Judges the history while it grows.
+    online: Arc<Mutex<Online<Kv>>>,
     unique: Arc<Mutex<Unique>>,
 }
 
@@ -47,7 +49,8 @@ pub(crate) struct Load {
 
 impl Book {
     pub(crate) fn new() -> Self {
-        Self { history: Recorder::new(), unique: Arc::default() }
+        let online = Arc::new(Mutex::new(Online::new(Kv::default())));
+        Self { history: Recorder::new(), online, unique: Arc::default() }
     }
 
     /// Lets clients loose; returns when the last one has ended its last operation.
@@ -85,6 +88,17 @@ impl Book {
                 75..=79 => self.delete(&mut client, id, key).await,
                 _ => self.unique(&cluster.sim, &mut client, value).await,
             }
+            self.follow(&cluster.sim);
+        }
+    }
+
+    /// Judges what is settled by now; a violation ends the run here and not at its end.
+    fn follow(&self, sim: &Sim) {
+        let judged = self.history.with(|history| self.online.lock().advance(history).map(|found| found.cloned()));
+        match judged {
+            Ok(Some(evidence)) => sim.violation(evidence),
+            Ok(None) => {}
+            Err(error) => sim.violation(Evidence::new(LINEARIZABILITY, error.to_string())),
         }
     }
 
@@ -189,7 +203,10 @@ impl Book {
             .collect();
         let verdicts = self.history.with(|history| {
             let model = Kv::default();
-            [linearizable(&model, history), durable(&model, history, &ended)]
+            let online = std::mem::replace(&mut *self.online.lock(), Online::new(Kv::default()));
+            let linear =
+                online.finish(history).unwrap_or_else(|error| Evidence::new(LINEARIZABILITY, error.to_string()).into());
+            [linear, durable(&model, history, &ended)]
         });
         Ok(cluster.sim.all([survived, once].into_iter().chain(verdicts)))
     }

@@ -1,8 +1,9 @@
-//! What every program here goes through: latency, loss, partitions and resets, all of them in every seed, and then calm.
+//! What every program here goes through: a storm of latency, loss, partitions and resets, and then calm.
 
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod storm;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,15 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stormglass::NodeHandle;
-use stormglass::faults::{Kind, restart};
 use stormglass::prelude::*;
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
 pub use bytes::{bytes, same};
-
-/// How long the storm lasts.
-pub const STORM: Duration = Duration::from_secs(15);
+pub use storm::STORM;
+use storm::{all_hit, storm};
 
 /// How soon after it everything works again.
 pub const CALM: Duration = Duration::from_secs(30);
@@ -32,12 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What an answer comes to: an error is the weather's doing; evidence is a wrong answer, which no weather excuses.
 pub type Answer = Result<Result<(), Evidence>, String>;
 
-/// Who is restarted in the storm.
+/// Who is killed and restarted in the storm, so that its connections are reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restarts {
-    /// Services and clients.
-    Everyone,
-    /// Clients alone: a service that keeps in memory what it must not forget stays up.
+    /// Services.
+    Services,
+    /// Clients: a service that keeps in memory what it must not forget stays up.
     Clients,
 }
 
@@ -58,9 +57,9 @@ pub async fn address(node: &str, port: u16) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| "a node without an address".to_owned())
 }
 
-/// Client machines repeat `ask`, each question with a number of its own, while the weather is let loose on them and on
-/// `services`: spikes of latency, loss, partitions, and restarts, which reset connections. In the calm after it every client
-/// must be answered again.
+/// Client machines repeat `ask`, each question with a number of its own, while the storm is let loose on them and on
+/// `services`: latency, loss, partitions, and restarts of services, which reset connections. Each must hit. In the calm
+/// after it every client must be answered again.
 ///
 /// # Errors
 /// Evidence of what went wrong.
@@ -69,10 +68,10 @@ where
     A: Fn(u64) -> F + Clone + 'static,
     F: Future<Output = Answer> + 'static,
 {
-    go_through_with(sim, services, Restarts::Everyone, least, ask).await
+    go_through_with(sim, services, Restarts::Services, least, ask).await
 }
 
-/// As [`go_through`], where not everyone may be restarted.
+/// As [`go_through`], where services may not be restarted.
 ///
 /// # Errors
 /// Evidence of what went wrong.
@@ -92,22 +91,16 @@ where
         let (sim, seen) = (sim.clone(), Arc::clone(&seen));
         move |host| client(sim.clone(), host, ask.clone(), Arc::clone(&seen))
     });
-    let names: Vec<NodeName> = services.iter().chain(&clients).map(|node| node.name().clone()).collect();
-    for name in &names {
-        sim.allow_exit(name);
-    }
-    let mut weather = swarm().kind(Kind::LatencySpike).kind(Kind::Loss).kind(Kind::PartitionHalves);
-    match restarts {
-        Restarts::Everyone => weather = weather.kind(Kind::Restart),
-        Restarts::Clients => {
-            for (index, client) in clients.iter().enumerate() {
-                let at = sim.choose("restart", client.name().as_str(), index as u64, 1_000, 14_000);
-                sim.inject(restart(client.name()).at(Duration::from_millis(at)).lasting(Duration::from_millis(100)));
-            }
-        }
-    }
-    sim.storm(weather.all_on().without_patterns().sparing(Budget::restarts_unbounded(names)).until(STORM));
+    let names = |nodes: &[NodeHandle]| nodes.iter().map(|node| node.name().clone()).collect::<Vec<NodeName>>();
+    let (service_names, client_names) = (names(services), names(&clients));
+    let mortal = match restarts {
+        Restarts::Services => &service_names,
+        Restarts::Clients => &client_names,
+    };
+    mortal.iter().for_each(|name| sim.allow_exit(name));
+    storm(sim, &service_names, &client_names, mortal);
     sim.sleep(STORM).await;
+    all_hit(sim)?;
 
     let calm = sim.now();
     sim.calm(CALM)

@@ -24,7 +24,7 @@ pub(super) fn slept(symbol: &'static str, ns: u64) -> bool {
 /// # Safety
 ///
 /// `time` is null or points to a timespec.
-unsafe fn ns_of(time: *const timespec) -> Option<u64> {
+pub(super) unsafe fn ns_of(time: *const timespec) -> Option<u64> {
     // SAFETY: as the caller promises.
     let time = unsafe { time.as_ref() }?;
     let (seconds, ns) = (u64::try_from(time.tv_sec).ok()?, u64::try_from(time.tv_nsec).ok()?);

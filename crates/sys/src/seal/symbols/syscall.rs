@@ -1,15 +1,14 @@
 //! libc's `syscall`: what has an interposed twin goes to it, what makes a thread, a process or a descriptor of its own
 //! is refused, the rest passes through.
 //!
-//! `SYS_futex` is the seam for blocking code: it goes to [`Hooks::futex`](crate::seal::Hooks::futex). glibc's own locks
+//! `SYS_futex` is the seam for blocking code: see [`futex`]. glibc's own locks
 //! (`pthread_mutex_t` and what is built on it) make their futex calls inside glibc and do not pass here.
 
 use libc::{c_int, c_long, c_uint};
 
-use super::{files, processes, random, sleep, sockets, stats, system, time, users};
+use super::{files, futex, processes, random, sleep, sockets, stats, system, time, users};
 use crate::seal::current::is_simulated;
-use crate::seal::hooks::Futex;
-use crate::seal::interpose::{ask, fail, refused};
+use crate::seal::interpose::{fail, refused};
 
 type Syscall = unsafe extern "C" fn(c_long, ...) -> c_long;
 
@@ -60,7 +59,10 @@ unsafe fn simulated(number: c_long, [a, b, c, d, e, f]: [c_long; 6]) -> Option<c
     // SAFETY: each twin has the arguments of the system call of its name, which are the caller's.
     let answer = unsafe {
         match number {
-            libc::SYS_futex => return futex(a, b, c, d, f),
+            libc::SYS_futex => {
+                let real = |count| real::syscall(number, a, b, c_long::from(count), d, e, f);
+                return futex::futex(size(a), int(b), unsigned(c), d as *const _, unsigned(f), real);
+            }
             libc::SYS_sched_getaffinity => return system::affinity(size(b), c as *mut _),
             libc::SYS_getppid => 1,
             libc::SYS_getcpu => users::getcpu(a as *mut _, b as *mut _),
@@ -135,19 +137,5 @@ fn without_twin(number: c_long) -> Option<&'static str> {
         libc::SYS_inotify_init1 => "inotify_init1",
         libc::SYS_signalfd4 => "signalfd4",
         _ => return None,
-    })
-}
-
-fn futex(address: c_long, operation: c_long, value: c_long, timeout: c_long, bitset: c_long) -> Option<c_long> {
-    let call = Futex {
-        address: size(address),
-        operation: int(operation),
-        value: unsigned(value),
-        timeout_or_value2: size(timeout),
-        bitset: unsigned(bitset),
-    };
-    ask(|hooks| hooks.futex(&call)).map(|answer| match answer {
-        Ok(result) => result,
-        Err(errno) => fail(errno),
     })
 }

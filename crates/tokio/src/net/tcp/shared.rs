@@ -98,7 +98,12 @@ impl TcpStream {
                 if ready_of(stream.readiness()?, interest).is_empty() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                f()
+                f().inspect_err(|error| {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        // A socket that is gone says so at the next call.
+                        let _ = stream.clear_readiness(interest.is_readable(), interest.is_writable());
+                    }
+                })
             }
         }
     }
@@ -113,7 +118,7 @@ impl TcpStream {
         }
         loop {
             self.ready(interest).await?;
-            match f() {
+            match self.try_io(interest, &mut f) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use real_tokio::net as real;
+use stormglass_net::Traffic;
 use stormglass_net::tcp as sim;
 
 use super::listener::{self, TcpListener};
@@ -36,6 +37,7 @@ struct Options {
     linger: Option<Duration>,
     send_buffer: Option<u32>,
     receive_buffer: Option<u32>,
+    traffic: Traffic,
 }
 
 impl Options {
@@ -56,6 +58,12 @@ const RECEIVE_BUFFER: u32 = 128 * 1024;
 impl Simulated {
     fn options(&self) -> MutexGuard<'_, Options> {
         self.options.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::unnecessary_wraps, reason = "as that of a socket that may be gone")]
+    fn traffic<R>(&self, f: impl FnOnce(&mut Traffic) -> R) -> io::Result<R> {
+        Ok(f(&mut self.options().traffic))
     }
 
     /// A socket that is not made yet has a number all the same.
@@ -97,7 +105,8 @@ macro_rules! option {
 
 impl TcpSocket {
     fn simulated(v6: bool) -> Self {
-        Self(Inner::Sim(Simulated { v6, options: Mutex::default() }))
+        let traffic = Traffic::new(v6, true);
+        Self(Inner::Sim(Simulated { v6, options: Mutex::new(Options { traffic, ..Options::default() }) }))
     }
 
     /// A socket for IPv4.
@@ -244,6 +253,7 @@ impl TcpSocket {
         // The connection takes the port over.
         drop(options.bound);
         let stream = stream::connect(local, addr, buffers).await?;
+        stream.set_reuse_address(options.reuse_address)?;
         stream.set_keepalive(given.keepalive)?;
         stream.set_nodelay(given.nodelay)?;
         stream.set_linger(given.linger)?;
@@ -287,6 +297,7 @@ impl TcpSocket {
             // What was not asked for is the machine's, which is no simulated machine's.
             send_buffer: None,
             receive_buffer: None,
+            traffic: Traffic::new(v6, true),
         };
         Self(Inner::Sim(Simulated { v6, options: Mutex::new(options) }))
     }
@@ -306,6 +317,8 @@ const fn unspecified(v6: bool) -> IpAddr {
 }
 
 descriptor!(TcpSocket);
+into_descriptor!(TcpSocket);
+traffic!(TcpSocket);
 
 impl fmt::Debug for TcpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -217,6 +217,30 @@ impl TcpStream {
         }
     }
 
+    /// Whether acknowledgements leave at once.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    #[cfg(target_os = "linux")]
+    pub fn quickack(&self) -> io::Result<bool> {
+        match &self.0 {
+            Inner::Real(stream) => stream.quickack(),
+            Inner::Sim(stream) => stream.quickack(),
+        }
+    }
+
+    /// Sets whether acknowledgements leave at once. Simulated ones wait for at most 40 ms in any case.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    #[cfg(target_os = "linux")]
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        match &self.0 {
+            Inner::Real(stream) => stream.set_quickack(quickack),
+            Inner::Sim(stream) => stream.set_quickack(quickack),
+        }
+    }
+
     /// How long closing waits for the peer.
     ///
     /// # Errors

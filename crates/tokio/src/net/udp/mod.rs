@@ -122,8 +122,13 @@ impl UdpSocket {
             Inner::Real(socket) => socket.ready(interest).await,
             Inner::Sim(socket) => {
                 let (read, write) = (interest.is_readable(), interest.is_writable());
-                let ready = poll_fn(|cx| within_budget(cx, |cx| socket.poll_ready(cx, read, write))).await?;
-                Ok(ready_of(ready, interest))
+                let error = || interest.is_error() && socket.has_error().unwrap_or(false);
+                let poll = |cx: &mut Context<'_>| match socket.poll_ready(cx, read, write) {
+                    Poll::Pending if error() => Poll::Ready(socket.readiness()),
+                    polled => polled,
+                };
+                let ready = poll_fn(|cx| within_budget(cx, poll)).await?;
+                Ok(ready_of(ready, interest) | if error() { Ready::ERROR } else { Ready::EMPTY })
             }
         }
     }
@@ -250,7 +255,12 @@ impl UdpSocket {
                 if ready_of(socket.readiness()?, interest).is_empty() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                f()
+                f().inspect_err(|error| {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        // A socket that is gone says so at the next call.
+                        let _ = socket.clear_readiness(interest.is_readable(), interest.is_writable());
+                    }
+                })
             }
         }
     }
@@ -265,7 +275,7 @@ impl UdpSocket {
         }
         loop {
             self.ready(interest).await?;
-            match f() {
+            match self.try_io(interest, &mut f) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }
@@ -361,6 +371,7 @@ impl TryFrom<std::net::UdpSocket> for UdpSocket {
 }
 
 descriptor!(UdpSocket);
+traffic!(UdpSocket);
 
 impl fmt::Debug for UdpSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! Multicast of `UdpSocket`: real sockets have it, the simulated network does not.
+//! Multicast of `UdpSocket`. The simulated network has that of IPv4.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,44 +11,44 @@ impl UdpSocket {
     /// `multicast_loop_v4` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         match &self.0 {
             Inner::Real(socket) => socket.multicast_loop_v4(),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::multicast_loop_v4")),
+            Inner::Sim(socket) => socket.multicast_loop(),
         }
     }
 
     /// `set_multicast_loop_v4` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.set_multicast_loop_v4(on),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::set_multicast_loop_v4")),
+            Inner::Sim(socket) => socket.set_multicast_loop(on),
         }
     }
 
     /// `multicast_ttl_v4` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
         match &self.0 {
             Inner::Real(socket) => socket.multicast_ttl_v4(),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::multicast_ttl_v4")),
+            Inner::Sim(socket) => socket.multicast_ttl(),
         }
     }
 
     /// `set_multicast_ttl_v4` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.set_multicast_ttl_v4(ttl),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::set_multicast_ttl_v4")),
+            Inner::Sim(socket) => socket.set_multicast_ttl(ttl),
         }
     }
 
@@ -77,11 +77,11 @@ impl UdpSocket {
     /// `join_multicast_v4` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.join_multicast_v4(multiaddr, interface),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::join_multicast_v4")),
+            Inner::Sim(socket) => socket.join(multiaddr, interface),
         }
     }
 
@@ -99,11 +99,11 @@ impl UdpSocket {
     /// `leave_multicast_v4` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn leave_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.leave_multicast_v4(multiaddr, interface),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::leave_multicast_v4")),
+            Inner::Sim(socket) => socket.leave(multiaddr),
         }
     }
 

@@ -260,7 +260,12 @@ impl UnixDatagram {
                 if ready_of(socket.readiness()?, interest).is_empty() {
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
-                f()
+                f().inspect_err(|error| {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        // A socket that is gone says so at the next call.
+                        let _ = socket.clear_readiness(interest.is_readable());
+                    }
+                })
             }
         }
     }
@@ -275,7 +280,7 @@ impl UnixDatagram {
         }
         loop {
             self.ready(interest).await?;
-            match f() {
+            match self.try_io(interest, &mut f) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }

@@ -136,6 +136,7 @@ impl UnixSocket {
 }
 
 descriptor!(UnixSocket);
+into_descriptor!(UnixSocket);
 
 impl fmt::Debug for UnixSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

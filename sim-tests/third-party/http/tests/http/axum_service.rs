@@ -70,7 +70,7 @@ fn wrong(cause: impl Into<String>) -> Evidence {
 #[stormglass::scenario(time = "120s", families("network", "process"))]
 async fn axum_serves(sim: Sim) -> Outcome {
     let server = sim.node("server", |_| serve());
-    weather::go_through(&sim, &[server], 100, |round| async move {
+    weather::go_through(&sim, &[server], 30, |round| async move {
         if round % 2 == 0 {
             let length = (round as usize * 7919) % 100_000;
             let request = Request::get(format!("/bytes/{round}/{length}")).header("host", "server");

@@ -74,7 +74,7 @@ async fn http2(body: &[u8]) -> Result<Vec<u8>, String> {
 #[stormglass::scenario(time = "120s", families("network", "process"))]
 async fn hyper_echoes(sim: Sim) -> Outcome {
     let server = sim.node("server", |_| serve());
-    weather::go_through(&sim, &[server], 100, |round| async move {
+    weather::go_through(&sim, &[server], 30, |round| async move {
         let asked = bytes(round, 1 + (round as usize * 977) % 60_000);
         let answered = if round % 2 == 0 { http1(&asked).await } else { http2(&asked).await };
         answered.map(|answered| same("hyper echo", &asked, &answered))

@@ -20,7 +20,7 @@ async fn serve() -> io::Result<()> {
 #[stormglass::scenario(time = "120s", families("network", "process"))]
 async fn reqwest_asks(sim: Sim) -> Outcome {
     let server = sim.node("server", |_| serve());
-    weather::go_through(&sim, &[server], 100, |round| async move {
+    weather::go_through(&sim, &[server], 30, |round| async move {
         let address = address("server", PORT).await?;
         let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
         for part in 0..3 {

@@ -79,7 +79,7 @@ async fn lines(round: u64) -> weather::Answer {
 #[stormglass::scenario(time = "120s", families("network", "process"))]
 async fn codecs_frame(sim: Sim) -> Outcome {
     let server = sim.node("server", |_| serve());
-    weather::go_through(&sim, &[server], 100, |round| async move {
+    weather::go_through(&sim, &[server], 30, |round| async move {
         if round % 2 == 0 { frames(round).await } else { lines(round).await }
     })
     .await

@@ -144,7 +144,7 @@ async fn tonic_streams(sim: Sim) -> Outcome {
     weather::go_through(
         &sim,
         &[server],
-        30,
+        10,
         |round| async move { ask(round).await.map_err(|status| status.to_string()) },
     )
     .await

@@ -18,7 +18,7 @@ async fn serve() -> Result<(), String> {
 #[stormglass::scenario(time = "120s", families("network", "process"))]
 async fn mini_redis_keeps(sim: Sim) -> Outcome {
     let server = sim.node("server", |_| serve());
-    weather::go_through(&sim, &[server], 40, |round| async move {
+    weather::go_through(&sim, &[server], 10, |round| async move {
         let ask = async {
             let mut redis = client::connect(("server", PORT)).await?;
             let (key, value) = (format!("key {round}"), Bytes::from(bytes(round, 1 + (round as usize * 331) % 20_000)));

@@ -6,9 +6,10 @@
 //! optional operation is tried only where one that may see its effect can come next, and is not followed at once by one
 //! that hides it (such an order would hold without it).
 
-use super::memo::{Memo, States, scatter};
+use super::machine::{Machine, REFUSED};
+use super::memo::{Memo, scatter};
 use super::prepare::{Entry, NO_CELL, NO_VALUE, Problem, Sees};
-use crate::model::{Model, Step};
+use crate::model::Model;
 
 /// What a search may still spend. It is left with what was not spent.
 pub(super) struct Quota {
@@ -21,15 +22,33 @@ pub(super) struct Quota {
 pub(super) enum Exhausted {
     Steps,
     Bytes,
+    /// More operations are open at once than the frontier has slots.
+    Slots,
+    /// The frontier had to drop configurations.
+    Width,
+    /// No monitor knows the object.
+    NoMonitor,
 }
 
 /// What a search found. Operations are given by their ids in the history.
 pub(super) enum Found {
     /// An order of all required operations, with the optional ones it needs.
     Order(Vec<u32>),
-    /// There is none; `deepest` is the longest beginning of one.
+    /// There is none.
     Impossible {
+        /// The longest beginning of one that was met; empty if the engine keeps none.
         deepest: Vec<u32>,
+        /// The instant of the return that nothing explains, if the engine knows.
+        at: Option<u64>,
+        /// A few of the operations that have no order by themselves, if the engine knows.
+        witness: Vec<u32>,
+    },
+    /// There is none, for a reason that only the whole history shows.
+    Broken {
+        /// The operations concerned.
+        witness: Vec<u32>,
+        /// The reason.
+        reason: String,
     },
     Exhausted(Exhausted),
 }
@@ -46,13 +65,16 @@ struct Frame {
     next_move: usize,
 }
 
+/// Of problems up to this size the longest beginning of an order is kept.
+const FOLLOWED_MAX: usize = 256;
+
 /// A move: the index of a required operation, or of an optional one with the top bit set.
 type Move = u32;
 const OPTIONAL: Move = 1 << 31;
 
 struct Search<'a, 'p, M: Model> {
     problem: &'p Problem<'a, M>,
-    states: States<M::State>,
+    machine: &'p mut Machine<M>,
     memo: Memo,
     /// Required operations that are done, one bit each, and how many.
     done: Vec<u64>,
@@ -84,10 +106,11 @@ enum Arrival {
 }
 
 /// Looks for an order.
-pub(super) fn search<M: Model>(problem: &Problem<'_, M>, quota: &mut Quota) -> Found {
+pub(super) fn search<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, quota: &mut Quota) -> Found {
+    let classes = machine.classes.len();
     let mut search = Search {
         problem,
-        states: States::new(),
+        machine,
         memo: Memo::new(),
         done: vec![0; problem.required.len() / 64 + 1],
         done_count: 0,
@@ -97,13 +120,12 @@ pub(super) fn search<M: Model>(problem: &Problem<'_, M>, quota: &mut Quota) -> F
         frames: Vec::new(),
         moves: Vec::new(),
         seers: Vec::new(),
-        class_seen: vec![0; problem.classes as usize],
+        class_seen: vec![0; classes],
         configurations: 0,
         deepest: Vec::new(),
         deepest_count: 0,
     };
-    let initial = search.states.intern(problem.model.initial());
-    search.run(initial, quota)
+    search.run(0, quota)
 }
 
 impl<M: Model> Search<'_, '_, M> {
@@ -116,7 +138,7 @@ impl<M: Model> Search<'_, '_, M> {
                 Arrival::Entered | Arrival::Covered => {}
             }
             let Some(frame) = self.frames.last_mut() else {
-                return Found::Impossible { deepest: self.ids(&self.deepest) };
+                return Found::Impossible { deepest: self.ids(&self.deepest), at: None, witness: Vec::new() };
             };
             let Some(&next) = self.moves.get(frame.next_move) else {
                 let (first_move, order_before) = (frame.first_move, frame.order_before);
@@ -133,13 +155,12 @@ impl<M: Model> Search<'_, '_, M> {
             }
             quota.steps -= 1;
             let optional = next & OPTIONAL != 0;
-            let to = match self.problem.step(self.states.get(state), self.entry(next)) {
-                Step::Refused => continue,
-                // An optional operation without effect explains nothing.
-                Step::Same if optional => continue,
-                Step::Same => state,
-                Step::Next(to) => self.states.intern(to),
-            };
+            let class = self.entry(next).class;
+            let to = self.machine.step(self.problem.source, state, class);
+            // An optional operation without effect explains nothing.
+            if to == REFUSED || (optional && to == state) {
+                continue;
+            }
             let order_before = self.order.len();
             self.make(next);
             arrival = self.arrive(to, base, order_before, quota);
@@ -175,6 +196,12 @@ impl<M: Model> Search<'_, '_, M> {
     }
 
     fn undo_to(&mut self, length: usize) {
+        // How far it got is worth remembering only where a person can follow it.
+        if self.done_count > self.deepest_count && self.problem.required.len() <= FOLLOWED_MAX {
+            self.deepest_count = self.done_count;
+            self.deepest.clear();
+            self.deepest.extend_from_slice(&self.order);
+        }
         while self.order.len() > length
             && let Some(made) = self.order.pop()
         {
@@ -210,15 +237,13 @@ impl<M: Model> Search<'_, '_, M> {
                         return Arrival::OutOf(Exhausted::Steps);
                     }
                     quota.steps -= 1;
-                    match self.problem.step(self.states.get(state), entry) {
-                        Step::Same => {
-                            self.make(index as Move);
-                            index += 1;
-                            continue;
-                        }
-                        Step::Refused => {}
-                        Step::Next(_) => choice = true,
+                    let to = self.machine.step(self.problem.source, state, entry.class);
+                    if to == state {
+                        self.make(index as Move);
+                        index += 1;
+                        continue;
                     }
+                    choice = to != REFUSED;
                 }
                 due = due.min(entry.deadline);
                 if entry.sees != Sees::Nothing && !self.problem.optional.is_empty() {
@@ -229,11 +254,6 @@ impl<M: Model> Search<'_, '_, M> {
                 }
             }
             index += 1;
-        }
-        if self.done_count > self.deepest_count || self.deepest.is_empty() {
-            self.deepest_count = self.done_count;
-            self.deepest.clear();
-            self.deepest.extend_from_slice(&self.order);
         }
         if self.done_count == required.len() {
             return Arrival::Finished;
@@ -306,7 +326,7 @@ impl<M: Model> Search<'_, '_, M> {
     fn bytes(&self) -> u64 {
         let path = self.frames.capacity() * size_of::<Frame>()
             + (self.moves.capacity() + self.order.capacity() + self.deepest.capacity()) * size_of::<Move>();
-        self.memo.bytes() + self.states.bytes() + path as u64
+        self.memo.bytes() + self.machine.bytes() + path as u64
     }
 }
 

@@ -1,0 +1,169 @@
+//! From a file to a judgement: which reader, which model, and what is told of the result.
+
+use super::{CheckOptions, Format, FormatError, ModelName, Place, jepsen_edn as edn};
+use super::{read_jepsen_register, read_porcupine_kv};
+use crate::history::History;
+use crate::linear::linearizability;
+use crate::model::{AppendLog, CasRegister, Counter, FifoQueue, Kv, Lock, Model, Set, Stack};
+use crate::picture;
+use crate::txn::{Anomaly, Isolation, Transactions, isolated, isolation};
+use crate::verdict::Verdict;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// What was found out about a history file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judgement {
+    /// The answer.
+    pub verdict: Verdict,
+    /// The model it was held against.
+    pub model: &'static str,
+    /// The format it was read as.
+    pub format: &'static str,
+    /// How many operations it has.
+    pub operations: usize,
+    /// Into how many parts it was split.
+    pub parts: usize,
+    /// Questions put to the model by the search.
+    pub steps: u64,
+    /// Of a pass: for each part an order of its operations, by id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Vec<u32>>,
+    /// Of transactions: what was found, whatever the level asked for.
+    pub anomalies: Vec<Anomaly>,
+    /// Of transactions: the strongest level that nothing contradicts.
+    pub strongest: Option<Isolation>,
+    /// The picture asked for, as an HTML file.
+    #[serde(skip)]
+    pub picture: Option<String>,
+}
+
+/// Judges the history in the file at `path`.
+///
+/// # Errors
+/// The file cannot be read, or is no history of that model; with line and column where there is one.
+pub fn judge_file(path: &Path, model: ModelName, options: CheckOptions) -> Result<Judgement, FormatError> {
+    let file = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|source| FormatError::Unreadable { file: file.clone(), source })?;
+    match String::from_utf8(bytes) {
+        Ok(text) => judge_text(&file, &text, model, options),
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+            let reason = "this is not UTF-8, expected text".to_owned();
+            Err(FormatError::Line { place: Place { file, line, column }, reason })
+        }
+    }
+}
+
+/// Judges a text at hand. `name` stands for it in errors.
+///
+/// # Errors
+/// The text is no history of that model.
+pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOptions) -> Result<Judgement, FormatError> {
+    let Some(format) = options.format.or_else(|| Format::guess(text)) else {
+        let line = text.lines().position(|line| !line.trim().is_empty()).unwrap_or(0) + 1;
+        return Err(FormatError::Unrecognised { place: Place { file: name.to_owned(), line, column: 1 } });
+    };
+    let kv = Kv { initial: None, revisions: options.revisions };
+    let file = File { name, text, format, options };
+    match (format, model) {
+        (Format::JsonLines, ModelName::Kv) => file.json(&kv),
+        (Format::JsonLines, ModelName::CasRegister) => file.json(&CasRegister),
+        (Format::JsonLines, ModelName::Queue) => file.json(&FifoQueue),
+        (Format::JsonLines, ModelName::Stack) => file.json(&Stack),
+        (Format::JsonLines, ModelName::Set) => file.json(&Set),
+        (Format::JsonLines, ModelName::Counter) => file.json(&Counter),
+        (Format::JsonLines, ModelName::Lock) => file.json(&Lock),
+        (Format::JsonLines, ModelName::Log) => file.json(&AppendLog),
+        (Format::JsonLines, ModelName::ListAppend | ModelName::RwRegister) => {
+            Ok(file.transactions(model, &History::read_json_lines(name, text, model.as_str())?))
+        }
+        (Format::JepsenRegister, ModelName::CasRegister) => {
+            Ok(file.judge(&CasRegister, &read_jepsen_register(name, text)?))
+        }
+        (Format::PorcupineKv, ModelName::Kv) => {
+            let (kv, history) = read_porcupine_kv(name, text)?;
+            Ok(file.judge(&kv, &history))
+        }
+        (Format::Edn, ModelName::Kv) => Ok(file.judge(&kv, &edn::read_edn_kv(name, text)?)),
+        (Format::Edn, ModelName::CasRegister) => Ok(file.judge(&CasRegister, &edn::read_edn_register(name, text)?)),
+        (Format::Edn, ModelName::Queue) => Ok(file.judge(&FifoQueue, &edn::read_edn_queue(name, text)?)),
+        (Format::Edn, ModelName::Stack) => Ok(file.judge(&Stack, &edn::read_edn_queue(name, text)?)),
+        (Format::Edn, ModelName::Set) => Ok(file.judge(&Set, &edn::read_edn_set(name, text)?)),
+        (Format::Edn, ModelName::Counter) => Ok(file.judge(&Counter, &edn::read_edn_counter(name, text)?)),
+        (Format::Edn, ModelName::Lock) => Ok(file.judge(&Lock, &edn::read_edn_lock(name, text)?)),
+        (Format::Edn, ModelName::ListAppend | ModelName::RwRegister) => {
+            let lists = model == ModelName::ListAppend;
+            Ok(file.transactions(model, &edn::read_edn_transactions(name, text, lists)?))
+        }
+        (Format::JepsenRegister, _) => file.holds(model, ModelName::CasRegister),
+        (Format::PorcupineKv, _) => file.holds(model, ModelName::Kv),
+        (Format::Edn, ModelName::Log) => Err(FormatError::NoSuchForm { file: name.to_owned(), format, asked: model }),
+    }
+}
+
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+    format: Format,
+    options: CheckOptions,
+}
+
+impl File<'_> {
+    fn holds<T>(&self, asked: ModelName, holds: ModelName) -> Result<T, FormatError> {
+        Err(FormatError::WrongModel { file: self.name.to_owned(), format: self.format, asked, holds })
+    }
+
+    fn json<M>(&self, model: &M) -> Result<Judgement, FormatError>
+    where
+        M: Model<Op: DeserializeOwned, Ret: DeserializeOwned>,
+    {
+        Ok(self.judge(model, &History::read_json_lines(self.name, self.text, M::NAME)?))
+    }
+
+    fn judge<M: Model>(&self, model: &M, history: &History<M::Op, M::Ret>) -> Judgement {
+        let found = linearizability(model, history, self.options.budget);
+        let describe = |op: &M::Op, ret: Option<&M::Ret>| model.describe(op, ret);
+        let picture = self
+            .options
+            .picture
+            .then(|| picture::draw(self.name, history, &found.verdict, found.certificate.as_ref(), describe));
+        Judgement {
+            verdict: found.verdict,
+            model: M::NAME,
+            format: self.format.as_str(),
+            operations: history.len(),
+            parts: found.parts,
+            steps: found.steps,
+            orders: found.certificate.map_or_else(Vec::new, |certificate| {
+                certificate.orders.into_iter().map(|order| order.into_iter().map(|id| id.0).collect()).collect()
+            }),
+            anomalies: Vec::new(),
+            strongest: None,
+            picture,
+        }
+    }
+
+    fn transactions(&self, model: ModelName, history: &Transactions) -> Judgement {
+        let found = isolation(history);
+        let verdict = isolated(history, self.options.isolation);
+        let picture = self.options.picture.then(|| {
+            picture::draw(self.name, history, &verdict, None, |asked, told| crate::txn::words(told.unwrap_or(asked)))
+        });
+        Judgement {
+            verdict,
+            model: model.as_str(),
+            format: self.format.as_str(),
+            operations: history.len(),
+            parts: 1,
+            steps: 0,
+            orders: Vec::new(),
+            anomalies: found.anomalies,
+            strongest: found.strongest,
+            picture,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Who looks for an order, and for how long. A monitor that knows the object decides alone; otherwise the depth-first
+//! search and the frontier take turns with growing allowances. They take turns in steps, never in threads or time, so
+//! that a check repeats exactly. The search is lucky on histories that are in order; a narrow frontier is lucky on
+//! those with many operations of unknown outcome; a wide one is sure.
+
+use super::Engine;
+use super::depth::{Exhausted, Found, Quota, search};
+use super::machine::{Machine, Source};
+use super::monitor::monitor;
+use super::prepare::{Problem, prepare};
+use super::sweep::sweep;
+use crate::model::Model;
+
+/// Widths of the frontier, round by round; after the last, any width.
+const WIDTHS: [usize; 3] = [64, 1_024, 16_384];
+
+/// By how much allowances grow per round.
+const GROWTH: u64 = 8;
+
+/// What one round on one part of a history left.
+pub(super) enum Round {
+    Decided(Found),
+    /// More steps may decide it.
+    Open,
+    /// No further round can.
+    Out(Exhausted),
+}
+
+/// Round `round` on the part `ids`, spending from `quota`. `one_key` says that all of them are on one key.
+pub(super) fn round<M: Model>(
+    source: Source<'_, M>,
+    ids: &[u32],
+    one_key: bool,
+    round: u32,
+    engine: Engine,
+    quota: &mut Quota,
+) -> Round {
+    if matches!(engine, Engine::Portfolio | Engine::Monitor)
+        && round == 0
+        && let Some(found) = monitor(source, ids, one_key)
+    {
+        return Round::Decided(found);
+    }
+    if engine == Engine::Monitor {
+        return Round::Out(Exhausted::NoMonitor);
+    }
+    let mut machine = Machine::new(source.model);
+    let problem = prepare(source, &mut machine, ids, None);
+    match engine {
+        Engine::Portfolio | Engine::Monitor => take_turns(&problem, &mut machine, round, quota),
+        Engine::DepthFirst => alone(search(&problem, &mut machine, quota)),
+        Engine::Frontier => match sweep(&problem, &mut machine, usize::MAX, quota) {
+            Some(found) => alone(found),
+            None => Round::Out(Exhausted::Slots),
+        },
+        Engine::Narrow(width) => match sweep(&problem, &mut machine, width, quota) {
+            Some(found) => alone(found),
+            None => Round::Out(Exhausted::Width),
+        },
+    }
+}
+
+fn alone(found: Found) -> Round {
+    match found {
+        Found::Exhausted(exhausted) => Round::Out(exhausted),
+        found => Round::Decided(found),
+    }
+}
+
+fn take_turns<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, round: u32, quota: &mut Quota) -> Round {
+    let count = (problem.required.len() + problem.optional.len()) as u64;
+    let growth = GROWTH.saturating_pow(round);
+    // Where nothing is hard the search needs a step or two per operation.
+    let mut out = None;
+    let (found, whole) =
+        within(quota, (4 * count + 1_024).saturating_mul(growth), |quota| search(problem, machine, quota));
+    match found {
+        Found::Exhausted(Exhausted::Steps) if !whole => {}
+        Found::Exhausted(exhausted) => out = Some(exhausted),
+        found => return Round::Decided(found),
+    }
+    let width = WIDTHS.get(round as usize).copied().unwrap_or(usize::MAX);
+    let steps = (64 * count + 65_536).saturating_mul(growth);
+    let mut narrowed = false;
+    let (found, whole) = within(quota, steps, |quota| {
+        sweep(problem, machine, width, quota).unwrap_or_else(|| {
+            narrowed = true;
+            Found::Exhausted(Exhausted::Steps)
+        })
+    });
+    match found {
+        // Refused, but only because it was narrow, or it has too few slots: the next round will tell.
+        Found::Exhausted(Exhausted::Steps) if narrowed && quota.steps > 0 => Round::Open,
+        Found::Exhausted(Exhausted::Steps) if !whole => Round::Open,
+        // Without memory for one engine the other may still go on.
+        Found::Exhausted(exhausted) => match out {
+            Some(out) => Round::Out(out),
+            None if exhausted == Exhausted::Bytes => Round::Open,
+            None => Round::Out(exhausted),
+        },
+        found => Round::Decided(found),
+    }
+}
+
+/// Lends at most `steps` of `quota`; true if that was all there was.
+fn within(quota: &mut Quota, steps: u64, spend: impl FnOnce(&mut Quota) -> Found) -> (Found, bool) {
+    let lent = steps.min(quota.steps);
+    let whole = lent == quota.steps;
+    let mut loan = Quota { steps: lent, bytes: quota.bytes };
+    let found = spend(&mut loan);
+    quota.steps -= lent - loan.steps;
+    (found, whole)
+}

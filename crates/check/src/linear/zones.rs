@@ -1,0 +1,194 @@
+//! Registers whose values are all different, in the manner of Gibbons and Korach (1997): every value's write and reads
+//! form a cluster that must stand together, and clusters can be told apart by two instants.
+//!
+//! The first return of a cluster is `first`, its last call `last`. If `first < last` the cluster must span at least
+//! that zone, and no other may span any of it; otherwise it fits into any one instant from `last` to `first`, which must
+//! not be inside another's zone. The order is built from the zones and, like every order, replayed; a refusal names the
+//! operations at the edges of two zones, which have no order by themselves.
+
+use super::depth::Found;
+use super::machine::Source;
+use super::memo::Numbers;
+use super::prepare::seen_at;
+use crate::model::{Flow, Model};
+
+/// One operation, no larger than it must be: there may be many.
+#[derive(Clone, Copy)]
+struct Seen {
+    call: u64,
+    /// `u64::MAX` for a write of unknown outcome.
+    returned: u64,
+    id: u32,
+    value: u32,
+    write: bool,
+}
+
+/// A value's operations: its write (none for the initial value) and its reads.
+#[derive(Clone, Copy)]
+struct Cluster {
+    write: u32,
+    /// The earliest return, and whose it is. Instants are one later than in the history, so that 0 is before it.
+    first: u64,
+    first_of: u32,
+    /// The latest call, and whose it is.
+    last: u64,
+    last_of: u32,
+    /// Where it stands in the order, once that is known.
+    place: u32,
+    reads: u32,
+}
+
+const NOBODY: u32 = u32::MAX;
+
+/// The order of a register's operations, or why there is none; `None` if it is not such a register. All of `ids` must be
+/// on one key.
+pub(super) fn zones<M: Model>(source: Source<'_, M>, ids: &[u32]) -> Option<Found> {
+    let model = source.model;
+    let initial = model.initial_value()?;
+    let mut values: Numbers<M::Value> = Numbers::with_room(ids.len() / 2);
+    let initial = values.of(initial);
+    let mut list: Vec<Seen> = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let operation = &source.ops[id as usize];
+        let Some((ret, returned)) = seen_at(operation, None) else { continue };
+        let (value, write) = match model.flow(&operation.op, ret) {
+            Flow::Write(value) => (values.of(value), true),
+            Flow::Read(value) => (values.of(value), false),
+            Flow::Nothing if ret.is_none() && model.observes_only(&operation.op, ret) => continue,
+            _ => return None,
+        };
+        list.push(Seen { call: operation.call, returned, id, value, write });
+    }
+    if !list.is_sorted_by_key(|seen| seen.call) {
+        list.sort_by_key(|seen| seen.call);
+    }
+    let empty =
+        Cluster { write: NOBODY, first: u64::MAX, first_of: NOBODY, last: 0, last_of: NOBODY, place: 0, reads: 0 };
+    let mut clusters = vec![empty; values.len()];
+    clusters[initial as usize].first = 0;
+    let mut open = false;
+    for (index, seen) in (0u32..).zip(&list) {
+        let cluster = &mut clusters[seen.value as usize];
+        if seen.write && (seen.value == initial || std::mem::replace(&mut cluster.write, index) != NOBODY) {
+            return None;
+        }
+        open |= seen.returned == u64::MAX;
+        cluster.reads += u32::from(!seen.write);
+    }
+    // What nobody read and nobody acknowledged need not have happened.
+    if open {
+        list.retain(|seen| seen.returned != u64::MAX || clusters[seen.value as usize].reads > 0);
+        clusters.iter_mut().for_each(|cluster| cluster.write = NOBODY);
+        for (index, seen) in (0u32..).zip(&list).filter(|(_, seen)| seen.write) {
+            clusters[seen.value as usize].write = index;
+        }
+    }
+    for (index, seen) in (0u32..).zip(&list) {
+        let cluster = &mut clusters[seen.value as usize];
+        let (call, returned) = (seen.call.saturating_add(1), seen.returned.saturating_add(1));
+        if returned < cluster.first || (cluster.first_of == NOBODY && seen.value != initial) {
+            (cluster.first, cluster.first_of) = (returned, index);
+        }
+        if call > cluster.last || cluster.last_of == NOBODY {
+            (cluster.last, cluster.last_of) = (call, index);
+        }
+    }
+    Some(Zones { list: &list, clusters, initial }.decide())
+}
+
+struct Zones<'a> {
+    list: &'a [Seen],
+    clusters: Vec<Cluster>,
+    initial: u32,
+}
+
+impl Zones<'_> {
+    fn decide(mut self) -> Found {
+        for (value, cluster) in (0u32..).zip(&self.clusters) {
+            if cluster.first_of == NOBODY || value == self.initial {
+                continue;
+            }
+            // A read of what nobody wrote, or one that returned before the write was called.
+            if cluster.write == NOBODY {
+                return self.refused(&[cluster.first_of]);
+            }
+            if cluster.first < self.list[cluster.write as usize].call.saturating_add(1) {
+                return self.refused(&[cluster.first_of, cluster.write]);
+            }
+        }
+        let present = |cluster: &Cluster, value: u32| value == self.initial || cluster.first_of != NOBODY;
+        let mut forward: Vec<(u64, u64, u32)> = Vec::new();
+        for (value, cluster) in (0u32..).zip(&self.clusters) {
+            if present(cluster, value) && cluster.first < cluster.last {
+                forward.push((cluster.first, cluster.last, value));
+            }
+        }
+        forward.sort_unstable();
+        for pair in forward.windows(2) {
+            if pair[1].0 < pair[0].1 {
+                return self.conflict(pair[0].2, pair[1].2);
+            }
+        }
+        // An instant, whether the cluster spans a zone from there on, and the cluster, packed so that sorting is cheap.
+        let pack = |at: u64, zone: bool, value: u32| u128::from(at) << 64 | u128::from(zone) << 32 | u128::from(value);
+        let mut order: Vec<u128> = forward.iter().map(|(first, _, value)| pack(*first, true, *value)).collect();
+        for (value, cluster) in (0u32..).zip(&self.clusters) {
+            if !present(cluster, value) || cluster.first < cluster.last {
+                continue;
+            }
+            let mut at = cluster.last;
+            // The one zone that `last` may be inside of is the latest that begins before it.
+            let before = forward.partition_point(|(first, ..)| *first < at);
+            if let Some((_, end, other)) = before.checked_sub(1).map(|index| forward[index])
+                && at < end
+            {
+                if cluster.first < end {
+                    return self.conflict(other, value);
+                }
+                at = end;
+            }
+            order.push(pack(at, false, value));
+        }
+        order.sort_unstable();
+        self.order(&order)
+    }
+
+    /// Operations cluster by cluster: the write, then the reads in order of call.
+    fn order(&mut self, order: &[u128]) -> Found {
+        let mut at = 0u32;
+        for packed in order {
+            let cluster = &mut self.clusters[*packed as u32 as usize];
+            cluster.place = at;
+            at += cluster.reads + u32::from(cluster.write != NOBODY);
+        }
+        let mut ids = vec![0; self.list.len()];
+        let mut filled: Vec<u32> =
+            self.clusters.iter().map(|cluster| cluster.place + u32::from(cluster.write != NOBODY)).collect();
+        for seen in self.list {
+            let place = if seen.write {
+                self.clusters[seen.value as usize].place
+            } else {
+                let next = &mut filled[seen.value as usize];
+                *next += 1;
+                *next - 1
+            };
+            ids[place as usize] = seen.id;
+        }
+        Found::Order(ids)
+    }
+
+    fn conflict(&self, one: u32, other: u32) -> Found {
+        let edges = [one, other].map(|value| self.clusters[value as usize]);
+        let all: Vec<u32> =
+            edges.iter().flat_map(|cluster| [cluster.write, cluster.first_of, cluster.last_of]).collect();
+        self.refused(&all)
+    }
+
+    fn refused(&self, indices: &[u32]) -> Found {
+        let mut witness: Vec<u32> =
+            indices.iter().filter(|index| **index != NOBODY).map(|index| self.list[*index as usize].id).collect();
+        witness.sort_unstable();
+        witness.dedup();
+        Found::Impossible { deepest: Vec::new(), at: None, witness }
+    }
+}

@@ -1,0 +1,180 @@
+//! Which transaction depends on which, and groups of transactions that depend on each other.
+
+use super::index::Index;
+use crate::history::Process;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// Why one transaction comes before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// It wrote the version before.
+    WriteWrite = 1,
+    /// The other read what it wrote.
+    WriteRead = 2,
+    /// The other wrote the version after the one it read.
+    ReadWrite = 4,
+    /// It came before in the same process.
+    Process = 8,
+    /// It was over before the other began.
+    RealTime = 16,
+}
+
+/// A set of [`Kind`]s.
+pub(super) type Kinds = u8;
+
+/// Dependencies on data.
+pub(super) const DATA: Kinds = 1 | 2 | 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Edge {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) kind: Kind,
+}
+
+pub(super) struct Graph {
+    nodes: usize,
+    edges: Vec<Edge>,
+}
+
+/// A graph whose edges can be followed.
+pub(super) struct Followed {
+    starts: Vec<u32>,
+    edges: Vec<Edge>,
+}
+
+impl Graph {
+    pub(super) fn new(nodes: usize) -> Self {
+        Graph { nodes, edges: Vec::new() }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// `from` comes before `to`; what depends on itself depends on nothing.
+    pub(super) fn add(&mut self, from: u32, to: u32, kind: Kind) {
+        if from != to {
+            self.edges.push(Edge { from, to, kind });
+        }
+    }
+
+    /// Each transaction after the one before it in its process.
+    pub(super) fn add_processes(&mut self, index: &Index<'_>) {
+        let mut last: BTreeMap<&Process, (u64, u32)> = BTreeMap::new();
+        let mut order: Vec<u32> = (0u32..).take(self.nodes).collect();
+        order.sort_by_key(|at| index.transactions[*at as usize].call);
+        for at in order {
+            let transaction = &index.transactions[at as usize];
+            if let Some((returned, before)) = last.get(transaction.process)
+                && *returned <= transaction.call
+            {
+                self.add(*before, at, Kind::Process);
+            }
+            match transaction.returned {
+                Some(returned) => last.insert(transaction.process, (returned, at)),
+                None => last.remove(transaction.process),
+            };
+        }
+    }
+
+    /// Each transaction after those that were over before it began, but for what follows from others: of the ones that
+    /// are over, only those matter that nothing came after which is over too.
+    pub(super) fn add_real_time(&mut self, index: &Index<'_>) {
+        let mut calls: Vec<u32> = (0u32..).take(self.nodes).collect();
+        calls.sort_by_key(|at| index.transactions[*at as usize].call);
+        let mut open: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
+        // What is over, by return; and for each transaction the latest call, so that it supersedes what returned before.
+        let mut over: Vec<(u64, u32)> = Vec::new();
+        for at in calls {
+            let call = index.transactions[at as usize].call;
+            while let Some(Reverse((returned, done))) = open.peek().copied()
+                && returned < call
+            {
+                open.pop();
+                let began = index.transactions[done as usize].call;
+                over.retain(|(before, _)| *before >= began);
+                over.push((returned, done));
+            }
+            for (_, before) in &over {
+                self.add(*before, at, Kind::RealTime);
+            }
+            if let Some(returned) = index.transactions[at as usize].returned {
+                open.push(Reverse((returned, at)));
+            }
+        }
+    }
+
+    /// The edges of these kinds, to be followed.
+    pub(super) fn followed(&self, kinds: Kinds) -> Followed {
+        let mut edges: Vec<Edge> = self.edges.iter().copied().filter(|edge| edge.kind as u8 & kinds != 0).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        let mut starts = vec![0u32; self.nodes + 1];
+        for edge in &edges {
+            starts[edge.from as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        Followed { starts, edges }
+    }
+}
+
+impl Followed {
+    pub(super) fn from(&self, node: u32) -> &[Edge] {
+        &self.edges[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    }
+
+    /// Groups of two or more nodes that all reach each other (Tarjan 1972), without recursion.
+    pub(super) fn groups(&self) -> Vec<Vec<u32>> {
+        const NEW: u32 = u32::MAX;
+        let nodes = self.starts.len() - 1;
+        let (mut number, mut low) = (vec![NEW; nodes], vec![0u32; nodes]);
+        let mut on_stack = vec![false; nodes];
+        let mut stack: Vec<u32> = Vec::new();
+        let mut path: Vec<(u32, u32)> = Vec::new();
+        let (mut count, mut groups) = (0, Vec::new());
+        for root in (0u32..).take(nodes) {
+            if number[root as usize] != NEW {
+                continue;
+            }
+            path.push((root, 0));
+            while let Some((node, next)) = path.last_mut() {
+                let (at, place) = (*node, *next);
+                if place == 0 {
+                    number[at as usize] = count;
+                    low[at as usize] = count;
+                    count += 1;
+                    stack.push(at);
+                    on_stack[at as usize] = true;
+                }
+                if let Some(edge) = self.from(at).get(place as usize) {
+                    *next += 1;
+                    let to = edge.to as usize;
+                    if number[to] == NEW {
+                        path.push((edge.to, 0));
+                    } else if on_stack[to] {
+                        low[at as usize] = low[at as usize].min(number[to]);
+                    }
+                    continue;
+                }
+                path.pop();
+                if let Some((parent, _)) = path.last() {
+                    low[*parent as usize] = low[*parent as usize].min(low[at as usize]);
+                }
+                if low[at as usize] == number[at as usize] {
+                    let from = stack.iter().rposition(|node| *node == at).unwrap_or(0);
+                    let group = stack.split_off(from);
+                    group.iter().for_each(|node| on_stack[*node as usize] = false);
+                    if group.len() > 1 {
+                        groups.push(group);
+                    }
+                }
+            }
+        }
+        groups
+    }
+}

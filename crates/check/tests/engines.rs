@@ -1,0 +1,188 @@
+//! The gate of the engines: each of them alone, and the check that follows a run, agree with an exhaustive search on
+//! tens of thousands of small histories. An engine may give up only where it says that it can.
+
+#[path = "oracle/generate.rs"]
+mod generate;
+mod oracle;
+#[path = "oracle/registers.rs"]
+mod registers;
+
+use generate::{Features, Shape, mutated, rng, valid};
+use oracle::{kv_is_linearizable, register_is_linearizable};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use registers::{guessed, unique};
+use stormglass_check::model::{CasRegister, Kv, KvOp, KvRet, Model, RegisterOp, RegisterRet};
+use stormglass_check::{Budget, Engine, History, Online, Operation, Verdict, linearizability_by, replay};
+
+/// Counts what was compared, so that a gate through which nothing passes is seen.
+#[derive(Default, Debug)]
+struct Tally {
+    passes: usize,
+    failures: usize,
+    unknown: usize,
+}
+
+impl Tally {
+    fn compare<M: Model>(
+        &mut self,
+        engine: Engine,
+        model: &M,
+        history: &History<M::Op, M::Ret>,
+        expected: bool,
+        name: &str,
+    ) {
+        let found = linearizability_by(engine, model, history, Budget::default());
+        match &found.verdict {
+            Verdict::Pass => {
+                assert!(expected, "{engine:?}, {name}: passed, but no order exists:\n{history:#?}");
+                let certificate = found.certificate.expect("a pass has a certificate");
+                replay(model, history, &certificate).unwrap_or_else(|error| panic!("{name}: {error}\n{history:#?}"));
+                self.passes += 1;
+            }
+            Verdict::Fail(evidence) => {
+                assert!(!expected, "{engine:?}, {name}: failed, but an order exists:\n{evidence}\n{history:#?}");
+                assert!(!evidence.operations.is_empty(), "{name}");
+                self.failures += 1;
+            }
+            Verdict::Unknown(undecided) => {
+                let may = matches!(engine, Engine::Monitor | Engine::Narrow(_));
+                let honest = !undecided.limit.to_string().contains("trust");
+                assert!(may && honest, "{engine:?}, {name}: {undecided}\n{history:#?}");
+                self.unknown += 1;
+            }
+        }
+    }
+}
+
+const ENGINES: [Engine; 6] =
+    [Engine::Portfolio, Engine::DepthFirst, Engine::Frontier, Engine::Narrow(1), Engine::Narrow(3), Engine::Monitor];
+
+fn shape(rng: &mut ChaCha8Rng) -> Shape {
+    Shape {
+        operations: rng.random_range(1..9),
+        clients: rng.random_range(1..6),
+        keys: rng.random_range(1..3),
+        values: rng.random_range(0..4),
+        unknown: [0, 20, 50][rng.random_range(0..3usize)],
+        length: [0, 1, 2, 4, 10][rng.random_range(0..5usize)],
+        features: Features {
+            cas: rng.random_ratio(1, 2),
+            delete: rng.random_ratio(1, 3),
+            append: rng.random_ratio(1, 4),
+            txn: rng.random_ratio(1, 6),
+        },
+    }
+}
+
+#[test]
+fn every_engine_judges_twenty_thousand_maps_as_brute_force_does() {
+    let mut tallies: Vec<Tally> = ENGINES.iter().map(|_| Tally::default()).collect();
+    for seed in 0..10_000 {
+        let mut rng = rng(seed ^ 0xe61e);
+        let shape = shape(&mut rng);
+        let history = valid(&mut rng, &shape);
+        let broken = mutated(&mut rng, &shape, &history);
+        for (history, kind) in [(&history, "valid"), (&broken, "mutated")] {
+            let expected = kv_is_linearizable(history);
+            for (engine, tally) in ENGINES.into_iter().zip(&mut tallies) {
+                tally.compare(engine, &Kv::default(), history, expected, &format!("seed {seed}, {kind}"));
+            }
+        }
+    }
+    for (engine, tally) in ENGINES.into_iter().zip(&tallies) {
+        let sure = matches!(engine, Engine::Portfolio | Engine::DepthFirst | Engine::Frontier);
+        if sure {
+            assert_eq!(tally.passes + tally.failures, 20_000, "{engine:?}: {tally:?}");
+        }
+        assert!(tally.passes > 2_000 && tally.failures > 300, "{engine:?} is one-sided: {tally:?}");
+        eprintln!("{engine:?}: {tally:?}");
+    }
+}
+
+#[test]
+fn every_engine_judges_twenty_thousand_registers_as_brute_force_does() {
+    let mut tallies: Vec<Tally> = ENGINES.iter().map(|_| Tally::default()).collect();
+    for seed in 0..20_000 {
+        let mut rng = rng(seed ^ 0xca50);
+        let history = guessed(&mut rng);
+        let expected = register_is_linearizable(&history);
+        for (engine, tally) in ENGINES.into_iter().zip(&mut tallies) {
+            tally.compare(engine, &CasRegister, &history, expected, &format!("seed {seed}"));
+        }
+    }
+    for (engine, tally) in ENGINES.into_iter().zip(&tallies) {
+        let narrow = matches!(engine, Engine::Monitor);
+        assert!(narrow || (tally.passes > 2_000 && tally.failures > 2_000), "{engine:?} is one-sided: {tally:?}");
+        eprintln!("{engine:?}: {tally:?}");
+    }
+}
+
+/// Every value is written once: the histories that zones decide, touching instants and unknown outcomes included.
+#[test]
+fn zones_judge_twenty_thousand_registers_of_unique_values_as_brute_force_does() {
+    let mut tally = Tally::default();
+    for seed in 0..24_000 {
+        let mut rng = rng(seed ^ 0x20e5);
+        let history = unique(&mut rng);
+        let expected = register_is_linearizable(&history);
+        tally.compare(Engine::Monitor, &CasRegister, &history, expected, &format!("seed {seed}"));
+    }
+    assert!(tally.passes > 5_000 && tally.failures > 5_000 && tally.unknown < 2_000, "{tally:?}");
+}
+
+/// The verdict at the end of a run that was followed, and never a failure before there is one.
+fn followed<M: Model + Clone>(model: &M, history: &History<M::Op, M::Ret>, rng: &mut ChaCha8Rng) -> Verdict {
+    let mut events: Vec<(u64, u8, usize)> = Vec::new();
+    let mut order: Vec<&Operation<M::Op, M::Ret>> = history.operations().iter().collect();
+    order.sort_by_key(|op| op.call);
+    for (index, operation) in order.iter().enumerate() {
+        events.push((operation.call, 0, index));
+        events.extend(operation.returned.map(|at| (at, 1, index)));
+    }
+    events.sort_unstable();
+    let mut grown = History::new();
+    let mut online = Online::new(model.clone());
+    let mut ids = Vec::new();
+    for (at, kind, index) in events {
+        let operation = order[index];
+        if kind == 0 {
+            ids.push(grown.invoke(operation.process.clone(), at, operation.op.clone()));
+        } else {
+            let id = ids[index];
+            let done = match &operation.outcome {
+                stormglass_check::Outcome::Ok(ret) => grown.ok(id, at, ret.clone()),
+                stormglass_check::Outcome::Fail => grown.fail(id, at),
+                stormglass_check::Outcome::Indeterminate => grown.info(id, at),
+            };
+            done.expect("it was just invoked");
+        }
+        if rng.random_ratio(1, 2) && online.advance(&grown).expect("calls are in order").is_some() {
+            break;
+        }
+    }
+    online.finish(&grown).expect("calls are in order")
+}
+
+#[test]
+fn a_check_that_follows_the_run_ends_with_the_verdict_of_brute_force() {
+    let (mut passes, mut failures) = (0, 0);
+    for seed in 0..12_000 {
+        let mut rng = rng(seed ^ 0x0411);
+        let shape = shape(&mut rng);
+        let history = valid(&mut rng, &shape);
+        let broken = mutated(&mut rng, &shape, &history);
+        let register: History<RegisterOp, RegisterRet> = guessed(&mut rng);
+        let map = |history: &History<KvOp, KvRet>, rng: &mut ChaCha8Rng| followed(&Kv::default(), history, rng);
+        let verdicts = [
+            (map(&history, &mut rng), kv_is_linearizable(&history)),
+            (map(&broken, &mut rng), kv_is_linearizable(&broken)),
+            (followed(&CasRegister, &register, &mut rng), register_is_linearizable(&register)),
+        ];
+        for (verdict, expected) in verdicts {
+            assert_eq!(verdict.is_pass(), expected, "seed {seed}: {verdict}\n{broken:#?}\n{register:#?}");
+            if expected { passes += 1 } else { failures += 1 }
+        }
+    }
+    assert!(passes > 12_000 && failures > 4_000, "the histories are one-sided: {passes} and {failures}");
+}

@@ -1,0 +1,83 @@
+//! Transactions: stores that keep a level of isolation are never said to be below it, and an anomaly that was planted is
+//! named, with the strongest level that is left.
+
+#[path = "transactions/plant.rs"]
+mod plant;
+#[path = "transactions/store.rs"]
+mod store;
+
+use plant::{PLANTS, Plant};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use store::{Keeps, run};
+use stormglass_check::{AnomalyKind, Isolation, Transactions, Verdict, isolated, isolation};
+
+fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+fn never_below(keeps: Keeps, level: Isolation) {
+    let mut exact = 0;
+    for seed in 0..10_000 {
+        let history = run(&mut rng(seed), keeps, 20);
+        let found = isolation(&history);
+        let strongest = found.strongest.unwrap_or_else(|| panic!("seed {seed}: {:?}\n{history:#?}", found.anomalies));
+        assert!(strongest >= level, "seed {seed}: {strongest}, {:?}\n{history:#?}", found.anomalies);
+        assert!(found.complete, "seed {seed}");
+        exact += usize::from(strongest == level);
+    }
+    assert!(exact > 100, "only {exact} histories tell the level from a stronger one");
+}
+
+#[test]
+fn ten_thousand_histories_of_a_strict_serializable_store_are_strict_serializable() {
+    never_below(Keeps::StrictSerializable, Isolation::StrictSerializable);
+}
+
+#[test]
+fn ten_thousand_histories_of_a_serializable_store_are_serializable() {
+    never_below(Keeps::Serializable, Isolation::Serializable);
+}
+
+#[test]
+fn ten_thousand_histories_of_a_store_with_snapshots_have_snapshot_isolation() {
+    never_below(Keeps::Snapshots, Isolation::SnapshotIsolation);
+}
+
+#[test]
+fn ten_thousand_histories_of_a_store_that_reads_what_is_committed_are_read_committed() {
+    never_below(Keeps::ReadCommitted, Isolation::ReadCommitted);
+}
+
+fn named(plant: &Plant, seed: u64) -> Transactions {
+    let mut history = run(&mut rng(seed), Keeps::StrictSerializable, 10);
+    (plant.plant)(&mut rng(seed ^ 0x91a7), &mut history);
+    history
+}
+
+#[test]
+fn every_planted_anomaly_is_named_in_ten_thousand_histories() {
+    for plant in PLANTS {
+        for seed in 0..10_000 {
+            let history = named(plant, seed);
+            let found = isolation(&history);
+            let kinds: Vec<AnomalyKind> = found.anomalies.iter().map(|anomaly| anomaly.kind).collect();
+            assert!(kinds.contains(&plant.kind), "{}, seed {seed}: {kinds:?}\n{history:#?}", plant.kind);
+            let others: Vec<&AnomalyKind> = kinds.iter().filter(|kind| !plant.also.contains(kind)).collect();
+            assert!(others.iter().all(|kind| **kind == plant.kind), "{}, seed {seed}: {kinds:?}", plant.kind);
+            assert_eq!(found.strongest, plant.leaves, "{}, seed {seed}: {kinds:?}", plant.kind);
+        }
+    }
+}
+
+#[test]
+fn a_violation_is_told_in_words_and_only_of_the_levels_that_it_contradicts() {
+    let skew = PLANTS.iter().find(|plant| plant.kind == AnomalyKind::G2Item).expect("it is on the list");
+    let history = named(skew, 3);
+    assert_eq!(isolated(&history, Isolation::SnapshotIsolation), Verdict::Pass);
+    let verdict = isolated(&history, Isolation::Serializable);
+    let evidence = verdict.evidence().expect("write skew is not serializable");
+    assert!(evidence.cause.starts_with("not serializable but at most snapshot-isolation: G2-item: T"), "{evidence}");
+    assert_eq!(evidence.operations.len(), 2, "{evidence}");
+    assert!(evidence.details.iter().all(|line| line.contains("(rw)")), "{evidence}");
+}
