@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stormglass_sys::process::{Capture, CrashCause, ForkServer, Limits as ProcessLimits, watchdog};
+use stormglass_sys::process::{Capture, ChildEnd, CrashCause, ForkServer, Limits as ProcessLimits, watchdog};
 
 use crate::{
     Limits,
     case::{Cost, Ending, ended, run_case},
     isolation::STACK_BYTES,
-    worker::{Asked, Talk},
+    worker::{Asked, Talk, Wanted, hung_up},
 };
 
 /// The environment of every case: what programs look for, the same on every machine. `UTC0` is a rule by itself, so that
@@ -47,8 +47,11 @@ pub(crate) fn serve_by_forking(mut talk: Talk) -> io::Result<()> {
     // When the front end is gone this process gets another parent, and a case nobody waits for is given up.
     let front_end = parent_id();
     let served = ForkServer::serve(STACK_BYTES, &environment(), move |server| {
-        while let Some(asked) = talk.next()? {
-            run(server, &mut talk, &asked, front_end)?;
+        while let Some(wanted) = talk.next()? {
+            match wanted {
+                Wanted::Answer(message) => apart(server, &mut talk, front_end, |talk, _| talk.answer(message))?,
+                Wanted::Case(asked) => run(server, &mut talk, &asked, front_end)?,
+            }
         }
         Ok(())
     });
@@ -67,24 +70,62 @@ fn run(server: &mut ForkServer, talk: &mut Talk, asked: &Asked, front_end: u32) 
         // An answer that cannot be written is one that is not whole, which the parent sees.
         let _ = run_case(scenarios, body, result);
     });
-    let (end, answer) = match end {
-        Ok(ended) => ended,
-        Err(error) => return talk.not_started(&io::Error::other(error)),
-    };
-    // Only then are the next ones: their answers come before anybody misses this one.
-    let quick = started.elapsed() < QUICK;
-    let cost = Cost { cpu: end.cpu_user + end.cpu_system, max_rss_bytes: end.resident_bytes_max, stderr: &end.output };
+    match end {
+        Ok((end, answer)) if end.is_whole() => {
+            // Only then are the next ones: their answers come before anybody misses this one.
+            let quick = started.elapsed() < QUICK;
+            talk.returned(&cost(end), answer, quick)
+        }
+        Ok(_) => apart(server, talk, front_end, |talk, end| tell(talk, asked, end)),
+        Err(error) => {
+            // Whoever cannot fork cannot leave the words to a child, and is no longer what it was when it found them.
+            talk.not_started(&error)?;
+            Err(io::Error::other(error))
+        }
+    }
+}
+
+/// Leaves to a child what is to be said and takes memory for it: see [`ForkServer`]. It is given the end of the last case.
+fn apart(
+    server: &mut ForkServer,
+    talk: &mut Talk,
+    front_end: u32,
+    say: impl FnOnce(&mut Talk, &ChildEnd) -> io::Result<()>,
+) -> io::Result<()> {
+    talk.send()?;
+    let mut alone = || parent_id() != front_end;
+    let said = server.apart(&mut alone, |end| {
+        match say(talk, end) {
+            // The server will see it too.
+            Err(error) if hung_up(&error) => Ok(()),
+            said => said.inspect_err(|error| eprintln!("stormglass worker: {error}")),
+        }
+    });
+    match said {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(io::Error::other("it could not say what it had to say")),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// Tells of a case that handed back no answer.
+fn tell(talk: &mut Talk, asked: &Asked, end: &ChildEnd) -> io::Result<()> {
     match end.crash_cause() {
-        None => talk.returned(&cost, answer, quick),
+        // It has handed back an answer, so there is nothing to tell here.
+        None => Ok(()),
         Some(CrashCause::NotSetUp) => {
-            let why = String::from_utf8_lossy(&end.output).trim().to_owned();
-            talk.not_started(&io::Error::other(format!("its process could not be set up: {why}")))
+            let why = String::from_utf8_lossy(&end.output);
+            talk.not_started(format!("its process could not be set up: {}", why.trim()))
         }
         Some(cause) => {
             let ending = ending(&cause, &end.output);
-            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))
+            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost(end)))
         }
     }
+}
+
+fn cost(end: &ChildEnd) -> Cost<'_> {
+    Cost { cpu: end.cpu_user + end.cpu_system, max_rss_bytes: end.resident_bytes_max, stderr: &end.output }
 }
 
 fn ending(cause: &CrashCause, output: &[u8]) -> Ending {

@@ -18,7 +18,7 @@ use stormglass_sys::process::{Leg, relay};
 
 use crate::{
     case::{Cost, Ending, ended, run_case},
-    worker::{Asked, Talk},
+    worker::{Asked, Talk, Wanted},
 };
 
 /// Which isolation a worker uses.
@@ -83,11 +83,14 @@ type Answered = (Duration, Vec<u8>);
 fn leg(mut talk: Talk, last: Option<Answered>, end: Arc<Mutex<io::Result<()>>>) -> Leg {
     Leg::new(move |before| {
         let told = last.map_or(Ok(()), |(cpu, answer)| talk.returned(&Cost { cpu, ..Cost::default() }, &answer, false));
-        let ran = told.and_then(|()| talk.next()).and_then(|asked| {
-            before.wait();
-            asked.map(|asked| run(&mut talk, &asked)).transpose()
+        let wanted = told.and_then(|()| talk.next());
+        before.wait();
+        let done = wanted.and_then(|wanted| match wanted {
+            None => Ok(None),
+            Some(Wanted::Case(asked)) => run(&mut talk, &asked).map(Some),
+            Some(Wanted::Answer(message)) => talk.answer(message).map(|()| Some(None)),
         });
-        match ran {
+        match done {
             Ok(Some(last)) => Some(leg(talk, last, end)),
             Ok(None) => None,
             Err(error) => {

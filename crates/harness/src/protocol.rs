@@ -152,6 +152,11 @@ pub(crate) struct ReturnedHead {
     pub(crate) stderr_bytes: u32,
 }
 
+impl ReturnedHead {
+    /// The most bytes that one takes: 9 for each number of up to eight bytes, 5 for each of four.
+    pub(crate) const BYTES_MAX: usize = 9 + 5 + 9 + 5;
+}
+
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -184,6 +189,12 @@ impl Channel {
     /// An end of the talk over `stream`.
     pub(crate) fn new(stream: UnixStream) -> Self {
         Channel { stream, buffer: vec![0; BUFFER_BYTES], unread: 0..0 }
+    }
+
+    /// An end of the talk over `stream` that never needs more memory, whatever it receives. Most of what it has is only
+    /// addresses: the system gives the memory when it is used.
+    pub(crate) fn with_all_room(stream: UnixStream) -> Self {
+        Channel { stream, buffer: vec![0; MESSAGE_BYTES_MAX], unread: 0..0 }
     }
 
     /// The socket, for its timeouts.
@@ -240,11 +251,24 @@ impl Channel {
     ///
     /// A body of 4 GiB or more.
     pub(crate) fn frame(out: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> io::Result<()> {
-        let length: usize = body.iter().map(|part| part.len()).sum();
-        out.extend_from_slice(&u32::try_from(length).map_err(io::Error::other)?.to_le_bytes());
-        out.push(kind as u8);
+        out.extend_from_slice(&frame_head(kind, body)?);
         body.iter().for_each(|part| out.extend_from_slice(part));
         Ok(())
+    }
+
+    /// How many bytes a frame takes.
+    pub(crate) fn frame_bytes(body: &[&[u8]]) -> usize {
+        FRAME_HEAD_BYTES + body.iter().map(|part| part.len()).sum::<usize>()
+    }
+
+    /// Sends one frame, from where it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the other side is gone, and a body of 4 GiB or more.
+    pub(crate) fn send_frame(&mut self, kind: Kind, body: &[&[u8]]) -> io::Result<()> {
+        self.stream.write_all(&frame_head(kind, body)?)?;
+        body.iter().try_for_each(|part| self.stream.write_all(part))
     }
 
     /// Sends frames, if there are any in `out`, and empties it.
@@ -305,7 +329,9 @@ impl Channel {
         if length > MESSAGE_BYTES_MAX {
             return Err(invalid(format!("a message of more than {MESSAGE_BYTES_MAX} bytes")));
         }
-        if self.buffer.len() - self.unread.start < length || self.unread.is_empty() {
+        let start = self.unread.start;
+        // What is far into the buffer is moved as well: fresh memory costs more.
+        if self.unread.is_empty() || start >= BUFFER_BYTES || self.buffer.len() - start < length {
             self.buffer.copy_within(self.unread.clone(), 0);
             self.unread = 0..self.unread.len();
         }
@@ -330,6 +356,13 @@ impl Channel {
         self.unread.start += length;
         start..start + length
     }
+}
+
+/// What stands before the body of a frame.
+fn frame_head(kind: Kind, body: &[&[u8]]) -> io::Result<[u8; FRAME_HEAD_BYTES]> {
+    let length: usize = body.iter().map(|part| part.len()).sum();
+    let [a, b, c, d] = u32::try_from(length).map_err(io::Error::other)?.to_le_bytes();
+    Ok([a, b, c, d, kind as u8])
 }
 
 fn invalid(what: String) -> io::Error {

@@ -1,6 +1,7 @@
 //! The worker: a scenario binary that serves cases, one at a time and from a single thread, until its front end hangs up.
 
 use std::{
+    fmt::Display,
     io,
     ops::Range,
     os::{fd::AsFd, unix::net::UnixStream},
@@ -28,7 +29,8 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
         }
         warnings
     });
-    let channel = io::stdin().as_fd().try_clone_to_owned().map(|socket| Channel::new(UnixStream::from(socket)));
+    let channel =
+        io::stdin().as_fd().try_clone_to_owned().map(|socket| Channel::with_all_room(UnixStream::from(socket)));
     let gaps = seal::gaps();
     let channel = match channel {
         Ok(channel) => channel,
@@ -53,7 +55,8 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
     }
 }
 
-fn hung_up(error: &io::Error) -> bool {
+/// Whether an error means that the front end is gone.
+pub(crate) fn hung_up(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
@@ -81,12 +84,7 @@ fn introduce(
     let fault = match (setup, registered()) {
         (Ok(warnings), Ok(scenarios)) => {
             channel.send_line(&Reply::Hello(hello(warnings, gaps)))?;
-            return Ok(Ok(Talk {
-                channel,
-                scenarios,
-                head: Vec::with_capacity(HEAD_BYTES),
-                unsent: Vec::with_capacity(UNSENT_BYTES),
-            }));
+            return Ok(Ok(Talk { channel, scenarios, unsent: Vec::with_capacity(UNSENT_BYTES) }));
         }
         (Err(what), _) => what,
         (_, Err(duplicate)) => duplicate.to_string(),
@@ -95,25 +93,20 @@ fn introduce(
     Ok(Err(Exit::Setup))
 }
 
-/// Room for the head of an answer, in bytes.
-const HEAD_BYTES: usize = 64;
-/// Room for answers, in bytes.
-const UNSENT_BYTES: usize = 64 << 10;
-/// How many bytes of answers may wait for others.
-const HELD_BYTES_MAX: usize = 16 << 10;
+/// Room for answers that wait for others, in bytes.
+const UNSENT_BYTES: usize = 16 << 10;
 
-/// The talk with the front end, past the hellos.
+/// The talk with the front end, past the hellos. Hearing of a case and passing its answer on takes no memory from the heap;
+/// whatever else there is to say may.
 #[derive(Debug)]
 pub(crate) struct Talk {
     channel: Channel,
     scenarios: Scenarios,
-    /// The head of the answer that is being given.
-    head: Vec<u8>,
-    /// Answers that are yet to be sent.
+    /// Answers that are yet to be sent: never more than there is room for.
     unsent: Vec<u8>,
 }
 
-/// A case that was asked for. Good until the next one is.
+/// A case that was asked for. Good until the next thing is.
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// What the server must know of it.
@@ -122,42 +115,40 @@ pub(crate) struct Asked {
     body: Range<usize>,
 }
 
+/// What the front end wants.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// A case.
+    Case(Asked),
+    /// An [answer](Talk::answer) to a message that holds no case. Good until the next thing is wanted.
+    Answer(Range<usize>),
+}
+
 impl Talk {
     /// The scenarios of this binary.
     pub(crate) fn scenarios(&self) -> &Scenarios {
         &self.scenarios
     }
 
-    /// The next case that is asked for. Answers everything else meanwhile. `None` when the front end hangs up.
+    /// What is wanted next. `None` when the front end hangs up.
     ///
     /// # Errors
     ///
     /// Those of the channel.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Asked>> {
-        loop {
-            if !self.channel.has_frame() {
-                self.channel.send_all(&mut self.unsent)?;
-            }
-            let Some((kind, body)) = self.channel.receive_frame()? else { return Ok(None) };
-            let fault = match kind {
-                Kind::Run => {
-                    let (head, run) = decode::<RunHead>(self.channel.bytes(body.clone()))?;
-                    return Ok(Some(Asked { head, body: body.end - run.len()..body.end }));
-                }
-                Kind::Json => match json::<Ask>(self.channel.bytes(body)) {
-                    Ok(ask) => match self.answer(ask)? {
-                        Ok(reply) => {
-                            self.say(&reply)?;
-                            continue;
-                        }
-                        Err(fault) => fault,
-                    },
-                    Err(error) => return Err(error),
-                },
-                Kind::Returned => WorkerFault::Unexpected("the end of a case".to_owned()),
-            };
-            self.say(&Reply::Error(fault))?;
+    pub(crate) fn next(&mut self) -> io::Result<Option<Wanted>> {
+        if !self.channel.has_frame() {
+            self.channel.send_all(&mut self.unsent)?;
         }
+        let Some((kind, body)) = self.channel.receive_frame()? else { return Ok(None) };
+        Ok(Some(match kind {
+            Kind::Run => {
+                let (head, run) = decode::<RunHead>(self.channel.bytes(body.clone()))?;
+                Wanted::Case(Asked { head, body: body.end - run.len()..body.end })
+            }
+            Kind::Json => Wanted::Answer(body),
+            // Nothing that is wanted of a worker; its answer says so.
+            Kind::Returned => Wanted::Answer(body.start..body.start),
+        }))
     }
 
     /// What is asked, in binary, for [`run_case`](crate::case::run_case).
@@ -173,18 +164,35 @@ impl Talk {
     /// Those of the channel.
     pub(crate) fn returned(&mut self, cost: &Cost<'_>, answer: &[u8], may_wait: bool) -> io::Result<()> {
         let stderr_bytes = u32::try_from(cost.stderr.len()).map_err(io::Error::other)?;
-        self.head.clear();
-        encode(ReturnedHead { cpu: cost.cpu, max_rss_bytes: cost.max_rss_bytes, stderr_bytes }, &mut self.head)?;
-        Channel::frame(&mut self.unsent, Kind::Returned, &[&self.head, cost.stderr, answer])?;
-        if may_wait && self.unsent.len() < HELD_BYTES_MAX && self.channel.has_frame() {
-            return Ok(());
+        let head = ReturnedHead { cpu: cost.cpu, max_rss_bytes: cost.max_rss_bytes, stderr_bytes };
+        let mut bytes = [0; ReturnedHead::BYTES_MAX];
+        let mut unwritten = &mut bytes[..];
+        encode(head, &mut unwritten)?;
+        let left = unwritten.len();
+        let body = [&bytes[..ReturnedHead::BYTES_MAX - left], cost.stderr, answer];
+        let room = self.unsent.capacity();
+        if self.unsent.len() + Channel::frame_bytes(&body) > room {
+            self.channel.send_all(&mut self.unsent)?;
         }
+        if Channel::frame_bytes(&body) > room {
+            return self.channel.send_frame(Kind::Returned, &body);
+        }
+        Channel::frame(&mut self.unsent, Kind::Returned, &body)?;
+        if may_wait && self.channel.has_frame() { Ok(()) } else { self.channel.send_all(&mut self.unsent) }
+    }
+
+    /// Sends what waits for others: a child that [answers](Self::answer) has it too, and would send it again.
+    ///
+    /// # Errors
+    ///
+    /// Those of the channel.
+    pub(crate) fn send(&mut self) -> io::Result<()> {
         self.channel.send_all(&mut self.unsent)
     }
 
     /// Sends `reply`, after what was to be sent before.
     fn say(&mut self, reply: &Reply) -> io::Result<()> {
-        self.channel.send_all(&mut self.unsent)?;
+        self.send()?;
         self.channel.send(reply)
     }
 
@@ -204,12 +212,25 @@ impl Talk {
     /// # Errors
     ///
     /// Those of the channel.
-    pub(crate) fn not_started(&mut self, why: &io::Error) -> io::Result<()> {
+    pub(crate) fn not_started(&mut self, why: impl Display) -> io::Result<()> {
         self.say(&Reply::Error(WorkerFault::Setup(format!("cannot start a case: {why}"))))
     }
 
+    /// Answers a message that holds no case.
+    ///
+    /// # Errors
+    ///
+    /// Those of the channel.
+    pub(crate) fn answer(&mut self, message: Range<usize>) -> io::Result<()> {
+        let reply = match message.is_empty() {
+            true => Err(WorkerFault::Unexpected("the end of a case".to_owned())),
+            false => self.answer_to(json::<Ask>(self.channel.bytes(message))?)?,
+        };
+        self.say(&reply.unwrap_or_else(Reply::Error))
+    }
+
     /// Answers one question. The outer error is the talk's, the inner one the question's.
-    fn answer(&mut self, ask: Ask) -> io::Result<Result<Reply, WorkerFault>> {
+    fn answer_to(&mut self, ask: Ask) -> io::Result<Result<Reply, WorkerFault>> {
         let scenarios = &self.scenarios;
         let find =
             |name: &str| scenarios.get(name).copied().ok_or_else(|| WorkerFault::NoSuchScenario(name.to_owned()));

@@ -52,4 +52,16 @@ impl ForkServer {
     ) -> Result<(&ChildEnd, &[u8]), ForkError> {
         match *self {}
     }
+    /// Does something apart.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no such server.
+    pub fn apart(
+        &mut self,
+        _give_up: &mut dyn FnMut() -> bool,
+        _task: impl FnOnce(&ChildEnd) -> io::Result<()>,
+    ) -> Result<bool, ForkError> {
+        match *self {}
+    }
 }

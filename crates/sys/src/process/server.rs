@@ -3,8 +3,9 @@
 //!
 //! Cases are forked off a thread of the server on which nothing else ever runs. So a case needs no thread of its own: what
 //! the child goes on with has fresh thread-locals, a stack at an address that does not depend on the environment, and a
-//! part of the heap of its own. Between two cases the server neither allocates nor frees, as long as it need not tell of
-//! trouble.
+//! part of the heap of its own. Programs see where their memory is, so every case must find the heap as the first one did:
+//! between two cases the server neither allocates nor frees, and what needs memory is done [apart](ForkServer::apart), by
+//! a child as well.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -149,7 +150,6 @@ impl ForkServer {
         give_up: &mut dyn FnMut() -> bool,
         case: impl FnOnce(&mut ResultSink<'_>),
     ) -> Result<(&ChildEnd, &[u8]), ForkError> {
-        self.refuse_further_threads()?;
         let captured = match limits.capture {
             Capture::Nothing => None,
             Capture::Both | Capture::Error => Some(match self.output.take() {
@@ -157,44 +157,90 @@ impl ForkServer {
                 None => pipe().map(|(read, write)| (File::from(read), write))?,
             }),
         };
+        let stack_bytes = self.stack_bytes;
+        let id = self.fork(limits, captured.as_ref().map(|(_, write)| write), |region, _| {
+            vouch_for_thread(stack_bytes);
+            case(&mut ResultSink(region));
+            Ok(())
+        })?;
+        let captures = captured.is_some();
+        let (read, write) = captured.unzip();
+        let read = self.wait_for(id, limits, read, deadline, give_up)?;
+        if self.end.completed && captures {
+            // Whoever ends by itself leaves nobody behind that would write on.
+            self.output = read.zip(write);
+        }
+        Ok((&self.end, self.region.bytes()))
+    }
+
+    /// Has a child do what is no case and needs memory, with the end of the last case at hand, and waits for it. It prints
+    /// where the server does. Whether it came to its end, and well.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn apart(
+        &mut self,
+        give_up: &mut dyn FnMut() -> bool,
+        task: impl FnOnce(&ChildEnd) -> io::Result<()>,
+    ) -> Result<bool, ForkError> {
+        let mut limits = Limits::default();
+        limits.capture = Capture::Nothing;
+        let id = self.fork(&limits, None, |_, last| task(last))?;
+        self.wait_for(id, &limits, None, None, give_up)?;
+        Ok(self.end.is_whole())
+    }
+
+    /// Forks a child that lives `life` and leaves word where that went well.
+    fn fork(
+        &mut self,
+        limits: &Limits,
+        output: Option<&OwnedFd>,
+        life: impl FnOnce(&mut Region, &ChildEnd) -> io::Result<()>,
+    ) -> Result<libc::pid_t, ForkError> {
+        self.refuse_further_threads()?;
         self.region.clear();
         // SAFETY: the other thread waits for this one and holds no lock: the child is as able as this thread.
-        let id = match unsafe { (self.fork)() } {
-            -1 => return Err(ForkError::last("fork")),
+        match unsafe { (self.fork)() } {
+            -1 => Err(ForkError::last("fork")),
             0 => {
-                let output = captured.as_ref().map(|(_, write)| write.as_fd());
                 let (server, nothing, data_bytes) = (self.id, &self.nothing, self.data_bytes);
-                let signals_are_default = self.signals_are_default;
+                let (output, signals_are_default) = (output.map(AsFd::as_fd), self.signals_are_default);
                 let setting = Setting { limits, server, output, nothing, data_bytes, signals_are_default };
-                let (region, stack_bytes) = (&mut self.region, self.stack_bytes);
+                let (region, last) = (&mut self.region, &self.end);
                 live(
                     || set_up(&setting),
                     || {
-                        vouch_for_thread(stack_bytes);
-                        case(&mut ResultSink(&mut *region));
+                        life(region, last)?;
                         region.finish();
                         Ok(())
                     },
                 )
             }
-            id => id,
-        };
-        let (read, write) = captured.unzip();
+            id => Ok(id),
+        }
+    }
+
+    /// Waits for the end of a child, and keeps it. Gives back where its output was read.
+    fn wait_for(
+        &mut self,
+        id: libc::pid_t,
+        limits: &Limits,
+        output: Option<File>,
+        deadline: Option<Instant>,
+        give_up: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<File>, ForkError> {
         let kept = Tail::again(std::mem::take(&mut self.end.output), Limits::default().output_bytes_kept);
-        let mut child = Child::of_server(id, limits, read, kept);
+        let mut child = Child::of_server(id, limits, output, kept);
         let (stopped, reaped) = child.until_end(deadline, Some(give_up))?;
-        let read = child.take_output();
+        let output = child.take_output();
         self.end = child.into_end(stopped, &reaped);
         match self.region.written() {
             Written::Whole => self.end.completed = true,
             Written::TooMuch if stopped.is_none() => self.end.end = End::ResultTooLarge,
             Written::TooMuch | Written::Part => {}
         }
-        if self.end.completed {
-            // Whoever ends by itself leaves nobody behind that would write on.
-            self.output = read.zip(write);
-        }
-        Ok((&self.end, self.region.bytes()))
+        Ok(output)
     }
 
     fn refuse_further_threads(&self) -> Result<(), ForkError> {
