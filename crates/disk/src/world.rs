@@ -355,7 +355,7 @@ pub(crate) fn sort_entries(kernel: &Kernel, next: &mut Next, site: Site) {
 /// simulation is then never mistaken for another node's, or for what the node had before it went down.
 fn device_number(kernel: &Kernel, node: NodeId) -> u64 {
     let boot = kernel.node(node).incarnation().number();
-    u64::from(boot) << 16 | node.index() as u64 + 1
+    (u64::from(boot) << 16) + node.index() as u64 + 1
 }
 
 /// What the node's wall clock shows, at no cost to it.

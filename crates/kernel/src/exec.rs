@@ -14,7 +14,8 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use crate::ids::{NodeId, TaskRef};
-use crate::universe::{Shared, TaskWaker};
+use crate::parked::WakerIdentity;
+use crate::universe::{self, Shared, TaskWaker};
 
 /// Why a task gave no output.
 pub enum TaskError {
@@ -34,7 +35,9 @@ impl fmt::Debug for TaskError {
 }
 
 pub(crate) trait Body {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+    /// Sets the task's own waker, with which it is polled.
+    fn set_waker(self: Pin<&mut Self>, waker: Waker);
+    fn poll(self: Pin<&mut Self>) -> Poll<()>;
     /// Drops the future and leaves an error as its output.
     fn end(self: Pin<&mut Self>, error: TaskError);
     /// An `Option<Result<T, TaskError>>`, once the task has ended.
@@ -69,31 +72,52 @@ pin_project! {
     }
 }
 
-impl<F> Body for Stage<F>
+pin_project! {
+    /// A task's future, or its output, beside its own waker: one allocation, and one pointer to move.
+    struct Whole<F: Future> {
+        waker: Waker,
+        #[pin]
+        stage: Stage<F>,
+    }
+}
+
+impl<F: Future> Whole<F> {
+    fn new(future: F) -> Self {
+        Self { waker: Waker::noop().clone(), stage: Stage::Running { future } }
+    }
+}
+
+impl<F> Body for Whole<F>
 where
     F: Future,
     F::Output: 'static,
 {
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let output = match self.as_mut().project() {
-            StageProjection::Running { future } => match future.poll(cx) {
+    fn set_waker(self: Pin<&mut Self>, waker: Waker) {
+        *self.project().waker = waker;
+    }
+
+    fn poll(self: Pin<&mut Self>) -> Poll<()> {
+        let mut this = self.project();
+        let output = match this.stage.as_mut().project() {
+            StageProjection::Running { future } => match future.poll(&mut Context::from_waker(this.waker)) {
                 Poll::Ready(output) => output,
                 Poll::Pending => return Poll::Pending,
             },
             StageProjection::Ended { .. } => return Poll::Ready(()),
         };
-        self.set(Self::Ended { output: Some(Ok(output)) });
+        this.stage.set(Stage::Ended { output: Some(Ok(output)) });
         Poll::Ready(())
     }
 
-    fn end(mut self: Pin<&mut Self>, error: TaskError) {
-        if matches!(*self, Self::Running { .. }) {
-            self.set(Self::Ended { output: Some(Err(error)) });
+    fn end(self: Pin<&mut Self>, error: TaskError) {
+        let mut stage = self.project().stage;
+        if matches!(*stage, Stage::Running { .. }) {
+            stage.set(Stage::Ended { output: Some(Err(error)) });
         }
     }
 
     fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any> {
-        match self.project() {
+        match self.project().stage.project() {
             StageProjection::Ended { output } => Some(output),
             StageProjection::Running { .. } => None,
         }
@@ -105,7 +129,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    Box::pin(Stage::Running { future })
+    Box::pin(Whole::new(future))
 }
 
 /// How the output of `F` changes thread.
@@ -122,7 +146,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    SendBody { body: Box::pin(Stage::Running { future }), export: export::<F::Output> }
+    SendBody { body: Box::pin(Whole::new(future)), export: export::<F::Output> }
 }
 
 /// A node's program: makes the future of its main task at each boot.
@@ -131,13 +155,11 @@ pub(crate) type Program = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
 struct Entry {
     generation: u32,
     body: Option<Pin<Box<dyn Body>>>,
-    waker: Waker,
     export: Option<Export>,
     /// It was spawned on a thread of a node, where its handle probably is.
     away: bool,
 }
 
-#[derive(Default)]
 struct Bodies {
     home: bool,
     entries: Vec<Entry>,
@@ -150,7 +172,9 @@ thread_local! {
 
 /// Makes this thread the home of futures, or no longer. Futures and programs that are still here are handed back.
 pub(crate) fn set_home(home: bool) {
-    let old = BODIES.with_borrow_mut(|b| std::mem::replace(b, Bodies { home, ..Bodies::default() }));
+    let room = if home { 16 } else { 0 };
+    let bodies = Bodies { home, entries: Vec::with_capacity(room), programs: Vec::with_capacity(room / 2) };
+    let old = BODIES.with_borrow_mut(|b| std::mem::replace(b, bodies));
     drop(old);
 }
 
@@ -173,36 +197,45 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
     BODIES.with_borrow(|b| b.programs.get(node.index()).cloned().flatten())
 }
 
-pub(crate) fn place(task: TaskRef, body: Pin<Box<dyn Body>>, export: Option<Export>, away: bool, shared: &Arc<Shared>) {
+pub(crate) fn place(
+    task: TaskRef,
+    mut body: Pin<Box<dyn Body>>,
+    export: Option<Export>,
+    away: bool,
+    shared: &Arc<Shared>,
+) {
     let waker = Waker::from(Arc::new(TaskWaker { shared: Arc::clone(shared), task }));
+    let identity = WakerIdentity::of(&waker);
+    body.as_mut().set_waker(waker);
+    universe::with_loop(|u| {
+        if let Some(record) = u.kernel.tasks.get_mut(task) {
+            record.waker = identity;
+        }
+    });
     let old = BODIES.with_borrow_mut(|b| {
         let slot = task.slot as usize;
         while b.entries.len() <= slot {
-            let waker = Waker::noop().clone();
-            b.entries.push(Entry { generation: 0, body: None, waker, export: None, away: false });
+            b.entries.push(Entry { generation: 0, body: None, export: None, away: false });
         }
-        let entry = Entry { generation: task.generation, body: Some(body), waker, export, away };
+        let entry = Entry { generation: task.generation, body: Some(body), export, away };
         std::mem::replace(&mut b.entries[slot], entry)
     });
     drop(old);
 }
 
-fn take(task: TaskRef) -> Option<(Pin<Box<dyn Body>>, Waker)> {
+#[inline]
+fn take(task: TaskRef) -> Option<Pin<Box<dyn Body>>> {
     BODIES.with_borrow_mut(|b| {
         let entry = b.entries.get_mut(task.slot as usize).filter(|e| e.generation == task.generation)?;
-        let body = entry.body.take()?;
-        Some((body, std::mem::replace(&mut entry.waker, Waker::noop().clone())))
+        entry.body.take()
     })
 }
 
-fn put_back(task: TaskRef, body: Pin<Box<dyn Body>>, waker: Waker) {
+#[inline]
+fn put_back(task: TaskRef, body: Pin<Box<dyn Body>>) {
     let leftover = BODIES.with_borrow_mut(|b| match b.entries.get_mut(task.slot as usize) {
-        Some(entry) if entry.generation == task.generation => {
-            entry.body = Some(body);
-            entry.waker = waker;
-            None
-        }
-        _ => Some((body, waker)),
+        Some(entry) if entry.generation == task.generation => entry.body.replace(body),
+        _ => Some(body),
     });
     drop(leftover);
 }
@@ -223,13 +256,8 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 
 /// Polls a task's future. Panics are caught and become its output.
 pub(crate) fn poll(task: TaskRef) -> Polled {
-    let Some((mut body, waker)) = take(task) else { return Polled::Gone };
-    crate::universe::with_loop(|u| {
-        if let Some(current) = &mut u.kernel.current {
-            current.waker = crate::parked::WakerIdentity::of(&waker);
-        }
-    });
-    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut Context::from_waker(&waker))));
+    let Some(mut body) = take(task) else { return Polled::Gone };
+    let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll()));
     let polled = match result {
         Ok(Poll::Pending) => Polled::Pending,
         Ok(Poll::Ready(())) => Polled::Ended,
@@ -244,15 +272,15 @@ pub(crate) fn poll(task: TaskRef) -> Polled {
             }
         }
     };
-    put_back(task, body, waker);
+    put_back(task, body);
     polled
 }
 
 /// Drops a task's future without running more of it than `Drop`. Gives the message if that panicked.
 pub(crate) fn cancel(task: TaskRef) -> Result<(), String> {
-    let Some((mut body, waker)) = take(task) else { return Ok(()) };
+    let Some(mut body) = take(task) else { return Ok(()) };
     let result = catch_unwind(AssertUnwindSafe(|| body.as_mut().end(TaskError::Cancelled)));
-    put_back(task, body, waker);
+    put_back(task, body);
     result.map_err(|payload| panic_message(&*payload))
 }
 
@@ -263,9 +291,9 @@ pub(crate) fn forget(task: TaskRef) {
 
 /// Takes the output of an ended task.
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
-    let (mut body, waker) = take(task)?;
+    let mut body = take(task)?;
     let output = body.as_mut().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
-    drop((body, waker));
+    drop(body);
     output
 }
 
@@ -279,8 +307,8 @@ pub(crate) fn export_if_away(task: TaskRef) -> Option<Box<dyn Any + Send>> {
 /// Takes the output of an ended task for another thread.
 pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
     let export = BODIES.with_borrow(|b| b.entries.get(task.slot as usize)?.export)?;
-    let (mut body, waker) = take(task)?;
+    let mut body = take(task)?;
     let output = body.as_mut().output().and_then(export);
-    drop((body, waker));
+    drop(body);
     output
 }

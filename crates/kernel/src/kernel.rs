@@ -1,4 +1,5 @@
-//! The kernel's state and what worlds and handles may ask of it. The loop that drives it is in `run.rs`.
+//! The kernel's state and what worlds and handles may ask of it. The loop that drives it is in `run.rs`, one
+//! step of it in `step.rs`.
 
 use std::panic::Location;
 use std::sync::Arc;
@@ -7,11 +8,12 @@ use std::task::Waker;
 use crate::decide::{Decisions, Domain, Point, Site};
 use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef};
 use crate::limits::{Failure, Limits};
-use crate::node::{Down, Node, NodeState};
-use crate::parked::{Parked, Sleeper, WakerIdentity};
+use crate::node::{Down, Node, NodeState, Ready};
+use crate::parked::WakerIdentity;
 use crate::policy::{Policy, Wake};
 use crate::prf::mix;
-use crate::queue::{Event, NODES_MAX, Queue, What};
+use crate::queue::{Key, NODES_MAX, Queue};
+use crate::spare::Spare;
 use crate::subsystem::{Effect, WorldEvent, WorldId};
 use crate::task::{TaskState, Tasks, Wait};
 use crate::time::VirtualTime;
@@ -38,6 +40,8 @@ pub(crate) struct Current {
     pub(crate) effective: bool,
     /// The polled task's own waker.
     pub(crate) waker: WakerIdentity,
+    /// What the poll costs in itself.
+    pub(crate) cost_ns: u64,
 }
 
 /// What the kernel keeps in memory: for tests of what short tasks and dropped timers leave behind.
@@ -65,7 +69,21 @@ pub(crate) struct Chores {
     pub(crate) calls: Vec<Call>,
 }
 
-pub(crate) struct Call(pub(crate) NodeId, pub(crate) Box<dyn FnOnce() + Send>);
+impl Chores {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { wakes, discards, dropped, boots, calls } = self;
+        wakes.len() | discards.len() | dropped.len() | boots.len() | calls.len() == 0
+    }
+}
+
+/// Something to be done on behalf of a node.
+pub(crate) struct Call(pub(crate) NodeId, pub(crate) Errand);
+
+pub(crate) enum Errand {
+    Run(Box<dyn FnOnce() + Send>),
+    /// The output of a task that nobody waits for is dropped.
+    Forget(TaskRef),
+}
 
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,6 +114,12 @@ pub struct Kernel {
     pub(crate) internal_entropy: u64,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
+    /// Memory that an earlier simulation of this thread left, for nodes that are yet to be added.
+    pub(crate) spare: Box<Spare>,
+    /// The node that is being polled has timers, and perhaps no event for the earliest of them.
+    pub(crate) unarmed: bool,
+    /// At which event the limits are to be looked at next.
+    pub(crate) next_check: u64,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -109,6 +133,7 @@ impl Kernel {
 
     /// The instant at which what is happening happens: within a poll, the poll's start plus what it has used.
     #[must_use]
+    #[inline]
     pub fn now(&self) -> VirtualTime {
         match &self.current {
             Some(current) => self.now.after_nanos(current.elapsed_ns),
@@ -137,6 +162,7 @@ impl Kernel {
     }
 
     /// Makes the current poll use `ns` more nanoseconds of its node, times the node's slowness.
+    #[inline]
     pub fn charge_ns(&mut self, ns: u64) {
         if let Some(current) = &mut self.current {
             let slowness = self.nodes[current.node.index()].slowness;
@@ -156,12 +182,14 @@ impl Kernel {
 
     /// The node on whose behalf code runs: of the current task, or of the event being handled.
     #[must_use]
+    #[inline]
     pub fn current_node(&self) -> NodeId {
         self.current.as_ref().map_or(self.actor, |c| c.node)
     }
 
     /// Whether what the current code does has an effect. False while a crashed node's futures are dropped.
     #[must_use]
+    #[inline]
     pub fn is_effective(&self) -> bool {
         self.current.as_ref().is_none_or(|c| c.effective)
     }
@@ -196,11 +224,12 @@ impl Kernel {
     /// How many tasks of `node` have not ended.
     #[must_use]
     pub fn task_count(&self, node: NodeId) -> usize {
-        self.tasks.of_node(node).len()
+        self.tasks.count_of_node(node)
     }
 
     /// How many polls there have been: tells one poll from another.
     #[must_use]
+    #[inline]
     pub fn poll_number(&self) -> u64 {
         self.polls
     }
@@ -223,6 +252,7 @@ impl Kernel {
     /// # Panics
     /// When there is no such node; ids come from [`Kernel::add_node`].
     #[must_use]
+    #[inline]
     pub fn node(&self, node: NodeId) -> &Node {
         &self.nodes[node.index()]
     }
@@ -242,11 +272,14 @@ impl Kernel {
     /// Adds a node, which does not run before it is booted. Gives `None` when a node of that name exists or
     /// [`NODES_MAX`] is reached.
     pub fn add_node(&mut self, name: &str) -> Option<NodeId> {
-        if self.nodes.len() >= NODES_MAX || self.find_node(name).is_some() {
+        // Of all names only one with the same hash is compared.
+        let site = Site::named(name);
+        if self.nodes.len() >= NODES_MAX || self.nodes.iter().any(|n| n.site == site && &*n.name == name) {
             return None;
         }
         let id = NodeId(self.nodes.len() as u16);
-        self.nodes.push(Node::new(id, Arc::from(name)));
+        let parts = self.spare.parts.pop().unwrap_or_default();
+        self.nodes.push(Node::new(id, Arc::from(name), site, parts));
         Some(id)
     }
 
@@ -298,15 +331,17 @@ impl Kernel {
 
     /// Schedules `event` to be handled at `at` on behalf of `node`. An instant in the past means now.
     pub fn schedule(&mut self, at: VirtualTime, node: NodeId, event: WorldEvent) {
-        self.push(at, node, What::World(event));
+        let key = self.event_key(at, node);
+        self.queue.push_world(key, event);
     }
 
-    pub(crate) fn push(&mut self, at: VirtualTime, node: NodeId, what: What) {
+    /// The key of a new event at `node`, made by the current node.
+    #[inline]
+    pub(crate) fn event_key(&mut self, at: VirtualTime, node: NodeId) -> Key {
         let source = self.current_node();
         let sequence = &mut self.nodes[source.index()].sequence;
         *sequence += 1;
-        let event = Event::new(at.max(self.now), node, source, *sequence, what);
-        self.queue.push(event);
+        Key::new(at.max(self.now), node, source, *sequence)
     }
 
     /// Does `event` when the current poll ends, or at once outside a poll. A crash before the end of the poll voids it.
@@ -323,84 +358,38 @@ impl Kernel {
         }
     }
 
-    /// Wakes `waker` once nothing is borrowed.
-    pub fn wake(&mut self, waker: Waker) {
-        self.chores.wakes.push(waker);
-    }
-
-    /// Drops `waker` once nothing is borrowed: dropping it may run user code.
-    pub fn discard(&mut self, waker: Waker) {
-        self.chores.discards.push(waker);
-    }
-
-    /// Remembers `waker` in `place`, unless an equal one is there.
-    pub fn park(&mut self, place: &mut Option<Waker>, waker: &Waker) {
-        match place {
-            Some(old) if old.will_wake(waker) => {}
-            _ => {
-                if let Some(old) = place.replace(waker.clone()) {
-                    self.discard(old);
-                }
-            }
-        }
-    }
-
-    /// Who `waker` wakes: the task that is being polled, known by its number, or whatever a combinator made of it.
-    fn sleeper(&self, waker: &Waker) -> Sleeper {
-        match &self.current {
-            Some(current) if current.waker == WakerIdentity::of(waker) => Sleeper::Task(current.task),
-            _ => Sleeper::Foreign(waker.clone()),
-        }
-    }
-
-    /// Puts whom `waker` wakes to sleep in `place`, instead of who was there.
-    #[inline]
-    pub fn put_to_sleep(&mut self, place: &mut Parked, waker: &Waker) {
-        if let Sleeper::Foreign(old) = &place.0
-            && old.will_wake(waker)
-        {
-            return;
-        }
-        let old = std::mem::replace(&mut place.0, self.sleeper(waker));
-        self.forget(Parked(old));
-    }
-
-    /// Whether whom `waker` wakes sleeps in `place`.
-    #[must_use]
-    #[inline]
-    pub fn sleeps_in(&self, place: &Parked, waker: &Waker) -> bool {
-        match (&place.0, &self.current) {
-            (Sleeper::Task(task), Some(current)) => current.task == *task && current.waker == WakerIdentity::of(waker),
-            (Sleeper::Foreign(old), _) => old.will_wake(waker),
-            _ => false,
-        }
-    }
-
-    /// Wakes a sleeper: a task at once, a waker once nothing is borrowed.
-    #[inline]
-    pub fn wake_up(&mut self, sleeper: Parked) {
-        match sleeper.0 {
-            Sleeper::Nobody => {}
-            Sleeper::Task(task) => self.make_ready(task),
-            Sleeper::Foreign(waker) => self.wake(waker),
-        }
-    }
-
-    /// Lets go of a sleeper without waking it.
-    #[inline]
-    pub fn forget(&mut self, sleeper: Parked) {
-        if let Sleeper::Foreign(waker) = sleeper.0 {
-            self.discard(waker);
-        }
-    }
-
     /// Notes what the current task waits for, for the list of a stuck run.
+    #[inline]
     pub fn note_wait(&mut self, wait: Wait) {
         if let Some(task) = self.current.as_ref().map(|c| c.task)
             && let Some(task) = self.tasks.get_mut(task)
         {
             task.wait = wait;
         }
+    }
+
+    /// Whether the limits must be looked at before this event: each counts at most one poll, so that most events cannot pass
+    /// any of them.
+    #[inline]
+    pub(crate) fn may_be_past_a_limit(&self) -> bool {
+        (self.events >= self.next_check) | (self.now > self.limits.virtual_time)
+    }
+
+    /// Whether the run has used more than it may.
+    #[cold]
+    pub(crate) fn is_past_a_limit(&mut self) -> bool {
+        let limits = &self.limits;
+        let idle_polls = self.polls - self.polls_at_progress;
+        let past = (self.now > limits.virtual_time)
+            | (self.events > limits.events)
+            | (self.polls > limits.polls)
+            | (idle_polls > limits.polls_without_progress)
+            | (self.tasks.live() > limits.tasks);
+        let slack = (limits.events.saturating_sub(self.events))
+            .min(limits.polls.saturating_sub(self.polls))
+            .min(limits.polls_without_progress.saturating_sub(idle_polls));
+        self.next_check = self.events.saturating_add(slack.max(1));
+        past
     }
 
     /// Ends the run with a failure. The first one counts.
@@ -433,12 +422,16 @@ impl Kernel {
         node.born += 1;
         let key = TaskKey(mix(parent_key, ordinal));
         let task = self.tasks.insert(key, node_id, node.incarnation, node.born, location);
+        if self.tasks.live() > self.limits.tasks {
+            self.next_check = 0;
+        }
         self.trace(Kind::SPAWN, key.0, parent_key);
         self.make_ready(task);
         Some(task)
     }
 
     /// Puts a live task among its node's ready ones and sees to it that the node runs.
+    #[inline]
     pub(crate) fn make_ready(&mut self, task_ref: TaskRef) {
         let from = self.current_node();
         let Some(task) = self.tasks.get_mut(task_ref) else { return };
@@ -454,10 +447,13 @@ impl Kernel {
         task.wakes += 1;
         node.wakes += 1;
         let priority = self.policy.priority(&self.decisions, wake);
-        node.ready.push(std::cmp::Reverse((priority, task_ref.slot, task_ref.generation)));
+        node.ready.push(Ready::new(priority, task_ref));
         let (id, key) = (node.id, task.key);
         if from != id {
             self.trace_on(id, Kind::EDGE, key.0, u64::from(from.0));
+        } else if self.current.as_ref().is_some_and(|c| c.task != TaskRef::NONE) {
+            // The node is in a poll: what comes next is seen to at its end.
+            return;
         }
         self.see_to_run(id);
     }
@@ -467,16 +463,16 @@ impl Kernel {
         let polling = self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE);
         let now = self.now();
         let node = &mut self.nodes[id.index()];
-        if polling || node.run_at.is_some() || node.state != NodeState::Running {
+        if polling || !node.run.is_none() || node.state != NodeState::Running {
             return;
         }
         if node.ready.is_empty() && node.outbox.is_empty() {
             return;
         }
         let at = now.max(node.busy_until);
-        node.run_at = Some(at);
-        let what = What::Run(node.incarnation);
-        self.push(at, id, what);
+        let key = self.event_key(at, id);
+        self.nodes[id.index()].run = key;
+        self.queue.push(key);
     }
 
     pub(crate) fn poll_cost_ns(&self, key: TaskKey, ordinal: u64) -> u64 {

@@ -1,8 +1,9 @@
 //! The life of a node: boot, pause, resume, signals, crash, power loss, exit.
 
 use crate::ids::NodeId;
-use crate::kernel::Kernel;
+use crate::kernel::{Errand, Kernel};
 use crate::node::{Down, Node, NodeState};
+use crate::queue::Key;
 use crate::signals::Signals;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
@@ -46,8 +47,8 @@ impl Kernel {
         let record = &mut self.nodes[node.index()];
         record.state = if how == Down::Exit { NodeState::Exited } else { NodeState::Crashed };
         record.ready.clear();
-        record.run_at = None;
-        record.timer_at = None;
+        record.run = Key::NONE;
+        record.timer = Key::NONE;
         let outbox = std::mem::take(&mut record.outbox);
         let timers = record.timers.clear();
         let signals = record.signals.take_waiters();
@@ -65,7 +66,9 @@ impl Kernel {
                 self.void(own);
             }
         }
-        self.chores.dropped.push((node, tasks));
+        if !tasks.is_empty() {
+            self.chores.dropped.push((node, tasks));
+        }
         self.transitions.push((node, Some(how)));
         self.trace_on(node, Kind::DOWN, how as u64, u64::from(incarnation));
         Some(stopped)
@@ -75,7 +78,7 @@ impl Kernel {
         // Calls may own user values: dropped with the chores.
         for effect in outbox {
             if let Effect::Call(call) = effect {
-                self.chores.calls.push(crate::kernel::Call(NodeId::DRIVER, Box::new(move || drop(call))));
+                self.chores.calls.push(crate::kernel::Call(NodeId::DRIVER, Errand::Run(Box::new(move || drop(call)))));
             }
         }
     }
@@ -101,7 +104,7 @@ impl Kernel {
         }
         record.state = NodeState::Running;
         record.busy_until = record.busy_until.max(now);
-        record.run_at = None;
+        record.run = Key::NONE;
         self.trace_on(node, Kind::PAUSE, 0, 0);
         self.see_to_run(node);
         true
@@ -125,12 +128,12 @@ impl Kernel {
             return;
         }
         let now = self.now;
-        let Node { monotonic, wall, timer_at, .. } = &mut self.nodes[node.index()];
+        let Node { monotonic, wall, timer, .. } = &mut self.nodes[node.index()];
         let shown_ns = monotonic.read_ns(now);
         change(now, &mut Clocks { monotonic, wall });
         // Whatever was asked for, `Instant` never goes back.
         monotonic.hold_to(now, shown_ns);
-        *timer_at = None;
+        *timer = Key::NONE;
         self.arm(node);
     }
 }

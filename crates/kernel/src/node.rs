@@ -1,13 +1,14 @@
 //! A node: a serial processor with its own speed, its own clocks and its own life.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::decide::Site;
+use crate::heap::{Entry, Heap};
 use crate::ids::{Incarnation, NodeId, TaskRef};
+use crate::queue::Key;
 use crate::signals::Signals;
+use crate::spare::NodeParts;
 use crate::subsystem::Effect;
 use crate::time::VirtualTime;
 use crate::timer_clock::TimerClock;
@@ -45,6 +46,34 @@ pub const WALL_CLOCK_START_NS: u64 = 1_767_225_600 * 1_000_000_000;
 /// The monotonic clock at the start of a simulation, so that code may subtract some from "now".
 pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 
+/// A task that waits for its node's processor: the one with the smallest priority runs first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    priority: u64,
+    task: TaskRef,
+}
+
+impl Ready {
+    #[inline]
+    pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
+        Self { priority, task }
+    }
+
+    #[inline]
+    pub(crate) fn task(self) -> TaskRef {
+        self.task
+    }
+}
+
+impl Entry for Ready {
+    type Rank = u64;
+
+    #[inline]
+    fn rank(self) -> u64 {
+        self.priority
+    }
+}
+
 /// A node's record.
 #[derive(Debug)]
 pub struct Node {
@@ -57,11 +86,11 @@ pub struct Node {
     pub(crate) wall: Clock,
     /// Thousandths: 1000 is full speed, 2000 half.
     pub(crate) slowness: u64,
-    pub(crate) ready: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    pub(crate) ready: Heap<Ready>,
     pub(crate) busy_until: VirtualTime,
-    /// When a run event stands in the queue for this node.
-    pub(crate) run_at: Option<VirtualTime>,
-    pub(crate) timer_at: Option<VirtualTime>,
+    /// The events that stand in the queue for this node's processor and for its earliest timer. Others are void.
+    pub(crate) run: Key,
+    pub(crate) timer: Key,
     pub(crate) outbox: Vec<Effect>,
     pub(crate) timers: Timers,
     pub(crate) sequence: u64,
@@ -79,8 +108,8 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, name: Arc<str>) -> Self {
-        let site = Site::named(&name);
+    pub(crate) fn new(id: NodeId, name: Arc<str>, site: Site, parts: NodeParts) -> Self {
+        let NodeParts { ready, timers, outbox } = parts;
         Self {
             id,
             name,
@@ -90,12 +119,12 @@ impl Node {
             monotonic: Clock::starting_at(MONOTONIC_START_NS),
             wall: Clock::starting_at(WALL_CLOCK_START_NS),
             slowness: 1000,
-            ready: BinaryHeap::new(),
+            ready,
             busy_until: VirtualTime::ZERO,
-            run_at: None,
-            timer_at: None,
-            outbox: Vec::new(),
-            timers: Timers::default(),
+            run: Key::NONE,
+            timer: Key::NONE,
+            outbox,
+            timers,
             sequence: 0,
             wakes: 0,
             roots: 0,
@@ -107,6 +136,15 @@ impl Node {
             numbers: 0,
             signals: Signals::default(),
         }
+    }
+
+    /// Memory for a node of the next simulation.
+    pub(crate) fn into_parts(self) -> NodeParts {
+        let Self { mut ready, mut timers, mut outbox, .. } = self;
+        ready.clear();
+        outbox.clear();
+        drop(timers.reset_all());
+        NodeParts { ready, timers, outbox }
     }
 
     /// The node's number.

@@ -1,93 +1,26 @@
-//! The loop: takes the earliest event, lets it happen, and does what must be done while nothing is borrowed.
+//! The loop: does what must be done while nothing is borrowed, and takes the next step.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::decide::{Decisions, Override};
+use crate::decide::Decisions;
 use crate::exec::{self, Polled, Program, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
-use crate::kernel::{Call, Chores, Current, Kernel};
-use crate::limits::{Failure, Limits, Waiting};
-use crate::node::{Down, NodeState};
+use crate::kernel::{Call, Chores, Current, Errand, Kernel};
+use crate::limits::{Failure, Waiting};
+use crate::node::NodeState;
 use crate::panics;
 use crate::parked::WakerIdentity;
-use crate::policy::{Policy, Random};
-use crate::queue::What;
-use crate::task::{TaskState, Wait};
+use crate::report::{Counters, Options, Report};
+use crate::spare;
 use crate::time::VirtualTime;
-use crate::trace::{Digest, Kind, Record, Trace, TraceSink};
+use crate::trace::Trace;
 use crate::universe::{self, Universe};
 
-/// How a simulation is to run.
-pub struct Options {
-    /// Expands into every decision.
-    pub seed: u64,
-    /// Decisions to replace.
-    pub overrides: Vec<Override>,
-    /// Which ready task runs next.
-    pub policy: Box<dyn Policy>,
-    /// What the run may use.
-    pub limits: Limits,
-    /// Where the whole trace goes, if anywhere.
-    pub trace: Option<Box<dyn TraceSink>>,
-    /// Called once per poll, for a watchdog outside the simulation.
-    pub on_poll: Option<fn()>,
-    /// Asked after each poll for what reached outside the simulation.
-    pub on_polled: Option<fn() -> Option<Failure>>,
-    /// Called before code of a node runs on this thread and the last to run there was another node's, or another
-    /// incarnation's: what libraries keep in thread-locals can then be changed for the node's own.
-    pub on_switch: Option<fn(NodeId, Incarnation)>,
-}
-
-impl Options {
-    /// The defaults: random policy, default limits, no sink.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            overrides: Vec::new(),
-            policy: Box::new(Random),
-            limits: Limits::default(),
-            trace: None,
-            on_poll: None,
-            on_polled: None,
-            on_switch: None,
-        }
-    }
-}
-
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("seed", &self.seed).field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-/// What a run gave.
-#[derive(Debug)]
-pub struct Report<T> {
-    /// The scenario's result, or why the run ended before it.
-    pub outcome: Result<T, Failure>,
-    /// Digest of the trace.
-    pub digest: Digest,
-    /// Virtual time at the end.
-    pub ended_at: VirtualTime,
-    /// Events taken from the queue.
-    pub events: u64,
-    /// Polls of tasks.
-    pub polls: u64,
-    /// Records in the trace.
-    pub records: u64,
-    /// Who waited for what at the end of a run that did not end by itself.
-    pub waiting: Vec<Waiting>,
-    /// Counters of the worlds.
-    pub counters: Vec<(String, u64)>,
-    /// The last records of the trace.
-    pub recent: Vec<Record>,
-    /// Overrides that no decision asked for.
-    pub unused_overrides: Vec<String>,
-}
+/// Most simulations are of a few nodes.
+const NODES_AT_FIRST: usize = 8;
 
 /// A simulation that is set up and has not run.
 #[derive(Debug)]
@@ -122,18 +55,19 @@ impl Simulation {
     pub fn new(options: Options) -> Self {
         let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
         let universe = Universe::new(|| {
+            let mut spare = spare::take();
             let mut kernel = Kernel {
                 now: VirtualTime::ZERO,
-                queue: Default::default(),
-                nodes: Vec::new(),
-                tasks: Default::default(),
+                queue: std::mem::take(&mut spare.queue),
+                nodes: std::mem::take(&mut spare.nodes),
+                tasks: std::mem::take(&mut spare.tasks),
                 current: None,
                 actor: NodeId::DRIVER,
                 outbox: Vec::new(),
                 decisions: Decisions::new(seed, overrides),
                 policy,
-                trace: Trace::new(trace),
-                chores: Chores::default(),
+                trace: Trace::new(trace, std::mem::take(&mut spare.chunk)),
+                chores: std::mem::take(&mut spare.chores),
                 transitions: Vec::new(),
                 failure: None,
                 limits,
@@ -141,7 +75,11 @@ impl Simulation {
                 polls: 0,
                 internal_entropy: 0,
                 polls_at_progress: 0,
+                spare,
+                unarmed: false,
+                next_check: 0,
             };
+            kernel.nodes.reserve(NODES_AT_FIRST);
             let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
             kernel.nodes[driver.index()].state = NodeState::Running;
             kernel.nodes[driver.index()].incarnation = Incarnation(1);
@@ -188,6 +126,7 @@ impl Simulation {
             on_switch: self.on_switch,
             last: Cell::new(None),
             foreign: &shared.foreign_wake,
+            chores: Cell::default(),
         };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
@@ -201,8 +140,9 @@ impl Simulation {
         shared.ended.store(true, Ordering::Release);
         // User values may be dropped with these; the simulation is still current for them and without effect.
         exec::set_home(false);
-        let universe = universe::uninstall();
-        drop(universe);
+        if let Some(universe) = universe::uninstall() {
+            spare::keep(universe.into_kernel());
+        }
         drop(handle);
         report
     }
@@ -215,16 +155,58 @@ struct Runner<'a> {
     /// Whose code ran last on this thread.
     last: Cell<Option<Boot>>,
     foreign: &'a std::sync::atomic::AtomicBool,
+    /// Emptied, to be filled while the last ones are done.
+    chores: Cell<Chores>,
 }
 
 /// One boot of one node.
-type Boot = (NodeId, Incarnation);
+pub(crate) type Boot = (NodeId, Incarnation);
 
-enum Step {
-    Poll(TaskRef, Boot),
-    Cancel(TaskRef, Boot),
+/// What the loop must do next, while nothing is borrowed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Poll,
+    Cancel,
     Chores,
     Stop,
+}
+
+/// A step of the loop: what, and for polls and cancellations of which task. Two words, so that it travels in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    task: u64,
+    rest: u64,
+}
+
+impl Step {
+    pub(crate) const CHORES: Self = Self { task: 0, rest: (Act::Chores as u64) << 48 };
+    pub(crate) const STOP: Self = Self { task: 0, rest: (Act::Stop as u64) << 48 };
+
+    #[inline]
+    pub(crate) fn of_task(what: Act, task: TaskRef, (node, incarnation): Boot) -> Self {
+        let rest = (what as u64) << 48 | u64::from(node.0) << 32 | u64::from(incarnation.0);
+        Self { task: u64::from(task.slot) << 32 | u64::from(task.generation), rest }
+    }
+
+    #[inline]
+    fn task(self) -> TaskRef {
+        TaskRef { slot: (self.task >> 32) as u32, generation: self.task as u32 }
+    }
+
+    #[inline]
+    fn boot(self) -> Boot {
+        (NodeId((self.rest >> 32) as u16), Incarnation(self.rest as u32))
+    }
+
+    #[inline]
+    fn what(self) -> Act {
+        match self.rest >> 48 {
+            0 => Act::Poll,
+            1 => Act::Cancel,
+            2 => Act::Chores,
+            _ => Act::Stop,
+        }
+    }
 }
 
 impl Runner<'_> {
@@ -259,6 +241,7 @@ impl Runner<'_> {
                 elapsed_ns: 0,
                 effective,
                 waker: WakerIdentity::default(),
+                cost_ns: 0,
             });
             incarnation
         });
@@ -282,106 +265,130 @@ impl Runner<'_> {
     }
 
     fn drive(&self, main: TaskRef) {
-        let mut step = Step::Chores;
+        let mut step = Step::CHORES;
         loop {
-            let polled = match step {
-                Step::Poll(task, boot) => {
-                    self.switch_to(boot);
+            let task = step.task();
+            step = match step.what() {
+                Act::Poll => {
+                    self.switch_to(step.boot());
                     if let Some(on_poll) = self.on_poll {
                         on_poll();
                     }
-                    Some((task, exec::poll(task)))
+                    match exec::poll(task) {
+                        Polled::Pending => self.after_pending(task),
+                        polled => self.after_end(task, polled, main),
+                    }
                 }
-                Step::Cancel(task, boot) => {
-                    self.switch_to(boot);
-                    Some((
-                        task,
-                        match exec::cancel(task) {
-                            Ok(()) => Polled::Ended,
-                            Err(message) => Polled::Panicked(message),
-                        },
-                    ))
+                Act::Cancel => {
+                    self.switch_to(step.boot());
+                    let polled = exec::cancel(task).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                    self.after_end(task, polled, main)
                 }
-                Step::Chores => {
+                Act::Chores => {
                     self.do_chores();
-                    None
+                    universe::with_step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() })
                 }
-                Step::Stop => return,
+                Act::Stop => return,
             };
-            let exported = match &polled {
-                Some((task, Polled::Ended | Polled::Panicked(_))) => Some(*task).zip(exec::export_if_away(*task)),
-                _ => None,
-            };
-            let leak = self.on_polled.and_then(|ask| ask());
-            let foreign = self.foreign.load(Ordering::Relaxed);
-            let next = universe::with_loop(|u| {
-                if let Some((task, output)) = exported
-                    && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
-                {
-                    u.exported.insert(task, Some(output));
-                }
-                // First: what was refused may be what the poll panicked for.
-                if let Some(leak) = leak {
-                    u.kernel.fail(leak);
-                }
-                let polled = polled.map(|(task, polled)| u.after_poll(task, polled));
-                if foreign {
-                    u.kernel.fail(Failure::ForeignWake);
-                }
-                if u.kernel.tasks.get(main).is_none_or(|t| t.state == TaskState::Done) {
-                    return Step::Stop;
-                }
-                let actor = u.kernel.actor;
-                let next = polled.and_then(|()| u.go_on(actor));
-                next.unwrap_or_else(|| u.next_step())
-            });
-            step = next.unwrap_or(Step::Stop);
+        }
+    }
+
+    /// After a poll that has not ended its task: nearly all of them. What is rare is kept out of the way.
+    #[inline]
+    fn after_pending(&self, task: TaskRef) -> Step {
+        self.note_leak();
+        let foreign = self.foreign.load(Ordering::Relaxed);
+        universe::with_step(|u| {
+            let node = u.after_poll(task, None);
+            if foreign {
+                u.kernel.fail(Failure::ForeignWake);
+            }
+            u.go_on(node)
+        })
+    }
+
+    #[inline(never)]
+    fn after_end(&self, task: TaskRef, polled: Polled, main: TaskRef) -> Step {
+        let exported = exec::export_if_away(task);
+        // First: what was refused may be what the poll panicked for.
+        self.note_leak();
+        let foreign = self.foreign.load(Ordering::Relaxed);
+        universe::with_step(|u| {
+            if let Some(output) = exported
+                && u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive)
+            {
+                u.exported.insert(task, Some(output));
+            }
+            let node = u.after_poll(task, Some(polled));
+            if foreign {
+                u.kernel.fail(Failure::ForeignWake);
+            }
+            if u.has_ended(main) {
+                return Step::STOP;
+            }
+            u.go_on(node)
+        })
+    }
+
+    #[inline]
+    fn note_leak(&self) {
+        if let Some(leak) = self.on_polled.and_then(|ask| ask()) {
+            universe::with_loop(|u| u.kernel.fail(leak));
         }
     }
 
     fn do_chores(&self) {
+        let mut chores = self.chores.take();
         loop {
-            let chores = universe::with_loop(|u| {
+            let others = universe::with_loop(|u| {
                 for task in universe::take_deferred() {
                     u.kernel.make_ready(task);
                 }
-                let incoming = std::mem::take(&mut u.incoming);
-                let wanted = std::mem::take(&mut u.wanted);
-                (std::mem::take(&mut u.kernel.chores), incoming, wanted, Arc::clone(&u.shared))
+                std::mem::swap(&mut u.kernel.chores, &mut chores);
+                if u.incoming.len() | u.wanted.len() == 0 {
+                    return None;
+                }
+                Some((std::mem::take(&mut u.incoming), std::mem::take(&mut u.wanted), Arc::clone(&u.shared)))
             });
-            let Some((chores, incoming, wanted, shared)) = chores else { return };
-            let Chores { wakes, discards, dropped, boots, calls } = chores;
-            for (task, body) in incoming {
-                exec::place(task, body.body, Some(body.export), true, &shared);
+            let Some(others) = others else { return };
+            if let Some((incoming, wanted, shared)) = others {
+                for (task, body) in incoming {
+                    exec::place(task, body.body, Some(body.export), true, &shared);
+                }
+                for (task, waker) in wanted {
+                    let output = exec::export_output(task);
+                    universe::with_loop(|u| u.exported.insert(task, output));
+                    waker.wake();
+                }
             }
-            for (task, waker) in wanted {
-                let output = exec::export_output(task);
-                universe::with_loop(|u| u.exported.insert(task, output));
-                waker.wake();
-            }
-            for (node, tasks) in dropped {
+            let Chores { wakes, discards, dropped, boots, calls } = &mut chores;
+            for (node, tasks) in dropped.drain(..) {
                 self.drop_tasks(node, tasks);
             }
             universe::with_loop(Universe::tell_transitions);
-            wakes.into_iter().for_each(std::task::Waker::wake);
-            drop(discards);
-            for Call(node, call) in calls {
-                self.enter(node, || self.guarded(node, call));
+            wakes.drain(..).for_each(std::task::Waker::wake);
+            discards.clear();
+            for Call(node, errand) in calls.drain(..) {
+                self.enter(node, || match errand {
+                    Errand::Run(call) => self.guarded(node, call),
+                    Errand::Forget(task) => self.guarded(node, || exec::forget(task)),
+                });
             }
-            for node in boots {
+            for node in boots.drain(..) {
                 self.boot(node);
             }
-            let more = universe::with_loop(|u| u.has_chores() || !u.kernel.outbox.is_empty());
             // Effects of calls and boots, which are no polls, take place at once.
-            universe::with_loop(|u| {
-                let mut outbox = std::mem::take(&mut u.kernel.outbox);
+            let more = universe::with_loop(|u| {
+                let more = u.has_chores() || !u.kernel.outbox.is_empty();
                 let actor = u.kernel.actor;
-                u.flush(actor, &mut outbox);
+                u.flush_outbox(actor);
+                more
             });
             if more != Some(true) {
-                return;
+                break;
             }
         }
+        self.chores.set(chores);
     }
 
     fn guarded(&self, node: NodeId, f: impl FnOnce()) {
@@ -408,14 +415,20 @@ impl Runner<'_> {
         for index in 0.. {
             let tasks = universe::with_loop(|u| {
                 let node = u.kernel.nodes.get(index).map(crate::node::Node::id)?;
-                let waiting = u.waiting_of(node);
+                // Who waits for what is told of runs that did not end by themselves.
+                let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
+                let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
                 Some((node, u.kernel.tasks.of_node(node), waiting))
             });
             let Some((node, tasks, waiting)) = tasks.flatten() else { break };
-            WAITING.with_borrow_mut(|all| all.extend(waiting));
-            self.drop_tasks(node, tasks);
+            if !waiting.is_empty() {
+                WAITING.with_borrow_mut(|all| all.extend(waiting));
+            }
+            if !tasks.is_empty() {
+                self.drop_tasks(node, tasks);
+            }
         }
-        let mut waiting = WAITING.take();
+        let waiting = WAITING.take();
 
         universe::with(|u| {
             let kernel = &mut u.kernel;
@@ -425,9 +438,7 @@ impl Runner<'_> {
                 (Some(failure), _) => Err(failure),
                 (None, _) => Err(Failure::Deadlock),
             };
-            if outcome.is_ok() {
-                waiting.clear();
-            }
+            let waiting = if outcome.is_ok() { Vec::new() } else { waiting };
             Report {
                 outcome,
                 digest: kernel.trace.digest(),
@@ -436,7 +447,7 @@ impl Runner<'_> {
                 polls: kernel.polls,
                 records: kernel.trace.count(),
                 waiting,
-                counters: u.counters(),
+                counters: Counters::of(u.own_counters()),
                 recent: u.kernel.trace.recent(),
                 unused_overrides: u.kernel.decisions.unused_overrides(),
             }
@@ -457,273 +468,4 @@ pub fn report_panic(payload: &(dyn std::any::Any + Send)) {
 
 thread_local! {
     static WAITING: std::cell::RefCell<Vec<Waiting>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-impl Universe {
-    fn has_chores(&self) -> bool {
-        let c = &self.kernel.chores;
-        !(c.wakes.is_empty()
-            && c.discards.is_empty()
-            && c.dropped.is_empty()
-            && c.boots.is_empty()
-            && c.calls.is_empty()
-            && self.incoming.is_empty()
-            && self.wanted.is_empty()
-            && self.kernel.transitions.is_empty())
-    }
-
-    fn panicked(&mut self, node: NodeId, task: String, message: String) {
-        let location = panics::take_location();
-        let record = &self.kernel.nodes[node.index()];
-        if !record.panics_allowed {
-            let node = record.name.to_string();
-            self.kernel.fail(Failure::Panic { node, task, message, location });
-        }
-    }
-
-    /// Marks a task as ended and wakes who waits for it.
-    fn end_task(&mut self, task_ref: TaskRef, how: u64) {
-        let Some(task) = self.kernel.tasks.get_mut(task_ref) else { return };
-        if task.state != TaskState::Live {
-            return;
-        }
-        task.state = TaskState::Done;
-        let (node, key, alive) = (task.node, task.key, task.handle_alive);
-        let joiner = task.joiner.take();
-        self.kernel.chores.wakes.extend(joiner);
-        if !alive {
-            self.kernel.tasks.remove(task_ref);
-            self.kernel.chores.calls.push(Call(node, Box::new(move || exec::forget(task_ref))));
-        }
-        self.kernel.trace_on(node, Kind::TASK_END, key.0, how);
-    }
-
-    /// Ends the poll of `task`: its node was busy until now, and what it did takes place.
-    fn after_poll(&mut self, task_ref: TaskRef, polled: Polled) {
-        let Some(current) = self.kernel.current.take() else { return };
-        let node = current.node;
-        let (key, poll) = self.kernel.tasks.get(task_ref).map_or((Default::default(), 0), |t| (t.key, t.polls));
-        let cost = self.kernel.poll_cost_ns(key, poll) * self.kernel.nodes[node.index()].slowness / 1000;
-        let end = self.kernel.now.after_nanos(current.elapsed_ns + cost);
-        self.kernel.actor = node;
-        self.kernel.nodes[node.index()].busy_until = end;
-        let still_up = self.kernel.nodes[node.index()].incarnation == current.incarnation
-            && self.kernel.nodes[node.index()].is_up();
-        let ended = match polled {
-            Polled::Pending | Polled::Gone => None,
-            Polled::Ended => Some(u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled))),
-            Polled::Panicked(message) => {
-                self.panicked(node, key.to_string(), message);
-                Some(2)
-            }
-        };
-        if let Some(how) = ended {
-            self.end_task(task_ref, how);
-        }
-        if !self.kernel.outbox.is_empty() {
-            let mut outbox = std::mem::take(&mut self.kernel.outbox);
-            if self.kernel.queue.next_at().is_none_or(|next| next > end) || !still_up {
-                self.kernel.now = end;
-                self.flush(node, &mut outbox);
-                self.kernel.outbox = outbox;
-            } else {
-                self.kernel.nodes[node.index()].outbox.append(&mut outbox);
-            }
-        }
-        if ended.is_some() && self.kernel.nodes[node.index()].main == task_ref && still_up && node != NodeId::DRIVER {
-            self.kernel.take_down(node, Down::Exit);
-        }
-    }
-
-    /// After a poll of `node`: its next ready task, when nothing else is due before the node is free; otherwise the node
-    /// gets a place in the queue. Both ways the same things happen at the same instants.
-    fn go_on(&mut self, node: NodeId) -> Option<Step> {
-        let record = &self.kernel.nodes[node.index()];
-        let at = record.busy_until;
-        let alone = self.kernel.queue.next_at().is_none_or(|next| next > at);
-        let simple = record.state == NodeState::Running && record.outbox.is_empty() && !record.ready.is_empty();
-        if !(alone && simple) || self.kernel.failure.is_some() || self.has_chores() {
-            self.kernel.see_to_run(node);
-            return None;
-        }
-        self.kernel.events += 1;
-        self.kernel.now = at;
-        if let Some(limit) = self.exceeded() {
-            self.kernel.fail(limit);
-            return Some(Step::Stop);
-        }
-        let incarnation = self.kernel.nodes[node.index()].incarnation;
-        self.run_ready(node, incarnation)
-    }
-
-    /// Takes events until one needs the loop.
-    fn next_step(&mut self) -> Step {
-        loop {
-            if self.kernel.failure.is_some() {
-                return Step::Stop;
-            }
-            if self.has_chores() {
-                return Step::Chores;
-            }
-            let Some(event) = self.kernel.queue.pop() else {
-                self.kernel.fail(Failure::Deadlock);
-                return Step::Stop;
-            };
-            let node = event.node();
-            self.kernel.events += 1;
-            self.kernel.now = event.at;
-            self.kernel.actor = node;
-            if let Some(limit) = self.exceeded() {
-                self.kernel.fail(limit);
-                return Step::Stop;
-            }
-            match event.what {
-                What::Run(incarnation) => {
-                    if let Some(step) = self.run_node(node, incarnation, event.at) {
-                        return step;
-                    }
-                }
-                What::Timer => {
-                    self.kernel.polls_at_progress = self.kernel.polls;
-                    self.fire_timers(node, event.at);
-                }
-                What::World(world_event) => {
-                    self.kernel.polls_at_progress = self.kernel.polls;
-                    self.dispatch(node, world_event);
-                }
-            }
-            if !self.kernel.outbox.is_empty() {
-                let mut outbox = std::mem::take(&mut self.kernel.outbox);
-                self.flush(node, &mut outbox);
-            }
-        }
-    }
-
-    fn exceeded(&self) -> Option<Failure> {
-        let k = &self.kernel;
-        let limits = &k.limits;
-        let limit = |what, bound: String| Some(Failure::Limit { what, bound });
-        if k.now > limits.virtual_time {
-            return limit("virtual time", limits.virtual_time.to_string());
-        }
-        if k.events > limits.events {
-            return limit("events", limits.events.to_string());
-        }
-        if k.polls > limits.polls {
-            return limit("polls", limits.polls.to_string());
-        }
-        if k.polls - k.polls_at_progress > limits.polls_without_progress {
-            return limit("no progress", format!("{} polls and nothing else", limits.polls_without_progress));
-        }
-        if k.tasks.live() > limits.tasks {
-            return limit("tasks", limits.tasks.to_string());
-        }
-        None
-    }
-
-    fn run_node(&mut self, id: NodeId, incarnation: Incarnation, at: VirtualTime) -> Option<Step> {
-        let node = &mut self.kernel.nodes[id.index()];
-        if node.incarnation != incarnation || node.run_at != Some(at) {
-            return None;
-        }
-        node.run_at = None;
-        if node.state != NodeState::Running {
-            return None;
-        }
-        if !node.outbox.is_empty() {
-            let mut outbox = std::mem::take(&mut node.outbox);
-            self.flush(id, &mut outbox);
-            // What took place may have woken somebody: that comes first, so that its priority counts.
-            if self.has_chores() {
-                self.kernel.see_to_run(id);
-                return Some(Step::Chores);
-            }
-        }
-        self.run_ready(id, incarnation)
-    }
-
-    /// Starts the poll of the node's next ready task.
-    fn run_ready(&mut self, id: NodeId, incarnation: Incarnation) -> Option<Step> {
-        let node = &mut self.kernel.nodes[id.index()];
-        while let Some(std::cmp::Reverse((_, slot, generation))) = node.ready.pop() {
-            let task_ref = TaskRef { slot, generation };
-            let Some(task) = self.kernel.tasks.get_mut(task_ref) else { continue };
-            if task.state != TaskState::Live || task.incarnation != incarnation {
-                continue;
-            }
-            task.queued = false;
-            task.wait = Wait::Program;
-            task.polls += 1;
-            node.polls += 1;
-            self.kernel.polls += 1;
-            let (key, ordinal, cancelled) = (task.key, task.polls, task.cancelled);
-            self.kernel.current = Some(Current {
-                node: id,
-                incarnation,
-                task: task_ref,
-                elapsed_ns: 0,
-                effective: true,
-                waker: WakerIdentity::default(),
-            });
-            self.kernel.trace_on(id, Kind::POLL, key.0, ordinal);
-            let boot = (id, incarnation);
-            return Some(if cancelled { Step::Cancel(task_ref, boot) } else { Step::Poll(task_ref, boot) });
-        }
-        None
-    }
-
-    fn fire_timers(&mut self, id: NodeId, at: VirtualTime) {
-        let kernel = &mut self.kernel;
-        let node = &mut kernel.nodes[id.index()];
-        if node.timer_at != Some(at) {
-            return;
-        }
-        node.timer_at = None;
-        if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
-            // A paused clock moves on only when the program has nothing to do.
-            let later = node.busy_until.max(at.after_nanos(1));
-            node.timer_at = Some(later);
-            kernel.push(later, id, What::Timer);
-            return;
-        }
-        if let Some(deadline_ns) = node.timers.next_deadline() {
-            node.timer_clock.jump_to(at, deadline_ns);
-        }
-        let now_ns = node.timer_clock.read_ns(&node.monotonic, at);
-        while let Some((deadline_ns, number, sleeper)) = kernel.nodes[id.index()].timers.fire(now_ns) {
-            kernel.trace_on(id, Kind::TIMER, deadline_ns, u64::from(number));
-            kernel.wake_up(sleeper);
-        }
-        kernel.arm(id);
-    }
-
-    fn waiting_of(&self, node: NodeId) -> Vec<Waiting> {
-        let record = &self.kernel.nodes[node.index()];
-        let tasks = self.kernel.tasks.of_node(node);
-        tasks
-            .into_iter()
-            .filter_map(|t| Some((t, self.kernel.tasks.get(t)?)))
-            .map(|(task_ref, task)| Waiting {
-                node: record.name.to_string(),
-                task: task.key.to_string(),
-                spawned_at: if task_ref == record.main {
-                    if node == NodeId::DRIVER { "the start".to_owned() } else { "boot".to_owned() }
-                } else {
-                    format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
-                },
-                on: if task.queued {
-                    format!("its turn on the processor{}", if record.is_up() { "" } else { " of a node that is down" })
-                } else {
-                    match task.wait {
-                        Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
-                        Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.timer_clock.when_ns(&record.monotonic, deadline_ns))
-                        }
-                        Wait::Resource { what, id } => self.describe(what, id),
-                        Wait::Signal => "a signal".to_owned(),
-                    }
-                },
-            })
-            .collect()
-    }
 }

@@ -4,6 +4,7 @@ use std::panic::Location;
 use std::task::Waker;
 
 use crate::ids::{Incarnation, NodeId, TaskKey, TaskRef};
+use crate::parked::WakerIdentity;
 
 /// What a task waits for, noted by whatever made it pending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,6 +46,8 @@ pub(crate) struct Task {
     pub(crate) wait: Wait,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) joiner: Option<Waker>,
+    /// What its own waker is known by.
+    pub(crate) waker: WakerIdentity,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,6 +64,8 @@ pub(crate) struct Tasks {
     slots: Vec<Task>,
     free: Option<u32>,
     live: usize,
+    /// How many of a node's tasks have not ended, by the node's number.
+    by_node: Vec<u32>,
 }
 
 impl Tasks {
@@ -73,6 +78,15 @@ impl Tasks {
         spawned_at: &'static Location<'static>,
     ) -> TaskRef {
         self.live += 1;
+        if self.slots.capacity() == 0 {
+            // Even a small simulation has a few.
+            self.slots.reserve(16);
+            self.by_node.reserve(8);
+        }
+        if self.by_node.len() <= node.index() {
+            self.by_node.resize(node.index() + 1, 0);
+        }
+        self.by_node[node.index()] += 1;
         let (slot, generation) = match self.free {
             Some(slot) => {
                 let old = &self.slots[slot as usize];
@@ -100,6 +114,7 @@ impl Tasks {
             wait: Wait::Program,
             spawned_at,
             joiner: None,
+            waker: WakerIdentity::default(),
         };
         if slot as usize == self.slots.len() {
             self.slots.push(task);
@@ -136,8 +151,27 @@ impl Tasks {
         joiner
     }
 
+    /// How many tasks of `node` are not done.
+    pub(crate) fn count_of_node(&self, node: NodeId) -> usize {
+        self.by_node.get(node.index()).map_or(0, |&n| n as usize)
+    }
+
+    /// Notes that a task has ended. Its record stays until nobody waits for it.
+    pub(crate) fn end(&mut self, task: TaskRef) {
+        if let Some(record) = self.get_mut(task)
+            && record.state == TaskState::Live
+        {
+            record.state = TaskState::Done;
+            let node = record.node;
+            self.by_node[node.index()] -= 1;
+        }
+    }
+
     /// Tasks of `node` that are not done, oldest first.
     pub(crate) fn of_node(&self, node: NodeId) -> Vec<TaskRef> {
+        if self.count_of_node(node) == 0 {
+            return Vec::new();
+        }
         let mut tasks: Vec<(u64, TaskRef)> = (0..self.slots.len() as u32)
             .filter_map(|slot| self.at(slot))
             .filter(|(_, t)| t.node == node && t.state == TaskState::Live)
@@ -145,6 +179,13 @@ impl Tasks {
             .collect();
         tasks.sort_unstable_by_key(|&(born, _)| born);
         tasks.into_iter().map(|(_, r)| r).collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.by_node.clear();
+        self.free = None;
+        self.live = 0;
     }
 
     pub(crate) fn live(&self) -> usize {

@@ -1,4 +1,4 @@
-//! A node's timers, and the clock that they follow: its monotonic clock, until the program pauses it.
+//! The clock that a node's timers follow: its monotonic clock, until the program pauses it.
 //!
 //! tokio lets a test pause its clock, advance it by hand, and resume it; while it is paused and the program has nothing
 //! to do, it jumps to the earliest timer. A paused clock here does the same. So that timers and packets keep their order,
@@ -9,9 +9,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ids::{NodeId, TimerId};
+use crate::ids::{NodeId, TaskRef, TimerId};
 use crate::kernel::Kernel;
-use crate::queue::What;
+use crate::queue::Key;
 use crate::time::VirtualTime;
 
 /// tokio's timers go off at whole milliseconds after its clock's zero, the last part of one rounded up.
@@ -76,69 +76,16 @@ impl TimerClock {
 }
 
 impl Kernel {
-    /// A timer that fires when the current node's timer clock shows `deadline_ns`. That clock is the monotonic one, unless
-    /// the program has paused or advanced it.
-    pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
-        let id = self.current_node();
-        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
-        self.arm(id);
-        TimerId { node: id, slot, generation }
-    }
-
-    /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
-    /// fired.
-    pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
-        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
-            return true;
-        };
-        let mut place = std::mem::take(place);
-        self.put_to_sleep(&mut place, waker);
-        let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);
-        if let Some(back) = back {
-            *back = place;
-        }
-        false
-    }
-
-    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
-    pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
-        let timers = &mut self.nodes[timer.node.index()].timers;
-        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
-        self.forget(sleeper);
-        self.arm(timer.node);
-        Some(TimerId { generation, ..timer })
-    }
-
-    /// Forgets a timer.
-    pub fn cancel_timer(&mut self, timer: TimerId) {
-        let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
-        self.forget(sleeper);
-    }
-
-    /// Sees to it that an event stands in the queue for the node's earliest timer.
-    pub(crate) fn arm(&mut self, id: NodeId) {
-        let now = self.now;
-        let node = &mut self.nodes[id.index()];
-        let Some(deadline_ns) = node.timers.next_deadline() else { return };
-        let at = node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now);
-        if node.timer_at.is_none_or(|armed| at < armed) {
-            node.timer_at = Some(at);
-            self.push(at, id, What::Timer);
-        }
-    }
-
-    /// A time on the current node's timer clock, `delay` from now.
-    #[must_use]
-    pub fn deadline_after(&self, delay: Duration) -> u64 {
-        let now = self.peek_timer_clock_ns();
-        now.saturating_add(crate::time::saturating_nanos(delay))
-    }
-
     /// What the current node's timer clock shows, at no cost.
     #[must_use]
+    #[inline]
     pub fn peek_timer_clock_ns(&self) -> u64 {
-        let node = self.node(self.current_node());
-        node.timer_clock.read_ns(&node.monotonic, self.now())
+        let (id, at) = match &self.current {
+            Some(current) => (current.node, self.now.after_nanos(current.elapsed_ns)),
+            None => (self.actor, self.now),
+        };
+        let node = &self.nodes[id.index()];
+        node.timer_clock.read_ns(&node.monotonic, at)
     }
 
     /// What the current node's timer clock shows. Costs as [`Kernel::read_monotonic_ns`] does.
@@ -150,6 +97,7 @@ impl Kernel {
     /// The instant at which a timer for `deadline_ns` goes off: while the clock is paused the next whole millisecond, as
     /// tokio's tests expect; otherwise the deadline itself.
     #[must_use]
+    #[inline]
     pub fn timer_tick_ns(&self, deadline_ns: u64) -> u64 {
         match self.node(self.current_node()).timer_clock {
             TimerClock::Runs { .. } => deadline_ns,
@@ -211,8 +159,106 @@ impl Kernel {
         let id = self.current_node();
         let node = &mut self.nodes[id.index()];
         node.timer_clock = change(node.timer_clock)?;
-        node.timer_at = None;
+        node.timer = Key::NONE;
         self.arm(id);
         Ok(())
+    }
+}
+
+/// Timers of the current node.
+impl Kernel {
+    /// A timer that fires when the current node's timer clock shows `deadline_ns`. That clock is the monotonic one, unless
+    /// the program has paused or advanced it.
+    pub fn create_timer(&mut self, deadline_ns: u64) -> TimerId {
+        let id = self.current_node();
+        let (slot, generation) = self.nodes[id.index()].timers.create(deadline_ns);
+        self.arm_later(id);
+        TimerId { node: id, slot, generation }
+    }
+
+    /// As [`Kernel::create_timer`], with `waker` to be woken when it fires.
+    #[inline]
+    pub fn create_timer_for(&mut self, deadline_ns: u64, waker: &Waker) -> TimerId {
+        let id = self.current_node();
+        let sleeper = self.sleeper_of(waker);
+        let (slot, generation) = self.nodes[id.index()].timers.create_for(deadline_ns, sleeper);
+        self.arm_later(id);
+        TimerId { node: id, slot, generation }
+    }
+
+    /// Whether a timer has fired; if not, `waker` is woken when it does. A timer of an earlier incarnation counts as
+    /// fired.
+    #[inline]
+    pub fn poll_timer(&mut self, timer: TimerId, waker: &Waker) -> bool {
+        let Some(place) = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation) else {
+            return true;
+        };
+        let mut place = std::mem::take(place);
+        self.put_to_sleep(&mut place, waker);
+        let back = self.nodes[timer.node.index()].timers.place(timer.slot, timer.generation);
+        if let Some(back) = back {
+            *back = place;
+        }
+        false
+    }
+
+    /// Moves a timer to another deadline, armed again. Gives the timer's new id; `None` when it is stale.
+    pub fn reset_timer(&mut self, timer: TimerId, deadline_ns: u64) -> Option<TimerId> {
+        let timers = &mut self.nodes[timer.node.index()].timers;
+        let (generation, sleeper) = timers.reset(timer.slot, timer.generation, deadline_ns)?;
+        self.forget(sleeper);
+        self.arm_later(timer.node);
+        Some(TimerId { generation, ..timer })
+    }
+
+    /// Forgets a timer.
+    #[inline]
+    pub fn cancel_timer(&mut self, timer: TimerId) {
+        let sleeper = self.nodes[timer.node.index()].timers.cancel(timer.slot, timer.generation);
+        self.forget(sleeper);
+    }
+
+    /// Sees to it that an event will stand in the queue for the node's earliest timer: at the end of the poll, if the node is
+    /// in one.
+    #[inline]
+    fn arm_later(&mut self, id: NodeId) {
+        if self.current.as_ref().is_some_and(|c| c.node == id && c.task != TaskRef::NONE) {
+            self.unarmed = true;
+        } else {
+            self.arm(id);
+        }
+    }
+
+    /// Sees to it that an event stands in the queue for the node's earliest timer.
+    pub(crate) fn arm(&mut self, id: NodeId) {
+        if let Some(at) = self.next_timer(id) {
+            let armed = self.nodes[id.index()].timer;
+            if armed.is_none() || at < armed.at() {
+                self.schedule_timer(at, id);
+            }
+        }
+    }
+
+    /// When the node's earliest timer is due.
+    #[inline]
+    pub(crate) fn next_timer(&mut self, id: NodeId) -> Option<VirtualTime> {
+        let now = self.now;
+        let node = &mut self.nodes[id.index()];
+        let deadline_ns = node.timers.next_deadline()?;
+        Some(node.timer_clock.when_ns(&node.monotonic, deadline_ns).max(now))
+    }
+
+    /// Puts an event for the node's earliest timer in the queue; an earlier such event is void.
+    pub(crate) fn schedule_timer(&mut self, at: VirtualTime, id: NodeId) {
+        let key = self.event_key(at, id).of_timer();
+        self.nodes[id.index()].timer = key;
+        self.queue.push(key);
+    }
+
+    /// A time on the current node's timer clock, `delay` from now.
+    #[must_use]
+    pub fn deadline_after(&self, delay: Duration) -> u64 {
+        let now = self.peek_timer_clock_ns();
+        now.saturating_add(crate::time::saturating_nanos(delay))
     }
 }

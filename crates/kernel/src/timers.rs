@@ -3,14 +3,14 @@
 //! A heap entry whose timer was cancelled or moved is stale; when stale entries outnumber live ones the heap is swept,
 //! so memory follows the number of live timers and each operation costs O(log n) amortised.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use crate::heap::{self, Heap};
 use crate::parked::Parked;
 
 #[derive(Debug)]
 struct Timer {
     generation: u32,
+    /// The number of its last arming: an entry of the heap with another is stale.
+    armed: u32,
     state: State,
 }
 
@@ -21,8 +21,47 @@ enum State {
     Fired,
 }
 
-/// Deadline, order of arming, slot, generation: ordered by the first two.
-type Entry = (u64, u32, u32, u32);
+/// Deadline, number of the arming, slot: ordered by the first two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Entry(u128);
+
+impl Entry {
+    #[inline]
+    fn new(deadline_ns: u64, armed: u32, slot: u32) -> Self {
+        Self(u128::from(deadline_ns) << 64 | u128::from(armed) << 32 | u128::from(slot))
+    }
+
+    #[inline]
+    fn deadline_ns(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    #[inline]
+    fn armed(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether its timer still waits for this very arming.
+    #[inline]
+    fn is_live(self, slots: &[Timer]) -> bool {
+        let timer = &slots[self.slot() as usize];
+        timer.armed == self.armed() && matches!(timer.state, State::Armed { .. })
+    }
+}
+
+impl heap::Entry for Entry {
+    type Rank = Self;
+
+    #[inline]
+    fn rank(self) -> Self {
+        self
+    }
+}
 
 const NO_SLOT: u32 = u32::MAX;
 const SWEEP_AT_LEAST: usize = 64;
@@ -31,23 +70,29 @@ const SWEEP_AT_LEAST: usize = 64;
 pub(crate) struct Timers {
     slots: Vec<Timer>,
     free: u32,
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: Heap<Entry>,
     stale: usize,
     armed: u32,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: NO_SLOT, heap: BinaryHeap::new(), stale: 0, armed: 0 }
+        Self { slots: Vec::new(), free: NO_SLOT, heap: Heap::default(), stale: 0, armed: 0 }
     }
 }
 
 impl Timers {
     /// A new timer at `deadline_ns`. Gives its slot and generation.
     pub(crate) fn create(&mut self, deadline_ns: u64) -> (u32, u32) {
-        let armed = State::Armed { sleeper: Parked::nobody() };
+        self.create_for(deadline_ns, Parked::nobody())
+    }
+
+    /// The same, with somebody who waits for it.
+    #[inline]
+    pub(crate) fn create_for(&mut self, deadline_ns: u64, sleeper: Parked) -> (u32, u32) {
+        let armed = State::Armed { sleeper };
         let slot = if self.free == NO_SLOT {
-            self.slots.push(Timer { generation: 0, state: armed });
+            self.slots.push(Timer { generation: 0, armed: 0, state: armed });
             (self.slots.len() - 1) as u32
         } else {
             let slot = self.free;
@@ -59,13 +104,15 @@ impl Timers {
             slot
         };
         let generation = self.slots[slot as usize].generation;
-        self.push(deadline_ns, slot, generation);
+        self.push(deadline_ns, slot);
         (slot, generation)
     }
 
-    fn push(&mut self, deadline_ns: u64, slot: u32, generation: u32) {
+    #[inline]
+    fn push(&mut self, deadline_ns: u64, slot: u32) {
         self.armed = self.armed.wrapping_add(1);
-        self.heap.push(Reverse((deadline_ns, self.armed, slot, generation)));
+        self.slots[slot as usize].armed = self.armed;
+        self.heap.push(Entry::new(deadline_ns, self.armed, slot));
     }
 
     fn get(&mut self, slot: u32, generation: u32) -> Option<&mut Timer> {
@@ -93,12 +140,13 @@ impl Timers {
             }
             State::Fired | State::Free { .. } => Parked::nobody(),
         };
-        self.push(deadline_ns, slot, generation);
+        self.push(deadline_ns, slot);
         self.sweep();
         Some((generation, sleeper))
     }
 
     /// Forgets a timer. The sleeper is handed back so that it is dropped where user code may run.
+    #[inline]
     pub(crate) fn cancel(&mut self, slot: u32, generation: u32) -> Parked {
         let free = self.free;
         let Some(timer) = self.get(slot, generation) else { return Parked::nobody() };
@@ -118,16 +166,29 @@ impl Timers {
     fn sweep(&mut self) {
         if self.stale >= SWEEP_AT_LEAST && self.stale * 2 > self.heap.len() {
             let slots = &self.slots;
-            self.heap.retain(|&Reverse((_, _, slot, generation))| slots[slot as usize].generation == generation);
+            self.heap.retain(|entry| entry.is_live(slots));
             self.stale = 0;
         }
     }
 
     /// The earliest live deadline.
+    #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
-        while let Some(&Reverse((deadline, _, slot, generation))) = self.heap.peek() {
-            if self.slots[slot as usize].generation == generation {
-                return Some(deadline);
+        self.first().map(Entry::deadline_ns)
+    }
+
+    /// The earliest live entry. Stale ones before it are dropped.
+    #[inline]
+    fn first(&mut self) -> Option<Entry> {
+        let first = self.heap.peek()?;
+        if first.is_live(&self.slots) { Some(first) } else { self.first_live() }
+    }
+
+    #[cold]
+    fn first_live(&mut self) -> Option<Entry> {
+        while let Some(entry) = self.heap.peek() {
+            if entry.is_live(&self.slots) {
+                return Some(entry);
             }
             self.heap.pop();
             self.stale = self.stale.saturating_sub(1);
@@ -136,15 +197,17 @@ impl Timers {
     }
 
     /// Fires the earliest timer if it is due at `now_ns`; gives its deadline, number and sleeper.
+    #[inline]
     pub(crate) fn fire(&mut self, now_ns: u64) -> Option<(u64, u32, Parked)> {
-        let deadline = self.next_deadline()?;
+        let first = self.first()?;
+        let deadline = first.deadline_ns();
         if deadline > now_ns {
             return None;
         }
-        let Reverse((_, armed, slot, _)) = self.heap.pop()?;
-        match std::mem::replace(&mut self.slots[slot as usize].state, State::Fired) {
-            State::Armed { sleeper } => Some((deadline, armed, sleeper)),
-            State::Fired | State::Free { .. } => Some((deadline, armed, Parked::nobody())),
+        self.heap.pop();
+        match std::mem::replace(&mut self.slots[first.slot() as usize].state, State::Fired) {
+            State::Armed { sleeper } => Some((deadline, first.armed(), sleeper)),
+            State::Fired | State::Free { .. } => Some((deadline, first.armed(), Parked::nobody())),
         }
     }
 
@@ -161,6 +224,15 @@ impl Timers {
             }
             self.free = slot as u32;
         }
+        sleepers
+    }
+
+    /// Forgets everything, generations too: for another node of another simulation. Gives the sleepers back.
+    pub(crate) fn reset_all(&mut self) -> Vec<Parked> {
+        let sleepers = self.clear();
+        self.slots.clear();
+        self.free = NO_SLOT;
+        self.armed = 0;
         sleepers
     }
 

@@ -13,7 +13,11 @@ use crate::time::VirtualTime;
 /// Bytes of one record in a trace.
 pub const RECORD_BYTES: usize = 24;
 const CHUNK_RECORDS: usize = 2048;
-const CHUNK_BYTES: usize = CHUNK_RECORDS * RECORD_BYTES;
+const CHUNK_BYTES: usize = HEAD_BYTES + CHUNK_RECORDS * RECORD_BYTES;
+/// What a chunk begins with: the digest of all chunks before it.
+const HEAD_BYTES: usize = 16;
+/// Enough for a very short run.
+const FIRST_BYTES: usize = HEAD_BYTES + 80 * RECORD_BYTES;
 
 /// What happened. The meaning of `a` and `b` of a record depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -146,10 +150,9 @@ impl<F: FnMut(&[u8]) + Send> TraceSink for F {
 
 /// The trace of one run.
 pub struct Trace {
-    chunk: Box<[u8; CHUNK_BYTES]>,
-    used: usize,
-    previous: Option<Box<[u8; CHUNK_BYTES]>>,
-    hash: XxHash3_128,
+    /// The digest so far, then records. It grows to a whole chunk, so that a short run costs little memory.
+    chunk: Vec<u8>,
+    previous: Vec<u8>,
     count: u64,
     sink: Option<Box<dyn TraceSink>>,
 }
@@ -161,36 +164,32 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
-    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>) -> Self {
-        Self {
-            chunk: Box::new([0; CHUNK_BYTES]),
-            used: 0,
-            previous: None,
-            hash: XxHash3_128::with_seed(0),
-            count: 0,
-            sink,
-        }
+    pub(crate) fn new(sink: Option<Box<dyn TraceSink>>, mut first: Vec<u8>) -> Self {
+        first.clear();
+        first.reserve(FIRST_BYTES);
+        first.resize(HEAD_BYTES, 0);
+        Self { chunk: first, previous: Vec::new(), count: 0, sink }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, record: Record) {
-        if self.used == CHUNK_BYTES {
+        if self.chunk.len() == CHUNK_BYTES {
             self.turn();
         }
-        self.chunk[self.used..self.used + RECORD_BYTES].copy_from_slice(&record.to_bytes());
-        self.used += RECORD_BYTES;
+        self.chunk.extend_from_slice(&record.to_bytes());
         self.count += 1;
     }
 
     #[cold]
     fn turn(&mut self) {
-        self.hash.write(&self.chunk[..]);
         if let Some(sink) = &mut self.sink {
-            sink.records(&self.chunk[..]);
+            sink.records(&self.chunk[HEAD_BYTES..]);
         }
-        let previous = self.previous.take().unwrap_or_else(|| Box::new([0; CHUNK_BYTES]));
-        self.previous = Some(std::mem::replace(&mut self.chunk, previous));
-        self.used = 0;
+        let digest = self.digest();
+        std::mem::swap(&mut self.chunk, &mut self.previous);
+        self.chunk.clear();
+        self.chunk.reserve_exact(CHUNK_BYTES);
+        self.chunk.extend_from_slice(&digest.0.to_le_bytes());
     }
 
     /// How many records the run has made.
@@ -202,22 +201,29 @@ impl Trace {
     /// The digest of everything so far.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut hash = self.hash.clone();
-        hash.write(&self.chunk[..self.used]);
-        Digest(hash.finish_128())
+        Digest(XxHash3_128::oneshot(&self.chunk))
     }
 
     /// The last records, oldest first; at least 2,048 of them if the run made as many.
     #[must_use]
     pub fn recent(&self) -> Vec<Record> {
-        let older = self.previous.iter().flat_map(|chunk| chunk.as_chunks::<RECORD_BYTES>().0);
-        older.chain(self.chunk[..self.used].as_chunks::<RECORD_BYTES>().0).map(Record::from_bytes).collect()
+        let chunks = [&self.previous, &self.chunk].map(|chunk| chunk.get(HEAD_BYTES..).unwrap_or_default());
+        let [older, newer] = chunks.map(|records| records.as_chunks::<RECORD_BYTES>().0);
+        let mut recent = Vec::with_capacity(older.len() + newer.len());
+        recent.extend(older.iter().map(Record::from_bytes));
+        recent.extend(newer.iter().map(Record::from_bytes));
+        recent
+    }
+
+    /// Memory for the next trace.
+    pub(crate) fn into_chunk(self) -> Vec<u8> {
+        self.chunk
     }
 
     /// Hands what is left to the sink.
     pub(crate) fn flush(&mut self) {
         if let Some(sink) = &mut self.sink {
-            sink.records(&self.chunk[..self.used]);
+            sink.records(&self.chunk[HEAD_BYTES..]);
         }
         self.sink = None;
     }
@@ -245,9 +251,12 @@ mod tests {
     fn the_sink_sees_every_record_once_and_the_ring_keeps_the_last() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let copy = Arc::clone(&seen);
-        let mut trace = Trace::new(Some(Box::new(move |bytes: &[u8]| {
-            copy.lock().expect("no test panics while holding it").extend_from_slice(bytes);
-        })));
+        let mut trace = Trace::new(
+            Some(Box::new(move |bytes: &[u8]| {
+                copy.lock().expect("no test panics while holding it").extend_from_slice(bytes);
+            })),
+            Vec::new(),
+        );
         let total = 3 * CHUNK_RECORDS as u64 + 17;
         (0..total).for_each(|i| trace.push(record(i)));
         trace.flush();
@@ -263,7 +272,7 @@ mod tests {
     #[test]
     fn the_digest_depends_on_every_record_and_their_order() {
         let digest = |order: &[u64]| {
-            let mut trace = Trace::new(None);
+            let mut trace = Trace::new(None, Vec::new());
             order.iter().for_each(|&i| trace.push(record(i)));
             trace.digest()
         };

@@ -12,8 +12,12 @@ use std::task::Wake;
 use crate::ids::TaskRef;
 use crate::kernel::Kernel;
 use crate::node::Down;
+use crate::run::Step;
 use crate::subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
-use crate::{ids::NodeId, kernel::Call};
+use crate::{
+    ids::NodeId,
+    kernel::{Call, Errand},
+};
 
 /// The kernel and the worlds of one simulation.
 #[derive(Debug)]
@@ -75,6 +79,12 @@ impl Universe {
         }
     }
 
+    /// The kernel alone, once nothing runs any more.
+    pub(crate) fn into_kernel(self: Box<Self>) -> Kernel {
+        let Self { kernel, .. } = *self;
+        kernel
+    }
+
     /// Adds a world. One of its type must not be there yet; the earlier one is handed back if it is.
     pub fn insert<W: Typed>(&mut self, world: W) -> Option<Box<dyn Subsystem>> {
         self.worlds.0[W::ID.0 as usize].replace(Box::new(world))
@@ -113,8 +123,12 @@ impl Universe {
     /// Counters of every world, as `world.counter`.
     #[must_use]
     pub fn counters(&self) -> Vec<(String, u64)> {
-        let worlds = self.worlds.0.iter().flatten();
-        worlds.flat_map(|w| w.counters().into_iter().map(|(name, n)| (format!("{}.{name}", w.name()), n))).collect()
+        crate::report::Counters::of(self.own_counters()).into_iter().collect()
+    }
+
+    /// The same, by world.
+    pub(crate) fn own_counters(&self) -> Vec<(&'static str, Vec<(&'static str, u64)>)> {
+        self.worlds.0.iter().flatten().map(|w| (w.name(), w.counters())).collect()
     }
 
     pub(crate) fn dispatch(&mut self, node: NodeId, event: WorldEvent) {
@@ -129,15 +143,27 @@ impl Universe {
         for effect in effects.drain(..) {
             match effect {
                 Effect::World(event) => self.dispatch(node, event),
-                Effect::Call(call) => self.kernel.chores.calls.push(Call(node, call)),
+                Effect::Call(call) => self.kernel.chores.calls.push(Call(node, Errand::Run(call))),
             }
+        }
+    }
+
+    /// Lets what is in the outbox take place now. What comes into it meanwhile waits for its own turn.
+    #[inline]
+    pub(crate) fn flush_outbox(&mut self, node: NodeId) {
+        let mut outbox = std::mem::take(&mut self.kernel.outbox);
+        self.flush(node, &mut outbox);
+        if self.kernel.outbox.is_empty() {
+            self.kernel.outbox = outbox;
         }
     }
 
     /// Tells the worlds of boots and ends.
     pub(crate) fn tell_transitions(&mut self) {
+        let mut told = Vec::new();
         while !self.kernel.transitions.is_empty() {
-            for (node, how) in std::mem::take(&mut self.kernel.transitions) {
+            std::mem::swap(&mut self.kernel.transitions, &mut told);
+            for (node, how) in told.drain(..) {
                 self.kernel.actor = node;
                 for world in self.worlds.0.iter_mut().flatten() {
                     match how {
@@ -146,6 +172,10 @@ impl Universe {
                     }
                 }
             }
+        }
+        // The memory stays for the next ones.
+        if self.kernel.transitions.capacity() == 0 {
+            self.kernel.transitions = told;
         }
     }
 
@@ -181,21 +211,29 @@ pub fn is_held() -> bool {
 /// thread holds no simulation.
 #[inline]
 pub fn try_with<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
-    let (result, wakes, discards) = CURRENT
+    let (result, left_behind) = CURRENT
         .try_with(|current| {
             let mut current = current.try_borrow_mut().ok()?;
             let universe = current.as_deref_mut()?;
             let result = f(universe);
-            let chores = &mut universe.kernel.chores;
-            if chores.wakes.is_empty() && chores.discards.is_empty() {
-                return Some((result, Vec::new(), Vec::new()));
-            }
-            Some((result, std::mem::take(&mut chores.wakes), std::mem::take(&mut chores.discards)))
+            let chores = &universe.kernel.chores;
+            Some((result, chores.wakes.len() | chores.discards.len() != 0))
         })
         .ok()??;
-    wakes.into_iter().for_each(std::task::Waker::wake);
-    drop(discards);
+    if left_behind {
+        wake_and_discard();
+    }
     Some(result)
+}
+
+#[cold]
+fn wake_and_discard() {
+    let taken =
+        with_loop(|u| (std::mem::take(&mut u.kernel.chores.wakes), std::mem::take(&mut u.kernel.chores.discards)));
+    if let Some((wakes, discards)) = taken {
+        wakes.into_iter().for_each(std::task::Waker::wake);
+        drop(discards);
+    }
 }
 
 /// Runs `f` on the simulation of this thread.
@@ -215,6 +253,15 @@ pub fn with<R>(f: impl FnOnce(&mut Universe) -> R) -> R {
 #[inline]
 pub(crate) fn with_loop<R>(f: impl FnOnce(&mut Universe) -> R) -> Option<R> {
     CURRENT.with_borrow_mut(|current| current.as_deref_mut().map(f))
+}
+
+/// As [`with_loop`], for a step of the loop: there is nothing more to do without a simulation.
+#[inline]
+pub(crate) fn with_step(f: impl FnOnce(&mut Universe) -> Step) -> Step {
+    CURRENT.with_borrow_mut(|current| match current.as_deref_mut() {
+        Some(universe) => f(universe),
+        None => Step::STOP,
+    })
 }
 
 /// Tasks that were woken while the universe was borrowed.

@@ -5,6 +5,7 @@ mod causality;
 mod closing;
 mod common;
 mod crash;
+mod crowd;
 mod firewall;
 mod impairments;
 mod memory;

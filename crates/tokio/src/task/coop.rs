@@ -28,8 +28,25 @@ thread_local! {
 /// The current poll's number and what is left of its budget. `None` outside a simulation.
 fn current() -> Option<(u64, Left)> {
     let poll = stormglass_kernel::try_with(|u| u.kernel.poll_number())?;
+    Some((poll, left_of(poll)))
+}
+
+#[inline]
+fn left_of(poll: u64) -> Left {
     let (of, left) = LEFT.get();
-    Some((poll, if of == poll { left } else { Some(OPERATIONS_PER_POLL) }))
+    if of == poll { left } else { Some(OPERATIONS_PER_POLL) }
+}
+
+/// Whether an operation that makes progress may be done in `poll`; it counts once it [did](count).
+#[inline]
+pub(crate) fn may_proceed(poll: u64) -> bool {
+    left_of(poll) != Some(0)
+}
+
+/// Counts an operation of `poll` that made progress.
+#[inline]
+pub(crate) fn count(poll: u64) {
+    LEFT.set((poll, left_of(poll).map(|left| left.saturating_sub(1))));
 }
 
 /// Whether the current task may do more in this poll.

@@ -22,7 +22,7 @@ fn zero() -> Option<std::time::Instant> {
 }
 
 #[cold]
-fn find_zero() -> Option<std::time::Instant> {
+pub(super) fn find_zero() -> Option<std::time::Instant> {
     let std_now = std::time::Instant::now();
     try_with(|u| {
         let shown = u.kernel.peek_monotonic_ns(u.kernel.current_node());
@@ -58,8 +58,13 @@ impl Instant {
 
     /// This instant in nanoseconds of the current node's timer clock; `None` outside a simulation.
     pub(crate) fn as_node_ns(self) -> Option<u64> {
-        let since_zero = self.std.saturating_duration_since(zero()?);
-        Some(stormglass_kernel::saturating_nanos(since_zero))
+        Some(self.since_ns(zero()?))
+    }
+
+    /// This instant in nanoseconds of a clock that shows zero at `zero`.
+    #[inline]
+    pub(crate) fn since_ns(self, zero: std::time::Instant) -> u64 {
+        stormglass_kernel::saturating_nanos(self.std.saturating_duration_since(zero))
     }
 
     /// An instant so far away that nobody waits for it: about 30 years.

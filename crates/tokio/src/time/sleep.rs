@@ -2,15 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use stormglass_kernel::{TimerId, Wait, try_with};
 
 use super::Instant;
+use super::instant::find_zero;
 use crate::runtime::context;
-use crate::task::coop::poll_proceed;
+use crate::task::coop::{count, may_proceed};
 
 pin_project! {
     /// As `tokio::time::Sleep`.
@@ -34,13 +35,14 @@ pin_project! {
 
 #[derive(Debug)]
 struct Armed {
-    timer: Option<TimerId>,
+    /// The timer, and when it goes off in nanoseconds of its node's timer clock.
+    timer: Option<(TimerId, u64)>,
     elapsed: bool,
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        if let Some(timer) = self.timer.take() {
+        if let Some((timer, _)) = self.timer.take() {
             try_with(|u| u.kernel.cancel_timer(timer));
         }
     }
@@ -112,7 +114,10 @@ impl Sleep {
             TimerProjection::Simulated { armed } => {
                 armed.elapsed = false;
                 let moved = armed.timer.zip(tick_ns(deadline));
-                armed.timer = moved.and_then(|(t, ns)| try_with(|u| u.kernel.reset_timer(t, ns)).flatten());
+                armed.timer = moved.and_then(|((timer, _), ns)| {
+                    let timer = try_with(|u| u.kernel.reset_timer(timer, ns)).flatten()?;
+                    Some((timer, ns))
+                });
             }
         }
     }
@@ -136,28 +141,63 @@ impl Future for Sleep {
         if armed.elapsed {
             return Poll::Ready(());
         }
-        let coop = ready!(poll_proceed(cx));
-        let Some(deadline_ns) = tick_ns(*this.deadline) else { return Poll::Pending };
-        let fired = try_with(|u| {
-            let kernel = &mut u.kernel;
-            if kernel.peek_timer_clock_ns() >= deadline_ns {
-                return true;
-            }
-            kernel.note_wait(Wait::Timer { deadline_ns });
-            let timer = *armed.timer.get_or_insert_with(|| kernel.create_timer(deadline_ns));
-            kernel.poll_timer(timer, cx.waker())
-        });
-        match fired {
-            Some(true) => {
-                coop.made_progress();
-                armed.elapsed = true;
-                if let Some(timer) = armed.timer.take() {
-                    try_with(|u| u.kernel.cancel_timer(timer));
+        loop {
+            return match outcome_of(armed, *this.deadline, cx.waker()) {
+                Some(Outcome::Elapsed) => {
+                    armed.elapsed = true;
+                    Poll::Ready(())
                 }
-                Poll::Ready(())
-            }
-            // Without a simulation nothing will ever wake this task again.
-            Some(false) | None => Poll::Pending,
+                Some(Outcome::Unbudgeted) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(Outcome::WithoutZero) if find_zero().is_some() => continue,
+                // Without a simulation nothing will ever wake this task again.
+                Some(Outcome::Waits | Outcome::WithoutZero) | None => Poll::Pending,
+            };
         }
     }
+}
+
+fn outcome_of(armed: &mut Armed, deadline: Instant, waker: &Waker) -> Option<Outcome> {
+    try_with(|u| {
+        let zero = u.std_zero();
+        let kernel = &mut u.kernel;
+        let poll = kernel.poll_number();
+        if !may_proceed(poll) {
+            return Outcome::Unbudgeted;
+        }
+        let deadline_ns = match (armed.timer, zero) {
+            (Some((_, deadline_ns)), _) => deadline_ns,
+            (None, Some(zero)) => kernel.timer_tick_ns(deadline.since_ns(zero)),
+            (None, None) => return Outcome::WithoutZero,
+        };
+        let waits = kernel.peek_timer_clock_ns() < deadline_ns
+            && match armed.timer {
+                Some((timer, _)) => !kernel.poll_timer(timer, waker),
+                None => {
+                    armed.timer = Some((kernel.create_timer_for(deadline_ns, waker), deadline_ns));
+                    true
+                }
+            };
+        if waits {
+            kernel.note_wait(Wait::Timer { deadline_ns });
+            return Outcome::Waits;
+        }
+        if let Some((timer, _)) = armed.timer.take() {
+            kernel.cancel_timer(timer);
+        }
+        count(poll);
+        Outcome::Elapsed
+    })
+}
+
+/// What a poll of a simulated timer came to.
+enum Outcome {
+    Elapsed,
+    Waits,
+    /// The task has done as much in this poll as it may.
+    Unbudgeted,
+    /// Nobody has found out yet at which instant of std the clocks show zero.
+    WithoutZero,
 }

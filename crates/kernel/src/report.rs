@@ -1,0 +1,99 @@
+//! What a run is asked for, and what it gave.
+
+use crate::decide::Override;
+use crate::ids::{Incarnation, NodeId};
+use crate::limits::{Failure, Limits, Waiting};
+use crate::policy::{Policy, Random};
+use crate::time::VirtualTime;
+use crate::trace::{Digest, Record, TraceSink};
+
+/// How a simulation is to run.
+pub struct Options {
+    /// Expands into every decision.
+    pub seed: u64,
+    /// Decisions to replace.
+    pub overrides: Vec<Override>,
+    /// Which ready task runs next.
+    pub policy: Box<dyn Policy>,
+    /// What the run may use.
+    pub limits: Limits,
+    /// Where the whole trace goes, if anywhere.
+    pub trace: Option<Box<dyn TraceSink>>,
+    /// Called once per poll, for a watchdog outside the simulation.
+    pub on_poll: Option<fn()>,
+    /// Asked after each poll for what reached outside the simulation.
+    pub on_polled: Option<fn() -> Option<Failure>>,
+    /// Called before code of a node runs on this thread and the last to run there was another node's, or another
+    /// incarnation's: what libraries keep in thread-locals can then be changed for the node's own.
+    pub on_switch: Option<fn(NodeId, Incarnation)>,
+}
+
+impl Options {
+    /// The defaults: random policy, default limits, no sink.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            overrides: Vec::new(),
+            policy: Box::new(Random),
+            limits: Limits::default(),
+            trace: None,
+            on_poll: None,
+            on_polled: None,
+            on_switch: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("seed", &self.seed).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Report<T> {
+    /// The scenario's result, or why the run ended before it.
+    pub outcome: Result<T, Failure>,
+    /// Digest of the trace.
+    pub digest: Digest,
+    /// Virtual time at the end.
+    pub ended_at: VirtualTime,
+    /// Events taken from the queue.
+    pub events: u64,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// Records in the trace.
+    pub records: u64,
+    /// Who waited for what at the end of a run that did not end by itself.
+    pub waiting: Vec<Waiting>,
+    /// Counters of the worlds.
+    pub counters: Counters,
+    /// The last records of the trace.
+    pub recent: Vec<Record>,
+    /// Overrides that no decision asked for.
+    pub unused_overrides: Vec<String>,
+}
+
+/// The counters of the worlds at the end of a run. Their names are put together when somebody reads them.
+#[derive(Debug, Default)]
+pub struct Counters(Vec<(&'static str, Vec<(&'static str, u64)>)>);
+
+impl Counters {
+    pub(crate) fn of(worlds: Vec<(&'static str, Vec<(&'static str, u64)>)>) -> Self {
+        Self(worlds)
+    }
+}
+
+impl IntoIterator for Counters {
+    type Item = (String, u64);
+    type IntoIter = Box<dyn Iterator<Item = (String, u64)>>;
+
+    /// Each counter as `world.counter`, in the order of the worlds.
+    fn into_iter(self) -> Self::IntoIter {
+        let of_world =
+            |(world, list): (_, Vec<_>)| list.into_iter().map(move |(name, n)| (format!("{world}.{name}"), n));
+        Box::new(self.0.into_iter().flat_map(of_world))
+    }
+}
