@@ -18,6 +18,9 @@ pub(crate) struct Content {
     tables: BTreeMap<u64, Vec<Option<Page>>>,
 }
 
+/// Bytes of a page of the cache, and of a block of the file system.
+pub(crate) const BLOCK_BYTES: u64 = PAGE_BYTES;
+
 /// Pages that a cut took out, each with its number; the first may be a copy of a page that was cut within.
 pub(crate) type Cut = Vec<(u64, Page)>;
 
@@ -78,17 +81,72 @@ impl Content {
         }
     }
 
-    /// Makes `len` bytes at `offset` zero; absent pages stay absent.
+    /// Makes `len` bytes at `offset` zero; absent pages stay absent, and whole ones become so.
     pub(crate) fn zero(&mut self, offset: u64, len: u64) {
-        let (mut at, end) = (offset, offset.saturating_add(len));
-        while at < end {
-            let within = at % PAGE_BYTES;
-            let count = (end - at).min(PAGE_BYTES - within);
-            if self.page(at / PAGE_BYTES).is_some() {
-                self.page_mut(at / PAGE_BYTES)[within as usize..(within + count) as usize].fill(0);
+        let end = offset.saturating_add(len);
+        for number in self.pages_within(offset, end) {
+            let first = number * PAGE_BYTES;
+            let (from, to) = (offset.max(first) - first, end.min(first + PAGE_BYTES) - first);
+            if (from, to) == (0, PAGE_BYTES) {
+                *self.slot(number) = None;
+            } else {
+                self.page_mut(number)[from as usize..to as usize].fill(0);
             }
-            at += count;
         }
+    }
+
+    /// The numbers of the pages that exist and touch `from..to`, in order.
+    fn pages_within(&self, from: u64, to: u64) -> Vec<u64> {
+        if from >= to {
+            return Vec::new();
+        }
+        let (first, last) = (from / PAGE_BYTES, (to - 1) / PAGE_BYTES);
+        let tables = self.tables.range(first / TABLE_PAGES..=last / TABLE_PAGES);
+        let pages = tables.flat_map(|(table, pages)| {
+            let exist = pages.iter().enumerate().filter(|(_, page)| page.is_some());
+            exist.map(move |(index, _)| table * TABLE_PAGES + index as u64)
+        });
+        pages.filter(|number| (first..=last).contains(number)).collect()
+    }
+
+    /// Copies of the pages that touch a range, for [`Content::uncut`].
+    pub(crate) fn copy_of(&self, offset: u64, len: u64) -> Cut {
+        let numbers = self.pages_within(offset, offset.saturating_add(len));
+        numbers.into_iter().filter_map(|number| Some((number, self.page(number)?.clone()))).collect()
+    }
+
+    /// Sectors in pages that exist and touch a range.
+    pub(crate) fn sectors_within(&self, offset: u64, len: u64) -> Vec<u64> {
+        let end = offset.saturating_add(len);
+        let pages = self.pages_within(offset, end).into_iter();
+        let per_page = PAGE_BYTES / SECTOR_BYTES;
+        let sectors = pages.flat_map(|page| page * per_page..(page + 1) * per_page);
+        sectors.filter(|s| s * SECTOR_BYTES < end && (s + 1) * SECTOR_BYTES > offset).collect()
+    }
+
+    /// Whether the page that holds a byte exists.
+    pub(crate) fn has_page_at(&self, offset: u64) -> bool {
+        self.page(offset / PAGE_BYTES).is_some()
+    }
+
+    /// The first byte at or after `offset` and before `end` whose page exists.
+    pub(crate) fn next_data(&self, offset: u64, end: u64) -> Option<u64> {
+        let page = self.pages_within(offset, end).into_iter().next()?;
+        Some(offset.max(page * PAGE_BYTES))
+    }
+
+    /// The first byte at or after `offset` whose page does not exist.
+    pub(crate) fn next_hole(&self, offset: u64) -> u64 {
+        let mut at = offset;
+        while self.has_page_at(at) {
+            at = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+        }
+        at
+    }
+
+    /// Pages that exist.
+    pub(crate) fn pages(&self) -> u64 {
+        self.tables.values().flatten().filter(|page| page.is_some()).count() as u64
     }
 
     /// Takes out everything at and beyond `size`.

@@ -7,6 +7,8 @@
 
 use stormglass_kernel::{Decisions, Domain, Point, Site};
 
+use crate::options::CrashModel;
+
 /// What is left of an unsynced write: site = the file, ordinal = the change's number in the file. 0 lost, 1 kept, 2 by
 /// sector, 3 cut at a byte, 4–9 as the mood says.
 pub const KEEP: Point = Point::new(Domain::Disk, "keep");
@@ -26,6 +28,12 @@ pub const RESIZE: Point = Point::new(Domain::Disk, "resize");
 /// Whether an unsynced operation on names arrived: site = the directory, ordinal = the operation's number there. Values as
 /// for [`RESIZE`].
 pub const NAME: Point = Point::new(Domain::Disk, "name");
+/// How far a journal had been written: site = the node, ordinal = its power losses before; the number of operations on
+/// names and lengths that are kept, of those that were not flushed.
+pub const COMMIT: Point = Point::new(Domain::Disk, "commit");
+/// How many of a file's unsynced growths a journaling file system had made: site = the file, ordinal = the first one's
+/// number.
+pub const SIZE: Point = Point::new(Domain::Disk, "size");
 /// The mood of a power loss: site = the node, ordinal = its power losses before. 0 even, 1 mostly kept, 2 mostly lost.
 pub const MOOD: Point = Point::new(Domain::Disk, "mood");
 
@@ -68,16 +76,42 @@ pub(crate) enum Growth {
 pub(crate) struct Crash<'a> {
     decisions: &'a Decisions,
     mood: Mood,
+    node: Site,
+    power_losses: u64,
+    model: CrashModel,
 }
 
 impl<'a> Crash<'a> {
-    pub(crate) fn new(decisions: &'a Decisions, node: Site, power_losses: u64) -> Self {
+    pub(crate) fn new(decisions: &'a Decisions, node: Site, power_losses: u64, model: CrashModel) -> Self {
         let mood = match decisions.range(MOOD, node, power_losses, 0, 2) {
             1 => Mood::MostlyKept,
             2 => Mood::MostlyLost,
             _ => Mood::Even,
         };
-        Self { decisions, mood }
+        Self { decisions, mood, node, power_losses, model }
+    }
+
+    pub(crate) fn model(&self) -> CrashModel {
+        self.model
+    }
+
+    /// How many of `pending` journaled operations had been written: the earlier ones.
+    pub(crate) fn committed(&self, pending: u64) -> u64 {
+        self.some(COMMIT, self.node, self.power_losses, pending)
+    }
+
+    /// How many of a file's `growths` had been made: the earlier ones.
+    pub(crate) fn growths(&self, file: Site, first: u64, growths: u64) -> u64 {
+        self.some(SIZE, file, first, growths)
+    }
+
+    fn some(&self, point: Point, site: Site, ordinal: u64, most: u64) -> u64 {
+        let some = self.decisions.range(point, site, ordinal, 0, most);
+        match self.mood {
+            Mood::Even => some,
+            Mood::MostlyKept => some.max(most - most / 4),
+            Mood::MostlyLost => some.min(most / 4),
+        }
     }
 
     fn by_mood(&self, even: bool) -> bool {
@@ -105,7 +139,7 @@ impl<'a> Crash<'a> {
         let ordinal = number << 32 | index;
         match self.decisions.range(SECTOR, file, ordinal, 0, 2) {
             0 => Fragment::Lost,
-            2 if to - from >= 2 => {
+            2 if to - from >= 2 && self.model == CrashModel::Strict => {
                 let at = self.decisions.range(TEAR, file, ordinal, from as u64 + 1, to as u64 - 1);
                 Fragment::Torn(at as usize)
             }

@@ -2,10 +2,15 @@
 
 use std::task::Waker;
 
+use stormglass_kernel::VirtualTime;
+
+use crate::descriptors::Descriptors;
 use crate::errno::Errno;
+use crate::injection::Injection;
+use crate::injuries::Injuries;
 use crate::inode::InodeId;
 use crate::losses::LossReport;
-use crate::request::{Reply, Request};
+use crate::request::{HandleKey, LockRange, Reply, Request};
 use crate::volume::Volume;
 
 /// An operation's number at its node.
@@ -31,7 +36,19 @@ pub(crate) enum Next {
     /// Hand this over.
     Finish(Result<Reply, Errno>),
     /// Make durable what was done to `inode` before the sync was issued.
-    Sync { inode: InodeId, changes: u64, names: u64, data_only: bool },
+    Sync {
+        inode: InodeId,
+        changes: u64,
+        names: u64,
+        data_only: bool,
+        /// What is wrong with it.
+        fault: Option<(u32, Injection)>,
+        /// Of these bytes alone: from an offset, so many.
+        range: Option<(u64, u64)>,
+        reply: Reply,
+    },
+    /// Wait for a lock.
+    Lock { handle: HandleKey, range: LockRange },
     /// Write all of `data` to a file that has just been cut to nothing.
     WriteOut { inode: InodeId, data: Vec<u8> },
     /// Copy all of `from` to a file that has just been cut to nothing.
@@ -66,11 +83,27 @@ pub(crate) struct Device {
     pub(crate) slots: Vec<Slot>,
     free: Vec<u32>,
     issued: u64,
+    pub(crate) injuries: Injuries,
+    /// When the device has done what it was given so far.
+    pub(crate) free_at: VirtualTime,
+    /// Operations that wait for a lock, in the order in which they came.
+    pub(crate) waiting: Vec<OperationKey>,
+    pub(crate) descriptors: Descriptors,
 }
 
 impl Device {
     pub(crate) fn new(volume: Volume) -> Self {
-        Self { volume, losses: LossReport::default(), slots: Vec::new(), free: Vec::new(), issued: 0 }
+        Self {
+            volume,
+            losses: LossReport::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            issued: 0,
+            injuries: Injuries::default(),
+            free_at: VirtualTime::ZERO,
+            waiting: Vec::new(),
+            descriptors: Descriptors::default(),
+        }
     }
 
     pub(crate) fn issue(&mut self, request: Request) -> OperationKey {
@@ -130,7 +163,7 @@ impl Device {
 
     fn abandon(&mut self, next: Next) {
         match next {
-            Next::Finish(_) => {}
+            Next::Finish(_) | Next::Lock { .. } => {}
             Next::Sync { inode, .. } | Next::WriteOut { inode, .. } => self.volume.let_go(inode),
             Next::CopyOut { from, to } => {
                 self.volume.let_go(from);

@@ -2,7 +2,7 @@
 
 use crate::errno::Errno;
 use crate::inode::InodeId;
-use crate::request::HandleKey;
+use crate::request::{HandleKey, Synced};
 
 /// What an open call made.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct OpenFile {
     pub(crate) write: bool,
     pub(crate) append: bool,
     pub(crate) position: u64,
+    pub(crate) synced: Synced,
+    pub(crate) direct: bool,
 }
 
 /// Open files by number. Numbers are used again; their generation tells tenants apart.

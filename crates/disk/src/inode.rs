@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use stormglass_kernel::Site;
 
 use crate::file::FileData;
+use crate::request::FileKind;
 
 /// An inode's place in its volume's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct LinkId(pub(crate) u64);
 pub(crate) enum Body {
     File(FileData),
     Directory(Directory),
+    /// A symbolic link and where it leads.
+    Link(PathBuf),
 }
 
 /// A file or directory.
@@ -40,12 +44,17 @@ pub(crate) struct Inode {
     pub(crate) holds: u32,
     /// Unsynced operations on names that speak of it.
     pub(crate) items: u32,
+    /// One more than the number of the last change of a name or length that spoke of it: what a log must be flushed to.
+    pub(crate) logged: u64,
     /// Operations so far: ordinals of latencies.
     pub(crate) operations: u64,
     pub(crate) mode: u32,
     /// Nanoseconds since the Unix epoch, by the node's wall clock.
     pub(crate) created_ns: u64,
     pub(crate) modified_ns: u64,
+    /// Last change of its metadata or bytes.
+    pub(crate) changed_ns: u64,
+    pub(crate) accessed_ns: u64,
     pub(crate) durable_modified_ns: u64,
 }
 
@@ -98,10 +107,13 @@ impl Inode {
             durable_links: 0,
             holds: 0,
             items: 0,
+            logged: 0,
             operations: 0,
             mode,
             created_ns: now_ns,
             modified_ns: now_ns,
+            changed_ns: now_ns,
+            accessed_ns: now_ns,
             durable_modified_ns: now_ns,
         }
     }
@@ -113,20 +125,32 @@ impl Inode {
     pub(crate) fn file_mut(&mut self) -> Option<&mut FileData> {
         match &mut self.body {
             Body::File(file) => Some(file),
-            Body::Directory(_) => None,
+            Body::Directory(_) | Body::Link(_) => None,
         }
     }
 
     pub(crate) fn file(&self) -> Option<&FileData> {
         match &self.body {
             Body::File(file) => Some(file),
-            Body::Directory(_) => None,
+            Body::Directory(_) | Body::Link(_) => None,
         }
     }
 
-    /// The length that metadata shows: of a directory, one block.
+    pub(crate) fn kind(&self) -> FileKind {
+        match self.body {
+            Body::File(_) => FileKind::File,
+            Body::Directory(_) => FileKind::Directory,
+            Body::Link(_) => FileKind::Link,
+        }
+    }
+
+    /// The length that metadata shows: of a directory one block, of a symbolic link its target's bytes.
     pub(crate) fn len(&self) -> u64 {
-        self.file().map_or(4096, FileData::size)
+        match &self.body {
+            Body::File(file) => file.size(),
+            Body::Directory(_) => 4096,
+            Body::Link(target) => target.as_os_str().len() as u64,
+        }
     }
 
     pub(crate) fn is_unused(&self) -> bool {
@@ -171,14 +195,14 @@ impl Inodes {
     pub(crate) fn directory(&self, id: InodeId) -> Option<&Directory> {
         match &self.slots.get(id.0 as usize)?.as_ref()?.body {
             Body::Directory(directory) => Some(directory),
-            Body::File(_) => None,
+            Body::File(_) | Body::Link(_) => None,
         }
     }
 
     pub(crate) fn directory_mut(&mut self, id: InodeId) -> Option<&mut Directory> {
         match &mut self.slots.get_mut(id.0 as usize)?.as_mut()?.body {
             Body::Directory(directory) => Some(directory),
-            Body::File(_) => None,
+            Body::File(_) | Body::Link(_) => None,
         }
     }
 

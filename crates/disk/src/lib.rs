@@ -13,31 +13,42 @@
 
 mod content;
 mod crash;
+mod damage;
+mod descriptors;
 mod device;
 mod errno;
 mod file;
 mod handles;
+mod immediate;
 mod injection;
+mod injuries;
 mod inode;
+mod locks;
 mod losses;
 mod names;
 mod operation;
 mod options;
 mod path;
 mod perform;
+#[cfg(target_os = "linux")]
+pub mod posix;
 mod request;
 mod setup;
 mod socket_file;
 mod volume;
 mod world;
 
-pub use crash::{CUT, GROW, KEEP, MOOD, NAME, RESIZE, SECTOR, SHORT, TEAR};
+pub use crash::{COMMIT, CUT, GROW, KEEP, MOOD, NAME, RESIZE, SECTOR, SHORT, SIZE, TEAR};
+pub use descriptors::DESCRIPTOR_MIN;
 pub use errno::Errno;
-pub use injection::Injection;
+pub use injection::{Injection, MISS, ROT, ROTTEN, STRIKE};
+pub use injuries::{Harm, INJURIES_MAX, Injury};
 pub use losses::LossReport;
 pub use operation::{Handle, Misuse, Operation, submit};
-pub use options::{DiskOptions, SECTOR_BYTES};
+pub use options::{CrashModel, DiskOptions, SECTOR_BYTES};
 pub use path::{NAME_BYTES_MAX, PATH_BYTES_MAX};
-pub use request::{FileKind, HandleKey, OpenFlags, Reply, Request, Stat, Target, Whence};
+pub use request::{
+    Allocation, FileKind, HandleKey, LockRange, OpenFlags, Reply, Request, Stat, Synced, Target, Whence,
+};
 pub use socket_file::SocketFile;
 pub use world::{Disk, LATENCY, ORDER};

@@ -20,6 +20,56 @@ pub struct OpenFlags {
     pub create_new: bool,
     /// Permission bits of a new file, when not the default 0o666 without the usual umask of 0o022.
     pub mode: Option<u32>,
+    /// How far a write has gone when it returns.
+    pub synced: Synced,
+    /// O_DIRECT: past the page cache, in whole sectors. What was written so is in the device's own cache until it is
+    /// synced, so a power loss may take it (open(2): O_DIRECT "does not give the guarantees of the O_SYNC flag").
+    pub direct: bool,
+    /// O_NOFOLLOW: a symbolic link in the last place is an error.
+    pub no_follow: bool,
+    /// O_DIRECTORY: anything but a directory is an error.
+    pub directory: bool,
+    /// The flags come from open(2), which allows what `std::fs::OpenOptions` does not: to create or cut without writing.
+    pub raw: bool,
+}
+
+/// What a write has made durable when it returns: open(2), `O_SYNC` and `O_DSYNC`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Synced {
+    /// Nothing.
+    #[default]
+    No,
+    /// Its bytes, and the length that is needed to read them.
+    Data,
+    /// Those and the file's metadata.
+    All,
+}
+
+/// What fallocate(2) is asked to do with a range of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Allocation {
+    /// Reserve room, and make the file longer where the range ends beyond it.
+    Extend,
+    /// Reserve room, at and beyond the end too, and leave the length alone.
+    KeepSize,
+    /// Give the room back: the range reads as zeros. The length stays.
+    PunchHole,
+    /// Make the range zeros; `true`: and leave the length alone.
+    Zero(bool),
+}
+
+/// A lock on a range of a file, held by an open file: flock(2) (the whole file, apart from the others), or an open file
+/// description lock of fcntl(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LockRange {
+    /// A lock of flock(2), which does not see those of fcntl(2).
+    pub whole: bool,
+    /// Nobody else may hold one; otherwise others may share it.
+    pub exclusive: bool,
+    /// First byte.
+    pub start: u64,
+    /// The byte after the last one; `u64::MAX` for "to the end, wherever it is".
+    pub end: u64,
 }
 
 /// An open file's number at its node. It stays valid until it is closed or the node goes down.
@@ -38,6 +88,10 @@ pub enum Whence {
     Current(i64),
     /// From the end.
     End(i64),
+    /// The next byte of data at or after this one (`SEEK_DATA`).
+    Data(u64),
+    /// The next hole at or after this one (`SEEK_HOLE`); the end counts as one.
+    Hole(u64),
 }
 
 /// A file, by its name or by a handle of it.
@@ -45,6 +99,8 @@ pub enum Whence {
 pub enum Target {
     /// By name.
     Path(PathBuf),
+    /// By name, and if that is a symbolic link the link itself.
+    Link(PathBuf),
     /// By handle.
     Handle(HandleKey),
 }
@@ -94,6 +150,33 @@ pub enum Request {
     WriteFile(PathBuf, Vec<u8>),
     /// Copy a regular file, as `std::fs::copy`. Gives [`Reply::Position`] with the bytes copied.
     Copy(PathBuf, PathBuf),
+    /// pread(2): read up to so many bytes at an offset. Gives [`Reply::Bytes`].
+    ReadAt(HandleKey, u64, usize, Vec<u8>),
+    /// write(2), or pwrite(2) where an offset is given. Gives [`Reply::Position`] with the bytes written, which may be fewer
+    /// where room runs out.
+    Put(HandleKey, Option<u64>, Vec<u8>),
+    /// fallocate(2) of so many bytes at an offset.
+    Allocate(HandleKey, Allocation, u64, u64),
+    /// Make a symbolic link: where it leads, and its name.
+    Symlink(PathBuf, PathBuf),
+    /// Where a symbolic link leads. Gives [`Reply::Path`].
+    ReadLink(PathBuf),
+    /// The names of an open directory. Gives [`Reply::Entries`].
+    ReadDirOf(HandleKey),
+    /// Rename and fail if the new name is taken (`RENAME_NOREPLACE`).
+    RenameNew(PathBuf, PathBuf),
+    /// Take a lock, or turn the one held into it. `true`: wait for it; otherwise fail with `EAGAIN`.
+    Lock(HandleKey, LockRange, bool),
+    /// Give back what is held of a range.
+    Unlock(HandleKey, LockRange),
+    /// Whether somebody else's lock is in the way: [`Reply::Position`] with 1 if so.
+    TestLock(HandleKey, LockRange),
+    /// The times of the last reading and change, in nanoseconds since the Unix epoch; `None` leaves one alone.
+    SetTimes(Target, Option<u64>, Option<u64>),
+    /// What room there is. Gives [`Reply::Space`].
+    Space,
+    /// The request, its first and second path taken from these open directories instead of the root.
+    From(Option<HandleKey>, Option<HandleKey>, Box<Request>),
 }
 
 /// What a file is.
@@ -103,6 +186,8 @@ pub enum FileKind {
     File,
     /// A directory.
     Directory,
+    /// A symbolic link.
+    Link,
 }
 
 /// What `stat` tells of a file.
@@ -122,6 +207,14 @@ pub struct Stat {
     pub modified_ns: u64,
     /// Creation, likewise.
     pub created_ns: u64,
+    /// Last change of bytes or metadata, likewise.
+    pub changed_ns: u64,
+    /// Last reading, likewise: as with `noatime`, that of the creation until a program sets it.
+    pub accessed_ns: u64,
+    /// Bytes of storage that it takes, in whole pages.
+    pub allocated_bytes: u64,
+    /// Which device: no two machines have the same, nor a machine after its restart.
+    pub device: u64,
 }
 
 /// What a completed operation gives.
@@ -141,4 +234,6 @@ pub enum Reply {
     Entries(Vec<(OsString, FileKind, u64)>),
     /// A path.
     Path(PathBuf),
+    /// Bytes in all, and bytes that are free.
+    Space(u64, u64),
 }

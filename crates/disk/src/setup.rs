@@ -9,6 +9,7 @@ use stormglass_kernel::{Kernel, NodeId};
 
 use crate::errno::Errno;
 use crate::injection::Injection;
+use crate::injuries::Injury;
 use crate::inode::{Body, InodeId};
 use crate::volume::Volume;
 use crate::world::{Disk, wall_ns};
@@ -99,9 +100,58 @@ impl Disk {
         Ok(())
     }
 
+    /// Puts the disk of another machine into a node's, which gets the other's in return.
+    ///
+    /// # Errors
+    /// `EBUSY` while one of them is up.
+    pub fn swap(&mut self, kernel: &Kernel, one: NodeId, other: NodeId) -> io::Result<()> {
+        if kernel.node(one).is_up() || kernel.node(other).is_up() {
+            return Err(Errno::EBUSY.into());
+        }
+        let fresh = |disk: &Self| Volume::new("", &disk.options, 0);
+        let (mut first, mut second) = (fresh(self), fresh(self));
+        std::mem::swap(&mut self.device(kernel, one).volume, &mut first);
+        std::mem::swap(&mut self.device(kernel, other).volume, &mut second);
+        first.rename_owner(&mut second);
+        self.device(kernel, one).volume = second;
+        self.device(kernel, other).volume = first;
+        Ok(())
+    }
+
     /// Switches a fault of `node`'s device on, under a plan's fault id.
     pub fn inject(&mut self, fault: u32, node: NodeId, injection: Injection) {
-        self.injections.inject(fault, node, injection);
+        self.injections.inject(fault, node, injection, 1_000_000);
+    }
+
+    /// As [`Disk::inject`], but the fault strikes only so many operations of a million that it could.
+    pub fn inject_at_times(&mut self, fault: u32, node: NodeId, injection: Injection, per_million: u32) {
+        self.injections.inject(fault, node, injection, per_million);
+    }
+
+    /// Takes away what a fault has damaged on a node's device, as though it had never been: for finding out what mattered.
+    /// Gives the number of sectors that are well again.
+    pub fn ablate(&mut self, fault: u32, node: NodeId) -> usize {
+        let Some(device) = self.devices.get_mut(node.index()).and_then(Option::as_deref_mut) else { return 0 };
+        let inodes = &mut device.volume.inodes;
+        let files = inodes.ids().into_iter();
+        files.map(|id| inodes.get_mut(id).file_mut().map_or(0, |file| file.damage.ablate(fault))).sum()
+    }
+
+    /// What happened to a node's data, the oldest first.
+    #[must_use]
+    pub fn injuries(&self, node: NodeId) -> &[Injury] {
+        self.devices.get(node.index()).and_then(Option::as_deref).map_or(&[], |d| d.injuries.all())
+    }
+
+    /// What happened to bytes `offset..offset + len` of a file of that name, the latest last: why a checksum over them does
+    /// not fit.
+    #[must_use]
+    pub fn explain(&self, node: NodeId, path: impl AsRef<Path>, offset: u64, len: u64) -> Vec<Injury> {
+        let touches = |injury: &&Injury| {
+            let bytes = injury.len == 0 || (injury.offset < offset + len && offset < injury.offset + injury.len);
+            injury.path == path.as_ref() && bytes
+        };
+        self.injuries(node).iter().filter(touches).cloned().collect()
     }
 
     /// Switches off all that `fault` switched on. Says whether there was anything.
@@ -131,7 +181,7 @@ impl Disk {
 
 fn collect(volume: &Volume, id: InodeId, at: &Path, files: &mut Vec<PathBuf>) {
     match &volume.inodes.get(id).body {
-        Body::File(_) => files.push(at.to_owned()),
+        Body::File(_) | Body::Link(_) => files.push(at.to_owned()),
         Body::Directory(directory) => {
             for (name, entry) in &directory.entries {
                 collect(volume, entry.inode, &at.join(name as &OsStr), files);

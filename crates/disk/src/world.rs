@@ -11,7 +11,7 @@ use stormglass_kernel::{
 use crate::crash::Crash;
 use crate::device::{Device, Next, OperationKey, State};
 use crate::errno::Errno;
-use crate::injection::{Asking, Injection, Injections};
+use crate::injection::{Asker, Asking, Injection, Injections};
 use crate::losses::LossReport;
 use crate::options::DiskOptions;
 use crate::perform::{Class, Performed, Performer};
@@ -24,7 +24,7 @@ pub const LATENCY: Point = Point::new(Domain::Disk, "latency");
 pub const ORDER: Point = Point::new(Domain::Disk, "order");
 
 const BEGIN: u8 = 0;
-const COMPLETE: u8 = 1;
+pub(crate) const COMPLETE: u8 = 1;
 const CLOSE: u8 = 2;
 
 /// The disks of a simulation, one per node. They survive their nodes.
@@ -60,12 +60,13 @@ impl Disk {
         }
         let options = &self.options;
         self.devices[node.index()].get_or_insert_with(|| {
-            let volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
+            let mut volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
+            volume.device = device_number(kernel, node);
             Box::new(Device::new(volume))
         })
     }
 
-    fn existing(&mut self, node: NodeId) -> Option<&mut Device> {
+    pub(crate) fn existing(&mut self, node: NodeId) -> Option<&mut Device> {
         self.devices.get_mut(node.index())?.as_deref_mut()
     }
 
@@ -134,11 +135,20 @@ impl Disk {
 
     fn close_now(device: &mut Device, handle: HandleKey) {
         if let Some(file) = device.volume.handles.remove(handle) {
+            device.volume.locks.close(handle);
             device.volume.let_go(file.inode);
         }
     }
 
-    fn performer<'a>(&'a mut self, kernel: &Kernel, node: NodeId) -> Option<Performer<'a>> {
+    /// Closes a handle now, and lets go on whoever waited for its locks.
+    pub(crate) fn close_and_wake(&mut self, kernel: &mut Kernel, node: NodeId, handle: HandleKey) {
+        if let Some(device) = self.existing(node) {
+            Self::close_now(device, handle);
+        }
+        self.retry_locks(kernel, node);
+    }
+
+    pub(crate) fn performer<'a>(&'a mut self, kernel: &'a Kernel, node: NodeId) -> Option<Performer<'a>> {
         let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
         Some(Performer {
             volume: &mut device.volume,
@@ -146,32 +156,49 @@ impl Disk {
             options: &self.options,
             node,
             now_ns: wall_ns(kernel, node),
+            at: kernel.now(),
+            decisions: kernel.decisions(),
+            injuries: &mut device.injuries,
         })
+    }
+
+    /// Counts and traces what was begun.
+    pub(crate) fn note(&mut self, kernel: &mut Kernel, node: NodeId, performed: &Performed) {
+        self.operations += 1;
+        match performed.class {
+            Class::Read => self.bytes_read += performed.bytes,
+            Class::Write | Class::Direct => self.bytes_written += performed.bytes,
+            Class::Sync => self.syncs += 1,
+            Class::Name => {}
+        }
+        kernel.trace_on(node, Kind::DISK, performed.site.as_u64(), performed.bytes << 8 | performed.code);
     }
 
     fn begin(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
         let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
         let State::Issued(request) = std::mem::replace(&mut slot.state, State::Free) else { return };
         let Some(mut performer) = self.performer(kernel, node) else { return };
+        let unlocks = matches!(request, Request::Unlock(..));
         let performed = performer.perform(request);
-        self.operations += 1;
-        match performed.class {
-            Class::Read => self.bytes_read += performed.bytes,
-            Class::Write => self.bytes_written += performed.bytes,
-            Class::Sync => self.syncs += 1,
-            Class::Name => {}
-        }
-        kernel.trace_on(node, Kind::DISK, performed.site.as_u64(), performed.bytes << 8 | performed.code);
+        self.note(kernel, node, &performed);
         self.run(kernel, node, key, performed);
+        if unlocks {
+            self.retry_locks(kernel, node);
+        }
+    }
+
+    /// Lets operations that wait for a lock try again, the first one first.
+    pub(crate) fn retry_locks(&mut self, kernel: &mut Kernel, node: NodeId) {
+        let Some(device) = self.existing(node) else { return };
+        for key in std::mem::take(&mut device.waiting) {
+            self.complete(kernel, node, key);
+        }
     }
 
     /// Lets an operation take its time.
     fn run(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, performed: Performed) {
         let Performed { mut next, class, bytes, site, ordinal, .. } = performed;
-        if let Next::Finish(Ok(Reply::Entries(entries))) = &mut next {
-            let hash = |name: &std::ffi::OsString| stormglass_kernel::hash_bytes(name.as_encoded_bytes());
-            entries.sort_by_cached_key(|(name, ..)| kernel.decisions().bits(ORDER, site, hash(name)));
-        }
+        sort_entries(kernel, &mut next, site);
         let delay_ns = self.delay_ns(kernel, node, class, bytes, site, ordinal);
         if let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) {
             slot.state = State::Running(next);
@@ -180,24 +207,52 @@ impl Disk {
         }
     }
 
-    fn delay_ns(&mut self, kernel: &Kernel, node: NodeId, class: Class, bytes: u64, site: Site, ordinal: u64) -> u64 {
+    pub(crate) fn delay_ns(
+        &mut self,
+        kernel: &Kernel,
+        node: NodeId,
+        class: Class,
+        bytes: u64,
+        site: Site,
+        ordinal: u64,
+    ) -> u64 {
         let options = &self.options;
         let (range, speed): (&RangeInclusive<Duration>, _) = match class {
             Class::Read => (&options.read_latency, options.cache_bytes_per_us),
             Class::Write => (&options.write_latency, options.cache_bytes_per_us),
             Class::Name => (&options.name_latency, 0),
-            Class::Sync => (&options.sync_latency, options.device_bytes_per_us),
+            Class::Sync | Class::Direct => (&options.sync_latency, options.device_bytes_per_us),
         };
         let (low, high) = (saturating_nanos(*range.start()), saturating_nanos(*range.end()));
         let fixed = kernel.decisions().range(LATENCY, site, ordinal, low, high);
         let delay = fixed.saturating_add(bytes.saturating_mul(1_000).checked_div(speed).unwrap_or(0));
-        match self.injections.ask(node, Asking::Time) {
-            Some((fault, Injection::Slow { thousandths })) => {
+        let per_second = options.device_operations_per_s;
+        let asker = Asker { decisions: kernel.decisions(), node, site, ordinal };
+        let mut busy_ns = per_second.map_or(0, |n| 1_000_000_000 / u64::from(n.max(1)));
+        let delay = match self.injections.ask(asker, Asking::Time) {
+            None => delay,
+            Some((fault, injection)) => {
                 self.injections.hit(fault, 1);
-                delay.saturating_mul(thousandths) / 1_000
+                match injection {
+                    Injection::Slow { thousandths } => delay.saturating_mul(thousandths) / 1_000,
+                    Injection::Stall { extra_ns } => delay.saturating_add(extra_ns),
+                    Injection::Throttle { bytes_per_ms } => {
+                        busy_ns = busy_ns.max(bytes.saturating_mul(1_000_000) / bytes_per_ms.max(1));
+                        delay
+                    }
+                    _ => delay,
+                }
             }
-            _ => delay,
+        };
+        if busy_ns == 0 || !matches!(class, Class::Sync | Class::Direct) {
+            return delay;
         }
+        // What the device itself has to do waits for what it was given before.
+        let now = kernel.now();
+        let device = self.device(kernel, node);
+        let begins = device.free_at.max(now);
+        device.free_at = begins.after_nanos(busy_ns);
+        (begins.as_nanos() - now.as_nanos()).saturating_add(busy_ns).saturating_add(delay)
     }
 
     /// An operation's time has passed.
@@ -207,7 +262,20 @@ impl Disk {
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
             Next::Finish(result) => result,
-            Next::Sync { inode, changes, names, data_only } => performer.finish_sync(inode, changes, names, data_only),
+            sync @ Next::Sync { .. } => performer.finish_sync(sync),
+            Next::Lock { handle, range } => match performer.lock(handle, range, true) {
+                Ok(true) => Ok(Reply::Done),
+                Ok(false) => {
+                    if let Some(device) = self.existing(node) {
+                        if let Some(slot) = device.slot(key) {
+                            slot.state = State::Running(Next::Lock { handle, range });
+                        }
+                        device.waiting.push(key);
+                    }
+                    return;
+                }
+                Err(errno) => Err(errno),
+            },
             Next::WriteOut { inode, data } => {
                 let result = performer.write_out(inode, &data).map(|()| Reply::Done);
                 return self.run_write(kernel, node, key, data.len() as u64, result);
@@ -255,9 +323,10 @@ impl Disk {
     fn lose_power(&mut self, kernel: &mut Kernel, node: NodeId) {
         let Some(device) = self.existing(node) else { return };
         let site = Site::named(kernel.node(node).name());
-        let crash = Crash::new(kernel.decisions(), site, device.losses.power_losses);
+        let crash = Crash::new(kernel.decisions(), site, device.losses.power_losses, device.volume.model);
         device.losses.power_losses += 1;
-        let resolved = device.volume.lose_power(&crash, &mut device.losses);
+        let Device { volume, losses, injuries, .. } = device;
+        let resolved = volume.lose_power(&crash, losses, injuries, kernel.now());
         for resolved in resolved {
             let (site, b) = match resolved {
                 Resolved::Data(site, number, outcome) => (site, number << 8 | outcome as u64),
@@ -272,6 +341,21 @@ impl Disk {
     pub fn losses(&self, node: NodeId) -> LossReport {
         self.devices.get(node.index()).and_then(Option::as_deref).map_or(LossReport::default(), |d| d.losses)
     }
+}
+
+/// Puts a directory's names in an order of their own, which a seed decides and the directory keeps.
+pub(crate) fn sort_entries(kernel: &Kernel, next: &mut Next, site: Site) {
+    if let Next::Finish(Ok(Reply::Entries(entries))) = next {
+        let hash = |name: &std::ffi::OsString| stormglass_kernel::hash_bytes(name.as_encoded_bytes());
+        entries.sort_by_cached_key(|(name, ..)| kernel.decisions().bits(ORDER, site, hash(name)));
+    }
+}
+
+/// The number of a node's device, new at each boot: what a library keeps by device and inode in a static of the whole
+/// simulation is then never mistaken for another node's, or for what the node had before it went down.
+fn device_number(kernel: &Kernel, node: NodeId) -> u64 {
+    let boot = kernel.node(node).incarnation().number();
+    (u64::from(boot) << 16) + node.index() as u64 + 1
 }
 
 /// What the node's wall clock shows, at no cost to it.
@@ -290,9 +374,7 @@ impl Subsystem for Disk {
             BEGIN => self.begin(kernel, node, key),
             COMPLETE => self.complete(kernel, node, key),
             CLOSE => {
-                if let Some(device) = self.existing(node) {
-                    Self::close_now(device, HandleKey { slot: key.slot, generation: key.generation });
-                }
+                self.close_and_wake(kernel, node, HandleKey { slot: key.slot, generation: key.generation });
             }
             _ => {}
         }
@@ -308,13 +390,24 @@ impl Subsystem for Disk {
         }
         let Some(device) = self.existing(node) else { return };
         device.clear().into_iter().for_each(|waker| kernel.discard(waker));
+        device.waiting.clear();
+        device.descriptors.clear();
         device.volume.close_all();
+        if how != Down::Exit {
+            device.volume.undo_after(kernel.now());
+        }
         if how == Down::PowerLoss {
             self.lose_power(kernel, node);
         }
     }
 
-    fn on_boot(&mut self, _: &mut Kernel, _: NodeId) {}
+    fn on_boot(&mut self, kernel: &mut Kernel, node: NodeId) {
+        let number = device_number(kernel, node);
+        if let Some(device) = self.existing(node) {
+            device.volume.device = number;
+            device.free_at = kernel.now();
+        }
+    }
 
     fn describe(&self, what: &'static str, id: u64) -> String {
         if what.starts_with("disk ") { format!("{what} {id} of its node") } else { String::new() }

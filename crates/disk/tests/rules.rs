@@ -257,7 +257,7 @@ fn u_node() -> NodeId {
 }
 
 #[test]
-fn a_full_device_refuses_growth_and_new_names_and_takes_overwrites() {
+fn a_full_device_refuses_new_room_and_new_names_and_takes_overwrites() {
     crash(
         Options::new(1),
         Down::Kill,
@@ -269,7 +269,8 @@ fn a_full_device_refuses_growth_and_new_names_and_takes_overwrites() {
             let key = file.key().expect("open");
             write_at(key, 0, vec![2; 600]).await.expect("an overwrite needs no room");
             let errno = |e: io::Error| e.raw_os_error();
-            assert_eq!(write_at(key, 500, vec![2; 600]).await.map_err(errno), Err(Some(28)));
+            write_at(key, 500, vec![2; 100]).await.expect("its last page has room");
+            assert_eq!(write_at(key, 500, vec![2; 4_096]).await.map_err(errno), Err(Some(28)));
             assert_eq!(ask(Request::CreateDir("/d".into(), false)).await.map_err(errno), Err(Some(28)));
             assert_eq!(open("/other", CREATE).await.map(drop).map_err(errno), Err(Some(28)));
             assert_eq!(read("/wal").await.expect("reads go on"), vec![2; 600]);

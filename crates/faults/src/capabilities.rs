@@ -27,11 +27,15 @@ pub enum EffectKind {
     Pause,
     /// A processor that is slow.
     Slow,
+    /// A disk that fails.
+    Disk,
+    /// Clocks that go wrong.
+    Clock,
 }
 
 impl EffectKind {
     /// Every kind, in order.
-    pub const ALL: [EffectKind; 9] = [
+    pub const ALL: [EffectKind; 11] = [
         EffectKind::Cut,
         EffectKind::Latency,
         EffectKind::Loss,
@@ -41,6 +45,8 @@ impl EffectKind {
         EffectKind::Stop,
         EffectKind::Pause,
         EffectKind::Slow,
+        EffectKind::Disk,
+        EffectKind::Clock,
     ];
 
     /// Its name in messages.
@@ -56,6 +62,8 @@ impl EffectKind {
             EffectKind::Stop => "stop",
             EffectKind::Pause => "pause",
             EffectKind::Slow => "slow",
+            EffectKind::Disk => "disk",
+            EffectKind::Clock => "clock",
         }
     }
 }

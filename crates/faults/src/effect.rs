@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::text::write::Shown;
-use crate::{EffectKind, Link, NodeName, Probability};
+use crate::{ClockFault, DiskFault, EffectKind, Link, NodeName, Probability};
 
 /// Which transport a port belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +115,20 @@ pub enum Effect {
         /// How many times longer everything takes; at least 2.
         factor: u32,
     },
+    /// Make the node's disk fail.
+    Disk {
+        /// Which node.
+        node: NodeName,
+        /// How.
+        fault: DiskFault,
+    },
+    /// Make the node's clocks go wrong.
+    Clock {
+        /// Which node.
+        node: NodeName,
+        /// How.
+        fault: ClockFault,
+    },
 }
 
 impl Effect {
@@ -131,6 +145,8 @@ impl Effect {
             Effect::Stop { .. } => EffectKind::Stop,
             Effect::Pause { .. } => EffectKind::Pause,
             Effect::Slow { .. } => EffectKind::Slow,
+            Effect::Disk { .. } => EffectKind::Disk,
+            Effect::Clock { .. } => EffectKind::Clock,
         }
     }
 
@@ -153,7 +169,9 @@ impl Effect {
             | Effect::PowerLoss { node }
             | Effect::Stop { node }
             | Effect::Pause { node }
-            | Effect::Slow { node, .. } => Some(node),
+            | Effect::Slow { node, .. }
+            | Effect::Disk { node, .. }
+            | Effect::Clock { node, .. } => Some(node),
         }
     }
 }
@@ -175,6 +193,8 @@ impl fmt::Display for Effect {
             Effect::Loss { probability, .. } => write!(f, " probability={probability}"),
             Effect::BlockPort { port, protocol, direction, .. } => write!(f, " {protocol}/{port} {direction}"),
             Effect::Slow { factor, .. } => write!(f, " factor={factor}"),
+            Effect::Disk { fault, .. } => write!(f, " {}{fault}", fault.kind()),
+            Effect::Clock { fault, .. } => write!(f, " {}{fault}", fault.kind()),
             _ => Ok(()),
         }
     }

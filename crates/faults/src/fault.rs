@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Direction, Family, Kind, Links, NodeName, Probability, Protocol};
+use crate::{ClockFault, Direction, DiskFault, Family, Kind, Links, NodeName, Probability, Protocol};
 
 /// What a fault does, with its targets and parameters.
 ///
@@ -118,6 +118,20 @@ pub enum Action {
         /// How many times longer everything takes; at least 2.
         factor: u32,
     },
+    /// Makes disks fail.
+    Disk {
+        /// Whose.
+        nodes: Vec<NodeName>,
+        /// How.
+        fault: DiskFault,
+    },
+    /// Makes clocks go wrong.
+    Clock {
+        /// Whose.
+        nodes: Vec<NodeName>,
+        /// How.
+        fault: ClockFault,
+    },
 }
 
 impl Action {
@@ -140,6 +154,8 @@ impl Action {
             Action::GracefulStop { .. } => Kind::GracefulStop,
             Action::Pause { .. } => Kind::Pause,
             Action::Slow { .. } => Kind::Slow,
+            Action::Disk { fault, .. } => fault.kind(),
+            Action::Clock { fault, .. } => fault.kind(),
         }
     }
 
@@ -161,7 +177,9 @@ impl Action {
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
             | Action::Pause { nodes }
-            | Action::Slow { nodes, .. } => nodes.iter().collect(),
+            | Action::Slow { nodes, .. }
+            | Action::Disk { nodes, .. }
+            | Action::Clock { nodes, .. } => nodes.iter().collect(),
         }
     }
 

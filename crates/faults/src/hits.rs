@@ -20,6 +20,10 @@ pub mod counter {
     pub const TASKS_PAUSED: &str = "tasks paused";
     /// Polls that took longer on a slow processor.
     pub const POLLS_SLOWED: &str = "polls slowed";
+    /// Operations of a disk that failed, were slowed, lied about or damaged.
+    pub const OPERATIONS_STRUCK: &str = "disk operations struck";
+    /// Polls on a node whose clocks were wrong.
+    pub const POLLS_MISLED: &str = "polls misled";
     /// Processes that were told to stop.
     pub const SIGNALS_SENT: &str = "signals sent";
     /// Unsynced writes that vanished with the power.

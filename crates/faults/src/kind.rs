@@ -13,11 +13,15 @@ pub enum Family {
     Network,
     /// Processes and the machines under them.
     Process,
+    /// Disks.
+    Disk,
+    /// Clocks.
+    Clock,
 }
 
 impl Family {
     /// Every family, in order.
-    pub const ALL: [Family; 2] = [Family::Network, Family::Process];
+    pub const ALL: [Family; 4] = [Family::Network, Family::Process, Family::Disk, Family::Clock];
 
     /// Its name in text.
     #[must_use]
@@ -25,6 +29,8 @@ impl Family {
         match self {
             Family::Network => "network",
             Family::Process => "process",
+            Family::Disk => "disk",
+            Family::Clock => "clock",
         }
     }
 }
@@ -70,6 +76,38 @@ pub enum Kind {
     Pause,
     /// A processor that crawls.
     Slow,
+    /// Reads of a disk fail.
+    DiskReadErrors,
+    /// Writes to a disk fail.
+    DiskWriteErrors,
+    /// Syncs of a disk fail, and what they should have written is lost.
+    DiskSyncErrors,
+    /// Syncs of a disk do nothing and say that they did.
+    LyingSync,
+    /// A disk has no room left.
+    DiskFull,
+    /// A disk has little room left.
+    DiskSpace,
+    /// A disk cannot be written.
+    DiskReadOnly,
+    /// A disk crawls.
+    DiskSlow,
+    /// A disk answers late.
+    DiskStall,
+    /// Sectors of a disk change by themselves.
+    BitRot,
+    /// Writes to a disk go astray.
+    MisdirectedWrites,
+    /// Reads from a disk go astray.
+    MisdirectedReads,
+    /// A wall clock jumps.
+    ClockStep,
+    /// Clocks run fast or slow.
+    ClockDrift,
+    /// A wall clock is moved without a jump.
+    ClockSlew,
+    /// A wall clock jumps to and fro.
+    ClockStrobe,
 }
 
 /// A colour as `#rrggbb`.
@@ -84,7 +122,7 @@ impl fmt::Display for Colour {
 
 impl Kind {
     /// Every kind, in order. The order is also that of the planner's lanes: new kinds go to the end.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 31] = [
         Kind::PartitionHalves,
         Kind::IsolateOne,
         Kind::MajorityRing,
@@ -100,6 +138,22 @@ impl Kind {
         Kind::GracefulStop,
         Kind::Pause,
         Kind::Slow,
+        Kind::DiskReadErrors,
+        Kind::DiskWriteErrors,
+        Kind::DiskSyncErrors,
+        Kind::LyingSync,
+        Kind::DiskFull,
+        Kind::DiskSpace,
+        Kind::DiskReadOnly,
+        Kind::DiskSlow,
+        Kind::DiskStall,
+        Kind::BitRot,
+        Kind::MisdirectedWrites,
+        Kind::MisdirectedReads,
+        Kind::ClockStep,
+        Kind::ClockDrift,
+        Kind::ClockSlew,
+        Kind::ClockStrobe,
     ];
 
     /// The word that stands for it in a plan's text.
@@ -121,6 +175,22 @@ impl Kind {
             Kind::GracefulStop => "graceful-stop",
             Kind::Pause => "pause",
             Kind::Slow => "slow",
+            Kind::DiskReadErrors => "disk-read-errors",
+            Kind::DiskWriteErrors => "disk-write-errors",
+            Kind::DiskSyncErrors => "disk-sync-errors",
+            Kind::LyingSync => "lying-sync",
+            Kind::DiskFull => "disk-full",
+            Kind::DiskSpace => "disk-space",
+            Kind::DiskReadOnly => "disk-read-only",
+            Kind::DiskSlow => "disk-slow",
+            Kind::DiskStall => "disk-stall",
+            Kind::BitRot => "bit-rot",
+            Kind::MisdirectedWrites => "misdirected-writes",
+            Kind::MisdirectedReads => "misdirected-reads",
+            Kind::ClockStep => "clock-step",
+            Kind::ClockDrift => "clock-drift",
+            Kind::ClockSlew => "clock-slew",
+            Kind::ClockStrobe => "clock-strobe",
         }
     }
 
@@ -146,6 +216,19 @@ impl Kind {
             Kind::Crash | Kind::PowerLoss | Kind::Restart | Kind::GracefulStop | Kind::Pause | Kind::Slow => {
                 Family::Process
             }
+            Kind::DiskReadErrors
+            | Kind::DiskWriteErrors
+            | Kind::DiskSyncErrors
+            | Kind::LyingSync
+            | Kind::DiskFull
+            | Kind::DiskSpace
+            | Kind::DiskReadOnly
+            | Kind::DiskSlow
+            | Kind::DiskStall
+            | Kind::BitRot
+            | Kind::MisdirectedWrites
+            | Kind::MisdirectedReads => Family::Disk,
+            Kind::ClockStep | Kind::ClockDrift | Kind::ClockSlew | Kind::ClockStrobe => Family::Clock,
         }
     }
 
@@ -164,7 +247,8 @@ impl Kind {
         )
     }
 
-    /// The colour in which reports draw it: blues cut, greens degrade, reds kill, ambers hold up. All are dark enough
+    /// The colour in which reports draw it: blues cut, greens degrade, reds kill, ambers hold up, teals
+    /// fail a disk, purples damage it, browns mislead clocks. All are dark enough
     /// for white text and differ in lightness within a group, so that they can be told apart without colour vision.
     #[must_use]
     pub fn colour(self) -> Colour {
@@ -184,6 +268,22 @@ impl Kind {
             Kind::GracefulStop => "#8c4a6b",
             Kind::Pause => "#a06a0a",
             Kind::Slow => "#7a5a1e",
+            Kind::DiskReadErrors => "#2b6b6b",
+            Kind::DiskWriteErrors => "#1d4f4f",
+            Kind::DiskSyncErrors => "#3f8080",
+            Kind::LyingSync => "#0f3b3b",
+            Kind::DiskFull => "#5a7d7c",
+            Kind::DiskSpace => "#476665",
+            Kind::DiskReadOnly => "#35504f",
+            Kind::DiskSlow => "#6b8f3a",
+            Kind::DiskStall => "#4f6d26",
+            Kind::BitRot => "#6e3b5e",
+            Kind::MisdirectedWrites => "#532a47",
+            Kind::MisdirectedReads => "#8a5279",
+            Kind::ClockStep => "#8a4b08",
+            Kind::ClockDrift => "#b3541e",
+            Kind::ClockSlew => "#6b3a06",
+            Kind::ClockStrobe => "#96591c",
         })
     }
 }

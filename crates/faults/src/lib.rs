@@ -22,6 +22,7 @@ mod id;
 mod injector;
 mod kind;
 mod links;
+mod machine;
 mod nemesis;
 mod node;
 mod plan;
@@ -47,6 +48,7 @@ pub use id::FaultId;
 pub use injector::{HealError, InjectError, Injector, Missing};
 pub use kind::{Colour, Family, Kind};
 pub use links::{Link, Links};
+pub use machine::{ClockFault, DiskFault, Offset};
 pub use nemesis::{LeaderHunter, Nemesis, Observed, Strike};
 pub use node::{IntoNodes, NodeName};
 pub use plan::{Plan, PlanError, Planned};
@@ -59,7 +61,7 @@ pub use text::TextError;
 pub use timeline::{Scheduled, Step};
 pub use validity::FaultError;
 pub use verbs::{
-    block_port, bridge, flap, graceful_stop, isolate, kill, latency, loss, majority_ring, one_way, partition, pause,
-    power_loss, restart, slow,
+    block_port, bridge, clock, disk, flap, graceful_stop, isolate, kill, latency, loss, majority_ring, one_way,
+    partition, pause, power_loss, restart, slow,
 };
 pub use world::{World, WorldError};

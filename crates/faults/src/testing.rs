@@ -175,6 +175,8 @@ impl World for FakeWorld {
                 Effect::Stop { .. } => Some(counter::SIGNALS_SENT),
                 Effect::Pause { .. } => Some(counter::TASKS_PAUSED),
                 Effect::Slow { .. } => Some(counter::POLLS_SLOWED),
+                Effect::Disk { .. } => Some(counter::OPERATIONS_STRUCK),
+                Effect::Clock { .. } => Some(counter::POLLS_MISLED),
                 _ => None,
             };
             if let Some(counter) = counter {

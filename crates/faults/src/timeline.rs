@@ -75,6 +75,8 @@ impl Fault {
             Action::GracefulStop { nodes } => each(nodes, &|node| Effect::Stop { node }),
             Action::Pause { nodes } => each(nodes, &|node| Effect::Pause { node }),
             Action::Slow { nodes, factor } => each(nodes, &|node| Effect::Slow { node, factor: *factor }),
+            Action::Disk { nodes, fault } => each(nodes, &|node| Effect::Disk { node, fault: *fault }),
+            Action::Clock { nodes, fault } => each(nodes, &|node| Effect::Clock { node, fault: *fault }),
         }
     }
 }

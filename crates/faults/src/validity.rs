@@ -114,6 +114,18 @@ impl Fault {
                     return no_effect("factor", factor.to_string(), "it must be at least 2");
                 }
             }
+            Action::Disk { nodes, fault } => {
+                groups(kind, &[nodes])?;
+                if let Some((parameter, given, expected)) = fault.does_nothing() {
+                    return no_effect(parameter, given, expected);
+                }
+            }
+            Action::Clock { nodes, fault } => {
+                groups(kind, &[nodes])?;
+                if let Some((parameter, given, expected)) = fault.does_nothing() {
+                    return no_effect(parameter, given, expected);
+                }
+            }
             Action::Crash { nodes }
             | Action::PowerLoss { nodes }
             | Action::Restart { nodes }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{Action, Direction, Fault, IntoNodes, Links, NodeName, Probability, Protocol};
+use crate::{Action, ClockFault, Direction, DiskFault, Fault, IntoNodes, Links, NodeName, Probability, Protocol};
 
 /// Two groups that do not hear each other.
 #[must_use]
@@ -99,4 +99,16 @@ pub fn pause(nodes: impl IntoNodes) -> Fault {
 #[must_use]
 pub fn slow(nodes: impl IntoNodes, factor: u32) -> Fault {
     Fault::new(Action::Slow { nodes: nodes.into_nodes(), factor })
+}
+
+/// The nodes' disks fail.
+#[must_use]
+pub fn disk(nodes: impl IntoNodes, fault: DiskFault) -> Fault {
+    Fault::new(Action::Disk { nodes: nodes.into_nodes(), fault })
+}
+
+/// The nodes' clocks go wrong.
+#[must_use]
+pub fn clock(nodes: impl IntoNodes, fault: ClockFault) -> Fault {
+    Fault::new(Action::Clock { nodes: nodes.into_nodes(), fault })
 }

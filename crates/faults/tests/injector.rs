@@ -156,7 +156,7 @@ fn a_world_that_lacks_an_effect_refuses_the_plan_before_anything_happens() {
     assert_eq!(
         error.to_string(),
         "fault f1 (`1.000s +1s power-loss b`) needs the effect `power-loss`, which this world lacks; \
-         it has: cut, latency, loss, block-port, kill, stop, pause, slow"
+         it has: cut, latency, loss, block-port, kill, stop, pause, slow, disk, clock"
     );
     assert!(world.log().is_empty());
 }

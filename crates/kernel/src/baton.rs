@@ -239,18 +239,12 @@ fn resume(universe: Box<Universe>, waker: Waker) {
     });
 }
 
-/// Gives the baton back and waits for the next turn. Unwinds when the node has gone down.
-fn wait_for_turn() {
-    // What unwinds already, and waits in a `Drop`, cannot unwind once more.
-    if thread::panicking() {
-        return wait_below();
-    }
-    // The simulation is over: there is nobody to hand the baton back to.
-    let Some(Turn { universe, waker, stop }) = next_turn(Below::Rust) else { resume_unwind(Box::new(Stopped)) };
+/// Gives the baton back and waits for the next turn. `false` when the node has gone down, or the simulation is over: then
+/// there is nobody to hand the baton back to.
+fn wait_for_turn() -> bool {
+    let Some(Turn { universe, waker, stop }) = next_turn(Below::Rust) else { return false };
     resume(universe, waker);
-    if stop {
-        resume_unwind(Box::new(Stopped));
-    }
+    !stop
 }
 
 /// Gives the baton back where nothing can unwind, and waits for the next turn. Does not return when the node has gone down.
@@ -287,6 +281,28 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker())) {
             return value;
         }
-        wait_for_turn();
+        if thread::panicking() {
+            // What unwinds already, and waits in a `Drop`, cannot unwind once more.
+            wait_below();
+        } else if !wait_for_turn() {
+            resume_unwind(Box::new(Stopped));
+        }
+    }
+}
+
+/// As [`block_on`], for code that must not unwind: called by C, say. `None` when the node has gone down meanwhile; nothing
+/// that the thread does from then on has an effect.
+pub fn block_on_or_stop<F: Future>(future: F) -> Option<F::Output> {
+    if !may_block() {
+        return None;
+    }
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker())) {
+            return Some(value);
+        }
+        if !wait_for_turn() {
+            return None;
+        }
     }
 }

@@ -170,6 +170,14 @@ impl Kernel {
         }
     }
 
+    /// Makes the current poll use `ns` more nanoseconds of its node, however fast the node's processor is: it waits for a
+    /// device.
+    pub fn occupy_ns(&mut self, ns: u64) {
+        if let Some(current) = &mut self.current {
+            current.elapsed_ns = current.elapsed_ns.saturating_add(ns);
+        }
+    }
+
     // ---- who ----------------------------------------------------------------------------------------------------
 
     /// The node on whose behalf code runs: of the current task, or of the event being handled.

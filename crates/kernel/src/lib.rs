@@ -41,9 +41,9 @@ mod timers;
 mod trace;
 mod universe;
 
-pub use baton::{SpawnThread, block_on, may_block, run_blocking, run_on_thread};
+pub use baton::{SpawnThread, block_on, block_on_or_stop, may_block, run_blocking, run_on_thread};
 pub use blocked::{Waited, nap, wait as wait_on, wake as wake_waiters};
-pub use clock::{Clock, DRIFT_PPB_MAX};
+pub use clock::{Clock, DRIFT_PPB_MAX, SLEW_PPB};
 pub use decide::{Decisions, Domain, Override, OverrideError, Point, Site};
 pub use exec::TaskError;
 pub use guest::{Guest, Invitation, invite};

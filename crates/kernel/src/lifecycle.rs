@@ -129,7 +129,10 @@ impl Kernel {
         }
         let now = self.now;
         let Node { monotonic, wall, timer, .. } = &mut self.nodes[node.index()];
+        let shown_ns = monotonic.read_ns(now);
         change(now, &mut Clocks { monotonic, wall });
+        // Whatever was asked for, `Instant` never goes back.
+        monotonic.hold_to(now, shown_ns);
         *timer = Key::NONE;
         self.arm(node);
     }

@@ -88,6 +88,10 @@ impl Hooks for Sealed {
         kernel::is_held().then_some(CPUS)
     }
 
+    fn files(&self) -> Option<&'static dyn seal::Files> {
+        crate::files::here()
+    }
+
     fn process_id(&self) -> Option<u32> {
         kernel::try_with(|u| {
             let node = u.kernel.current_node();

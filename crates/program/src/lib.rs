@@ -14,6 +14,7 @@
 
 mod asked;
 mod ended;
+mod files;
 mod guest;
 mod hooks;
 mod node_locals;

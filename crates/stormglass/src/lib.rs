@@ -10,6 +10,7 @@
 mod capture_file;
 mod host;
 mod logs;
+mod machine;
 mod outcome;
 mod record;
 mod recorder;
@@ -26,7 +27,7 @@ pub use runner::{render_trace, run_scenario};
 pub use sim::{NodeHandle, Sim, TASK_STACK_BYTES};
 pub use storm::Calming;
 pub use stormglass_check as check;
-pub use stormglass_disk::DiskOptions;
+pub use stormglass_disk::{CrashModel, DiskOptions};
 pub use stormglass_faults as faults;
 pub use stormglass_harness as harness;
 pub use stormglass_kernel as kernel;

@@ -11,6 +11,7 @@ use stormglass_faults::{
 use stormglass_kernel::{self as kernel, Down, Kernel, Kind, NodeId, Universe};
 use stormglass_net::{Net, Rules};
 
+use crate::machine;
 use crate::sim::{Shared, Sim};
 
 /// What plans have done to the nodes so far.
@@ -31,6 +32,8 @@ enum Held {
     Stopping(NodeId),
     Paused(NodeId),
     Slow { node: NodeId, factor: u64, polls_before: u64 },
+    Disk,
+    Clock { node: NodeId, polls_before: u64 },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,10 @@ impl WorldState {
 
     fn held_paused(&self, node: NodeId) -> bool {
         self.holds.values().flatten().any(|h| *h == Held::Paused(node))
+    }
+
+    fn misleads(&self, node: NodeId) -> bool {
+        self.holds.values().flatten().any(|h| matches!(h, Held::Clock { node: n, .. } if *n == node))
     }
 
     fn slowness(&self, node: NodeId) -> u64 {
@@ -140,6 +147,8 @@ impl World for KernelWorld {
             EffectKind::Stop,
             EffectKind::Pause,
             EffectKind::Slow,
+            EffectKind::Disk,
+            EffectKind::Clock,
         ])
     }
 
@@ -217,6 +226,19 @@ impl World for KernelWorld {
                     let polls_before = u.kernel.node(node).polls();
                     Held::Slow { node, factor: u64::from(*factor), polls_before }
                 }
+                Effect::Disk { node, fault } => {
+                    let node = state.find(node)?;
+                    if let Some((disk, _)) = u.get::<Disk>() {
+                        let (injection, per_million) = machine::injection(*fault);
+                        disk.inject_at_times(id.0, node, injection, per_million);
+                    }
+                    Held::Disk
+                }
+                Effect::Clock { node, fault } => {
+                    let node = state.find(node)?;
+                    u.kernel.adjust_clocks(node, |now, clocks| machine::mislead(clocks, now, *fault));
+                    Held::Clock { node, polls_before: u.kernel.node(node).polls() }
+                }
                 _ => return Err(WorldError::Unsupported { effect: effect.kind(), available }),
             };
             state.holds.entry(id).or_default().push(held);
@@ -235,13 +257,23 @@ impl World for KernelWorld {
             if let Some(rules) = rules(u) {
                 rules.remove(id.0);
             }
+            if let Some((disk, _)) = u.get::<Disk>() {
+                disk.heal(id.0);
+            }
             u.kernel.trace(Kind::FAULT, u64::from(id.0), 0);
             for loss in state.power_losses.iter_mut().filter(|l| l.fault == id && l.after.is_none()) {
                 loss.after = Some(losses(u, loss.node));
             }
             for held in held {
                 match held {
-                    Held::Network => {}
+                    Held::Network | Held::Disk => {}
+                    Held::Clock { node, polls_before } => {
+                        state.hit(id, counter::POLLS_MISLED, u.kernel.node(node).polls() - polls_before);
+                        // Another fault of the same clocks goes on as it was when this one began.
+                        if !state.misleads(node) {
+                            u.kernel.adjust_clocks(node, |now, clocks| machine::set_right(clocks, now));
+                        }
+                    }
                     Held::Down(node) => wake_up(&mut u.kernel, state, node),
                     Held::Stopping(node) => {
                         // A supervisor's patience ends: what did not stop by itself is killed, then restarted.
@@ -276,6 +308,9 @@ impl World for KernelWorld {
                         hits.add(counter::POLLS_SLOWED, u.kernel.node(*node).polls() - polls_before);
                     }
                     Held::Paused(node) => hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64),
+                    Held::Clock { node, polls_before } => {
+                        hits.add(counter::POLLS_MISLED, u.kernel.node(*node).polls() - polls_before);
+                    }
                     _ => {}
                 }
             }
@@ -283,6 +318,9 @@ impl World for KernelWorld {
                 let after = loss.after.unwrap_or_else(|| losses(u, loss.node));
                 hits.add(counter::WRITES_LOST, after.writes_lost - loss.before.writes_lost);
                 hits.add(counter::WRITES_TORN, after.writes_torn - loss.before.writes_torn);
+            }
+            if let Some((disk, _)) = u.get::<Disk>() {
+                hits.add(counter::OPERATIONS_STRUCK, disk.fault_hits(id.0));
             }
             if let Some(rules) = rules(u) {
                 let counts = rules.hits(id.0);

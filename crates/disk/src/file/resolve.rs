@@ -18,6 +18,27 @@ pub(crate) enum Outcome {
     ResizeKept,
 }
 
+/// One unsynced change of a file and what became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) number: u64,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    pub(crate) outcome: Outcome,
+    /// Its file's length when it was made, if that is what was lost.
+    pub(crate) size: u64,
+}
+
+/// What every change of one file is resolved with.
+struct Rules<'a> {
+    crash: &'a Crash<'a>,
+    site: Site,
+    /// With a journal: operations below this number are on the device.
+    committed: Option<u64>,
+    /// With ext4's rules: growths of changes before this place in the list were made, and no others.
+    grown: usize,
+}
+
 #[derive(Debug)]
 struct OnDevice {
     data: Sector,
@@ -30,6 +51,8 @@ struct OnDevice {
 struct Replay {
     sectors: BTreeMap<u64, OnDevice>,
     size: u64,
+    /// A change of length was lost: with a log in order, so is all growth after it.
+    behind: bool,
 }
 
 impl Replay {
@@ -40,25 +63,30 @@ impl Replay {
 }
 
 impl FileData {
-    /// Resolves every unsynced change. `resolved` hears of each, with its number.
+    /// Resolves every unsynced change. `resolved` hears of each.
     pub(crate) fn resolve(
         &mut self,
         crash: &Crash<'_>,
         site: Site,
+        committed: Option<u64>,
         report: &mut LossReport,
-        mut resolved: impl FnMut(u64, Outcome),
+        mut resolved: impl FnMut(Resolved),
     ) {
+        self.reserved = 0;
         if self.pending.is_empty() {
             return;
         }
         let mut changes: Vec<Change> = std::mem::take(&mut self.pending).into();
         let data = self.undo_all(&mut changes);
-        let mut device = Replay { sectors: BTreeMap::new(), size: self.size };
+        let mut device = Replay { sectors: BTreeMap::new(), size: self.size, behind: false };
+        let mut rules = Rules { crash, site, committed, grown: 0 };
+        rules.grown = rules.growths(&changes);
         let mut kept_resizes = Vec::with_capacity(changes.len());
         for (index, change) in changes.iter().enumerate() {
-            let kept = match change.len {
-                0 => self.replay_resize(&mut device, crash, site, change),
-                _ => self.replay_write(&mut device, crash, site, index, change, &data[index]),
+            let kept = match change.what {
+                What::Resize(_) => self.replay_resize(&mut device, rules.keeps(change), change),
+                What::Zeros(_) => self.replay_zeros(&mut device, rules.keeps(change), change),
+                What::Write => self.replay_write(&mut device, &rules, index, change, &data[index]),
             };
             kept_resizes.push(kept);
             self.size = change.new_size;
@@ -72,13 +100,14 @@ impl FileData {
             if change.fate == Fate::Durable {
                 continue;
             }
-            let outcome = match (change.len, kept_resizes[index]) {
-                (0, true) => Outcome::ResizeKept,
-                (0, false) => Outcome::ResizeLost,
-                (_, grown) => device.outcome(index, change, grown, report),
+            let outcome = match (change.what, kept_resizes[index]) {
+                (What::Write, grown) => device.outcome(index, change, grown, report),
+                (_, true) => Outcome::ResizeKept,
+                (_, false) => Outcome::ResizeLost,
             };
             report.add(outcome, change.promised);
-            resolved(change.number, outcome);
+            let &Change { number, offset, len, new_size: size, .. } = change;
+            resolved(Resolved { number, offset, len, outcome, size });
         }
         report.sectors_torn += device.sectors.values().filter(|s| s.torn_last().is_some()).count() as u64;
     }
@@ -88,17 +117,11 @@ impl FileData {
         let mut data: Vec<Vec<u8>> = Vec::with_capacity(changes.len());
         for change in changes.iter_mut().rev() {
             let mut bytes = Vec::new();
-            self.content.read_into(change.offset, change.len as usize, &mut bytes);
-            data.push(bytes);
-            match std::mem::replace(&mut change.undo, Undo::Zeros) {
-                Undo::Zeros => self.content.zero(change.offset, change.len),
-                Undo::Bytes(old) => {
-                    self.content.write(change.offset, &old);
-                    self.content.zero(change.offset + old.len() as u64, change.len - old.len() as u64);
-                }
-                Undo::Cut(cut) => self.content.uncut(cut),
+            if change.what == What::Write {
+                self.content.read_into(change.offset, change.len as usize, &mut bytes);
             }
-            self.size = change.old_size;
+            data.push(bytes);
+            self.undo(change);
         }
         data.reverse();
         data
@@ -108,12 +131,12 @@ impl FileData {
     fn replay_write(
         &mut self,
         device: &mut Replay,
-        crash: &Crash<'_>,
-        site: Site,
+        rules: &Rules<'_>,
         index: usize,
         change: &Change,
         data: &[u8],
     ) -> bool {
+        let &Rules { crash, site, .. } = rules;
         let (start, end) = (change.offset, change.offset + change.len);
         let sectors = start / SECTOR_BYTES..=(end - 1) / SECTOR_BYTES;
         for number in sectors.clone() {
@@ -125,15 +148,20 @@ impl FileData {
             Fate::Durable => Keep::Kept,
             Fate::Doomed => Keep::Lost,
         };
+        // Blocks that the file did not have before are written before it has them.
+        let first_new = change.old_size.next_multiple_of(BLOCK_BYTES);
+        let grows = rules.grows(index, change);
         let arrived = if keep == Keep::Cut { start + crash.cut(site, change.number, change.len) } else { end };
+        let mut whole = true;
         for (i, number) in sectors.enumerate() {
             let first = number * SECTOR_BYTES;
             let (from, to) = (start.max(first), end.min(first + SECTOR_BYTES));
             let fragment = match keep {
+                _ if grows == Some(true) && change.fate == Fate::Pending && first >= first_new => Fragment::Kept,
                 Keep::Lost => Fragment::Lost,
                 Keep::Kept => Fragment::Kept,
                 Keep::Cut if arrived >= to => Fragment::Kept,
-                Keep::Cut if arrived <= from => Fragment::Lost,
+                Keep::Cut if arrived <= from || crash.model() != CrashModel::Strict => Fragment::Lost,
                 Keep::Cut => Fragment::Torn((arrived - first) as usize),
                 Keep::BySector => {
                     crash.fragment(site, change.number, i as u64, (from - first) as usize, (to - first) as usize)
@@ -141,12 +169,13 @@ impl FileData {
             };
             let on_device = device.sector(&self.content, number);
             match fragment {
-                Fragment::Lost => {}
+                Fragment::Lost => whole = false,
                 Fragment::Kept => {
                     on_device.data = self.content.sector(number);
                     on_device.kept = Some(index);
                 }
                 Fragment::Torn(at) => {
+                    whole = false;
                     on_device.data[..at].copy_from_slice(&self.content.sector(number)[..at]);
                     on_device.torn = Some((index, at));
                 }
@@ -155,10 +184,15 @@ impl FileData {
         if change.new_size == change.old_size {
             return true;
         }
-        let growth = match change.fate {
-            Fate::Pending => crash.growth(site, change.number, change.old_size, change.new_size, SECTOR_BYTES),
-            Fate::Durable => Growth::Kept,
-            Fate::Doomed => Growth::Lost,
+        let growth = match (change.fate, crash.model()) {
+            (Fate::Durable, _) => Growth::Kept,
+            (Fate::Doomed, _) => Growth::Lost,
+            (Fate::Pending, CrashModel::Strict) => {
+                crash.growth(site, change.number, change.old_size, change.new_size, SECTOR_BYTES)
+            }
+            (Fate::Pending, CrashModel::Ext4Ordered) if grows == Some(true) => Growth::Kept,
+            (Fate::Pending, CrashModel::Xfs) if whole && !device.behind => Growth::Kept,
+            (Fate::Pending, _) => Growth::Lost,
         };
         match growth {
             Growth::Lost => {}
@@ -168,12 +202,19 @@ impl FileData {
         growth == Growth::Kept
     }
 
-    fn replay_resize(&mut self, device: &mut Replay, crash: &Crash<'_>, site: Site, change: &Change) -> bool {
-        let kept = match change.fate {
-            Fate::Pending => crash.resize(site, change.number),
-            Fate::Durable => true,
-            Fate::Doomed => false,
-        };
+    fn replay_zeros(&mut self, device: &mut Replay, kept: bool, change: &Change) -> bool {
+        let (from, to) = (change.offset, change.offset + change.len);
+        for number in self.content.sectors_within(from, change.len) {
+            device.sector(&self.content, number);
+        }
+        self.content.zero(from, change.len);
+        if kept {
+            device.zero(from, to);
+        }
+        kept
+    }
+
+    fn replay_resize(&mut self, device: &mut Replay, kept: bool, change: &Change) -> bool {
         if change.new_size < change.old_size {
             // What is cut off the page cache stays on the device until the device hears of it.
             for number in self.content.sectors_from(change.new_size) {
@@ -181,6 +222,7 @@ impl FileData {
             }
             drop(self.content.cut(change.new_size));
         }
+        device.behind |= !kept;
         if kept {
             device.cut(change.new_size);
         }
@@ -188,7 +230,45 @@ impl FileData {
     }
 }
 
+impl Rules<'_> {
+    /// Whether a change of length, or of a range to zeros, is on the device.
+    fn keeps(&self, change: &Change) -> bool {
+        match (change.fate, change.what, self.committed) {
+            (Fate::Durable, ..) => true,
+            (Fate::Doomed, ..) => false,
+            (Fate::Pending, What::Resize(number) | What::Zeros(number), Some(committed)) => number < committed,
+            (Fate::Pending, ..) => self.crash.resize(self.site, change.number),
+        }
+    }
+
+    /// With ext4's rules: how many of the changes had grown the file. All before a length that is on the device had,
+    /// and none after one that is not.
+    fn growths(&self, changes: &[Change]) -> usize {
+        let Some(first) = changes.first().filter(|_| self.crash.model() == CrashModel::Ext4Ordered) else { return 0 };
+        let sized = |c: &&Change| c.old_size != c.new_size;
+        let is_resize = |c: &Change| matches!(c.what, What::Resize(_));
+        let made = |c: &Change| if is_resize(c) { self.keeps(c) } else { c.fate == Fate::Durable };
+        let low = changes.iter().rposition(|c| sized(&c) && made(c)).map_or(0, |at| at + 1);
+        let high = changes.iter().position(|c| sized(&c) && is_resize(c) && !made(c)).unwrap_or(changes.len());
+        low + self.crash.growths(self.site, first.number, high.saturating_sub(low) as u64) as usize
+    }
+
+    /// Whether a write's growth was made, where that is decided apart from its data.
+    fn grows(&self, index: usize, change: &Change) -> Option<bool> {
+        let ordered = self.crash.model() == CrashModel::Ext4Ordered && change.new_size != change.old_size;
+        ordered.then_some(index < self.grown)
+    }
+}
+
 impl Replay {
+    fn zero(&mut self, from: u64, to: u64) {
+        for (number, sector) in self.sectors.range_mut(from / SECTOR_BYTES..to.div_ceil(SECTOR_BYTES)) {
+            let first = number * SECTOR_BYTES;
+            let within = from.max(first) - first..to.min(first + SECTOR_BYTES) - first;
+            sector.data[within.start as usize..within.end as usize].fill(0);
+        }
+    }
+
     fn cut(&mut self, size: u64) {
         if size < self.size {
             for (number, sector) in self.sectors.range_mut(size / SECTOR_BYTES..) {

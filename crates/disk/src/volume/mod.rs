@@ -10,11 +10,13 @@ use crate::errno::Errno;
 use crate::file::FileData;
 use crate::handles::Handles;
 use crate::inode::{Body, Directory, Entry, Inode, InodeId, Inodes, LinkId};
+use crate::locks::Locks;
 use crate::names::{NameChange, Names, Place};
-use crate::options::DiskOptions;
+use crate::options::{CrashModel, DiskOptions};
 use crate::path::{Step, Steps, check_name};
 use crate::request::{FileKind, Stat};
 
+mod durable;
 mod power;
 mod tree;
 
@@ -33,7 +35,20 @@ pub(crate) struct Volume {
     /// How many files were created under a path, by its hash: a file's site counts them.
     births: BTreeMap<u64, u32>,
     pending_names_max: usize,
+    /// Where relative paths begin: an operation's first and second one.
+    pub(crate) starts: (InodeId, InodeId),
+    pub(crate) locks: Locks,
+    /// The number of the device, for `stat`.
+    pub(crate) device: u64,
+    pub(crate) model: CrashModel,
+    /// With a journal: unsynced changes of length, by number, with the file that each is of.
+    journaled_lengths: BTreeMap<u64, InodeId>,
+    /// When what happens now happens, in nanoseconds of virtual time: the stamp of every change.
+    pub(crate) stamp_ns: u64,
 }
+
+/// Links that one path may lead through: `MAXSYMLINKS` of Linux (path_resolution(7)).
+const LINKS_FOLLOWED_MAX: u32 = 40;
 
 /// Where a path leads: the directory that holds its last name, and that name; none for the root and after `..`.
 #[derive(Debug)]
@@ -51,21 +66,37 @@ impl Volume {
         let mut root = Inode::new(site, Body::Directory(Directory::default()), 0o755, now_ns);
         (root.links, root.durable_links) = (1, 1);
         inodes.insert(root);
+        let names = Names::new(options.crash_model);
         Self {
             inodes,
-            names: Names::default(),
+            names,
             handles: Handles::new(options.handles_max),
             node: node.to_owned(),
             links: 0,
             births: BTreeMap::new(),
             pending_names_max: options.pending_names_max,
+            starts: (InodeId::ROOT, InodeId::ROOT),
+            locks: Locks::default(),
+            device: 1,
+            model: options.crash_model,
+            journaled_lengths: BTreeMap::new(),
+            stamp_ns: 0,
         }
     }
 
     /// Puts other content into this volume's place. Numbers go on, so that handles of before stay stale and a new file
     /// is not taken for an old one of its path.
     pub(crate) fn swap(&mut self, fresh: Self) {
-        (self.inodes, self.names) = (fresh.inodes, fresh.names);
+        (self.inodes, self.names, self.model) = (fresh.inodes, fresh.names, fresh.model);
+        self.journaled_lengths = fresh.journaled_lengths;
+    }
+
+    /// Two volumes change machines: what names their new files, and tells their devices, goes with the machine.
+    pub(crate) fn rename_owner(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.node, &mut other.node);
+        std::mem::swap(&mut self.births, &mut other.births);
+        std::mem::swap(&mut self.handles, &mut other.handles);
+        std::mem::swap(&mut self.device, &mut other.device);
     }
 
     /// Unsynced changes of data and names.
@@ -82,29 +113,59 @@ impl Volume {
         Ok(directory.entries.get(name).copied())
     }
 
+    /// Where a path leads, a symbolic link in its last place not followed.
+    ///
     /// # Errors
-    /// `ENOENT` or `ENOTDIR` where the path breaks off before its last name.
+    /// `ENOENT` or `ENOTDIR` where the path breaks off before its last name, `ELOOP`.
     pub(crate) fn spot(&self, path: &Path) -> Result<Spot> {
-        let Steps { steps, directory } = Steps::of(path)?;
-        let mut at = InodeId::ROOT;
-        let Some((last, before)) = steps.split_last() else { return Ok(Spot { dir: at, name: None, directory }) };
-        for step in before {
-            at = self.step(at, *step)?;
-        }
-        match last {
-            Step::Up => Ok(Spot { dir: self.step(at, Step::Up)?, name: None, directory }),
-            Step::Into(name) => {
-                self.entry(at, name)?;
-                Ok(Spot { dir: at, name: Some((*name).to_owned()), directory })
-            }
-        }
+        self.walk(self.starts.0, path, false)
     }
 
-    fn step(&self, at: InodeId, step: Step<'_>) -> Result<InodeId> {
-        match step {
-            Step::Up => Ok(self.inodes.directory(at).ok_or(Errno::ENOTDIR)?.parent.unwrap_or(InodeId::ROOT)),
-            Step::Into(name) => Ok(self.entry(at, name)?.ok_or(Errno::ENOENT)?.inode),
+    /// As [`Volume::spot`], the links in the last place followed.
+    pub(crate) fn spot_followed(&self, path: &Path) -> Result<Spot> {
+        self.walk(self.starts.0, path, true)
+    }
+
+    /// As [`Volume::spot`], for the second path of an operation.
+    pub(crate) fn second_spot(&self, path: &Path) -> Result<Spot> {
+        self.walk(self.starts.1, path, false)
+    }
+
+    fn walk(&self, start: InodeId, path: &Path, follow: bool) -> Result<Spot> {
+        let Steps { mut steps, mut directory } = Steps::of(path)?;
+        steps.reverse();
+        let mut at = if path.is_absolute() { InodeId::ROOT } else { start };
+        let mut followed = 0;
+        while let Some(step) = steps.pop() {
+            let Step::Into(name) = step else {
+                at = self.inodes.directory(at).ok_or(Errno::ENOTDIR)?.parent.unwrap_or(InodeId::ROOT);
+                continue;
+            };
+            let entry = self.entry(at, name)?;
+            let is_last = steps.is_empty();
+            let target = entry.and_then(|entry| match &self.inodes.get(entry.inode).body {
+                Body::Link(target) if !is_last || follow || directory => Some(target),
+                _ => None,
+            });
+            if let Some(target) = target {
+                followed += 1;
+                if followed > LINKS_FOLLOWED_MAX {
+                    return Err(Errno::ELOOP);
+                }
+                let inner = Steps::of(target)?;
+                if target.is_absolute() {
+                    at = InodeId::ROOT;
+                }
+                directory |= is_last && inner.directory;
+                steps.extend(inner.steps.into_iter().rev());
+                continue;
+            }
+            if is_last {
+                return Ok(Spot { dir: at, name: Some(name.to_owned()), directory });
+            }
+            at = entry.ok_or(Errno::ENOENT)?.inode;
         }
+        if self.inodes.get(at).is_dir() { Ok(Spot { dir: at, name: None, directory }) } else { Err(Errno::ENOTDIR) }
     }
 
     /// What a spot holds, if anything. `ENOTDIR` when it must be a directory and is none.
@@ -117,34 +178,69 @@ impl Volume {
         Ok(Some(entry.inode))
     }
 
+    /// What a path leads to, links followed.
     pub(crate) fn find(&self, path: &Path) -> Result<InodeId> {
+        self.at(&self.spot_followed(path)?)?.ok_or(Errno::ENOENT)
+    }
+
+    /// What a path leads to, a link in the last place left unfollowed.
+    pub(crate) fn find_link(&self, path: &Path) -> Result<InodeId> {
         self.at(&self.spot(path)?)?.ok_or(Errno::ENOENT)
     }
 
     pub(crate) fn stat(&self, id: InodeId) -> Stat {
         let inode = self.inodes.get(id);
+        let subdirectories = self
+            .inodes
+            .directory(id)
+            .map_or(0, |d| d.entries.values().filter(|entry| self.inodes.get(entry.inode).is_dir()).count() as u64);
         Stat {
-            kind: if inode.is_dir() { FileKind::Directory } else { FileKind::File },
+            kind: inode.kind(),
             len: inode.len(),
             mode: inode.mode,
-            links: u64::from(inode.links),
+            // A directory has its name, its own `.` and a `..` in each directory below it.
+            links: if inode.is_dir() { 1 + u64::from(inode.links) + subdirectories } else { u64::from(inode.links) },
             inode: u64::from(id.0) + 2,
             modified_ns: inode.modified_ns,
             created_ns: inode.created_ns,
+            changed_ns: inode.changed_ns,
+            accessed_ns: inode.accessed_ns,
+            allocated_bytes: inode.file().map_or(0, FileData::allocated_bytes),
+            device: self.device,
         }
     }
 
-    /// An existing file's absolute path without `.` and `..`.
+    /// An existing file's absolute path without links, `.` and `..`.
     pub(crate) fn canonical(&self, path: &Path) -> Result<PathBuf> {
-        self.find(path)?;
-        let mut canonical = PathBuf::from("/");
-        for step in Steps::of(path)?.steps {
-            match step {
-                Step::Up => drop(canonical.pop()),
-                Step::Into(name) => canonical.push(name),
-            }
-        }
+        let spot = self.spot_followed(path)?;
+        self.at(&spot)?.ok_or(Errno::ENOENT)?;
+        let mut canonical = self.path_of(spot.dir);
+        canonical.extend(spot.name);
         Ok(canonical)
+    }
+
+    /// A directory's path from the root.
+    fn path_of(&self, dir: InodeId) -> PathBuf {
+        let mut names = Vec::new();
+        let mut at = dir;
+        while let Some(Directory { parent: Some(parent), .. }) = self.inodes.directory(at) {
+            let up = self.inodes.directory(*parent);
+            let named = up.and_then(|d| d.entries.iter().find(|(_, entry)| entry.inode == at));
+            names.extend(named.map(|(name, _)| name.as_os_str()));
+            at = *parent;
+        }
+        std::iter::once(OsStr::new("/")).chain(names.into_iter().rev()).collect()
+    }
+
+    /// Where a file is, by one of its names: for reports. `None` when it has none.
+    pub(crate) fn name_of(&self, id: InodeId) -> Option<PathBuf> {
+        let mut found = None;
+        for dir in self.inodes.ids() {
+            let Some(directory) = self.inodes.directory(dir) else { continue };
+            let name = directory.entries.iter().find(|(_, entry)| entry.inode == id).map(|(name, _)| name);
+            found = found.or_else(|| name.map(|name| self.path_of(dir).join(name)));
+        }
+        found
     }
 
     /// A directory's names with what they stand for.
@@ -161,16 +257,7 @@ impl Volume {
 
     /// The stable name of a new file at `dir/name`: `node:/path`, from its second birth on with `#n`.
     fn birth(&mut self, dir: InodeId, name: &OsStr) -> Site {
-        let mut parts = vec![name.to_string_lossy().into_owned()];
-        let mut at = dir;
-        while let Some(Directory { parent: Some(parent), .. }) = self.inodes.directory(at) {
-            let up = self.inodes.directory(*parent);
-            let named = up.and_then(|d| d.entries.iter().find(|(_, entry)| entry.inode == at));
-            parts.extend(named.map(|(name, _)| name.to_string_lossy().into_owned()));
-            at = *parent;
-        }
-        parts.reverse();
-        let text = format!("{}:/{}", self.node, parts.join("/"));
+        let text = format!("{}:{}", self.node, self.path_of(dir).join(name).to_string_lossy());
         let births = self.births.entry(hash_bytes(text.as_bytes())).or_default();
         *births += 1;
         if *births == 1 { Site::named(&text) } else { Site::named(&format!("{text}#{births}")) }
@@ -181,9 +268,13 @@ impl Volume {
         let entry = Entry { link: LinkId(self.links), inode };
         let to = Place { dir, name: name.to_owned() };
         self.insert(&to, entry, now_ns);
-        self.names.push(&mut self.inodes, entry, NameChange::Create { to });
+        self.note_name(entry, NameChange::Create { to });
         self.names.write_back(&mut self.inodes, self.pending_names_max);
         entry
+    }
+
+    fn note_name(&mut self, entry: Entry, change: NameChange) {
+        self.names.push(&mut self.inodes, entry, change, self.stamp_ns);
     }
 
     fn insert(&mut self, to: &Place, entry: Entry, now_ns: u64) {
@@ -192,19 +283,20 @@ impl Volume {
         if let Body::Directory(directory) = &mut inode.body {
             (directory.parent, directory.link) = (Some(to.dir), Some(entry.link));
         }
-        self.inodes.get_mut(to.dir).modified_ns = now_ns;
+        self.touch(to.dir, now_ns);
         if let Some(directory) = self.inodes.directory_mut(to.dir) {
             directory.entries.insert(to.name.clone(), entry);
         }
     }
 
     fn take_out(&mut self, from: &Place, now_ns: u64) {
-        self.inodes.get_mut(from.dir).modified_ns = now_ns;
+        self.touch(from.dir, now_ns);
         let Some(entry) = self.inodes.directory_mut(from.dir).and_then(|d| d.entries.remove(&from.name)) else {
             return;
         };
         let inode = self.inodes.get_mut(entry.inode);
         inode.links -= 1;
+        inode.changed_ns = now_ns;
         if let Body::Directory(directory) = &mut inode.body {
             directory.parent = None;
         }
@@ -215,6 +307,11 @@ impl Volume {
         let id = self.inodes.insert(Inode::new(site, Body::File(FileData::default()), mode, now_ns));
         self.link(dir, name, id, now_ns);
         id
+    }
+
+    fn touch(&mut self, id: InodeId, now_ns: u64) {
+        let inode = self.inodes.get_mut(id);
+        (inode.modified_ns, inode.changed_ns) = (now_ns, now_ns);
     }
 
     fn make_dir(&mut self, dir: InodeId, name: &OsStr, now_ns: u64) -> InodeId {

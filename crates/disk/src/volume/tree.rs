@@ -15,22 +15,33 @@ impl Volume {
 
     /// As `std::fs::create_dir_all`: each directory that is missing, and no error when the last one is there.
     pub(crate) fn create_dir_all(&mut self, path: &Path, now_ns: u64) -> Result<()> {
-        let Steps { steps, .. } = match Steps::of(path) {
-            Err(Errno::ENOENT) => return Ok(()),
-            steps => steps?,
-        };
-        let mut at = InodeId::ROOT;
-        for step in steps {
-            at = match step {
-                Step::Into(name) => match self.entry(at, name)? {
-                    None => self.make_dir(at, name, now_ns),
-                    Some(entry) => entry.inode,
-                },
-                up @ Step::Up => self.step(at, up)?,
-            };
+        if path.as_os_str().is_empty() {
+            return Ok(());
         }
-        // The last name of all is a file: mkdir says that it exists. One before it was caught on the way.
-        if self.inodes.get(at).is_dir() { Ok(()) } else { Err(Errno::EEXIST) }
+        let mut missing = Vec::new();
+        let mut at = path;
+        loop {
+            match self.find(at) {
+                Ok(id) if self.inodes.get(id).is_dir() => break,
+                // The last name of all is a file: mkdir says that it exists. One before it is no directory.
+                Ok(_) => return Err(if missing.is_empty() { Errno::EEXIST } else { Errno::ENOTDIR }),
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+            missing.push(at);
+            match at.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        for dir in missing.into_iter().rev() {
+            match self.create_dir(dir, now_ns) {
+                // `a/../b` names a directory that the way there has made.
+                Err(Errno::EEXIST) if self.find(dir).is_ok_and(|id| self.inodes.get(id).is_dir()) => {}
+                made => drop(made?),
+            }
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -67,8 +78,13 @@ impl Volume {
     pub(crate) fn remove_dir_all(&mut self, path: &Path, now_ns: u64) -> Result<u64> {
         let spot = self.spot(path)?;
         let id = self.at(&spot)?.ok_or(Errno::ENOENT)?;
-        if !self.inodes.get(id).is_dir() {
-            return Err(Errno::ENOTDIR);
+        match (&self.inodes.get(id).body, &spot.name) {
+            (Body::Directory(_), _) => {}
+            (Body::Link(_), Some(name)) => {
+                self.unlink(Place { dir: spot.dir, name: name.clone() }, now_ns);
+                return Ok(1);
+            }
+            _ => return Err(Errno::ENOTDIR),
         }
         let removed = self.empty(id, now_ns);
         match spot.name {
@@ -90,10 +106,41 @@ impl Volume {
         removed
     }
 
+    /// symlink(2).
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOENT` for an empty target, and those of the path.
+    pub(crate) fn symlink(&mut self, target: &Path, path: &Path, now_ns: u64) -> Result<()> {
+        Steps::of(target)?;
+        let spot = self.spot(path)?;
+        match &spot.name {
+            Some(_) if self.at(&spot)?.is_some() => Err(Errno::EEXIST),
+            Some(_) if spot.directory => Err(Errno::ENOENT),
+            Some(name) => {
+                let site = self.birth(spot.dir, name);
+                let id = self.inodes.insert(Inode::new(site, Body::Link(target.to_owned()), 0o777, now_ns));
+                self.link(spot.dir, name, id, now_ns);
+                Ok(())
+            }
+            None => Err(Errno::EEXIST),
+        }
+    }
+
+    /// readlink(2).
+    ///
+    /// # Errors
+    /// `EINVAL` for what is no symbolic link, and those of the path.
+    pub(crate) fn read_link(&self, path: &Path) -> Result<PathBuf> {
+        match &self.inodes.get(self.find_link(path)?).body {
+            Body::Link(target) => Ok(target.clone()),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
     fn unlink(&mut self, from: Place, now_ns: u64) {
         let Ok(Some(entry)) = self.entry(from.dir, &from.name) else { return };
         // The operation is noted first: it keeps the inode while the tree lets go of it.
-        self.names.push(&mut self.inodes, entry, NameChange::Remove { from: from.clone() });
+        self.note_name(entry, NameChange::Remove { from: from.clone() });
         self.take_out(&from, now_ns);
         self.names.write_back(&mut self.inodes, self.pending_names_max);
     }
@@ -103,7 +150,7 @@ impl Volume {
     /// # Errors
     /// `EISDIR`, `ENOTDIR`, `ENOTEMPTY` for what is in the way; `EINVAL` for a directory into itself; `EBUSY` for the root.
     pub(crate) fn rename(&mut self, from: &Path, to: &Path, now_ns: u64) -> Result<()> {
-        let (from, to) = (self.spot(from)?, self.spot(to)?);
+        let (from, to) = (self.spot(from)?, self.second_spot(to)?);
         let (Some(from_name), Some(to_name)) = (from.name.clone(), to.name.clone()) else { return Err(Errno::EBUSY) };
         let source = self.at(&from)?.ok_or(Errno::ENOENT)?;
         let moves_dir = self.inodes.get(source).is_dir();
@@ -128,7 +175,7 @@ impl Volume {
         let Some(entry) = self.entry(from.dir, &from_name)? else { return Err(Errno::ENOENT) };
         let (from, to) = (Place { dir: from.dir, name: from_name }, Place { dir: to.dir, name: to_name });
         let change = NameChange::Move { from: from.clone(), to: to.clone() };
-        self.names.push(&mut self.inodes, entry, change);
+        self.note_name(entry, change);
         if let Some(target) = target {
             self.take_out(&to, now_ns);
             self.inodes.release(target);
@@ -155,8 +202,8 @@ impl Volume {
     /// # Errors
     /// `EPERM` for a directory, `EEXIST`, and those of the paths.
     pub(crate) fn hard_link(&mut self, from: &Path, to: &Path, now_ns: u64) -> Result<()> {
-        let source = self.find(from)?;
-        let to = self.spot(to)?;
+        let source = self.find_link(from)?;
+        let to = self.second_spot(to)?;
         if self.at(&to)?.is_some() {
             return Err(Errno::EEXIST);
         }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use stormglass_disk::{Handle, HandleKey, OpenFlags, Reply, Request, submit};
+use stormglass_disk::{Handle, HandleKey, OpenFlags, Reply, Request, Synced, submit};
 use stormglass_kernel::{TimerId, try_with, with};
 
 /// A small generator (xorshift64*), for test inputs only.
@@ -62,9 +62,6 @@ pub(crate) async fn open(path: &str, flags: OpenFlags) -> io::Result<Handle> {
     }
 }
 
-pub(crate) const CREATE: OpenFlags =
-    OpenFlags { read: true, write: true, append: false, truncate: false, create: true, create_new: false, mode: None };
-
 pub(crate) const READ: OpenFlags = OpenFlags {
     read: true,
     write: false,
@@ -73,7 +70,14 @@ pub(crate) const READ: OpenFlags = OpenFlags {
     create: false,
     create_new: false,
     mode: None,
+    synced: Synced::No,
+    direct: false,
+    no_follow: false,
+    directory: false,
+    raw: false,
 };
+
+pub(crate) const CREATE: OpenFlags = OpenFlags { write: true, create: true, ..READ };
 
 pub(crate) async fn sync(handle: &Handle) -> io::Result<()> {
     ask(Request::Sync(handle.key()?, false)).await.map(drop)

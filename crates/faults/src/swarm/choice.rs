@@ -170,5 +170,7 @@ fn effect_of(kind: Kind) -> Option<EffectKind> {
         Kind::GracefulStop => EffectKind::Stop,
         Kind::Pause => EffectKind::Pause,
         Kind::Slow => EffectKind::Slow,
+        kind if kind.family() == Family::Clock => EffectKind::Clock,
+        _ => EffectKind::Disk,
     })
 }

@@ -12,6 +12,7 @@
 
 mod admit;
 mod choice;
+mod machine;
 mod network;
 mod pattern;
 mod planner;

@@ -137,6 +137,17 @@ impl Planner {
         self.family(Family::Process)
     }
 
+    /// Adds failing, slow, full and damaged disks. Damage (rot, misdirection, lying syncs) may take what was acknowledged: a
+    /// scenario whose system keeps one copy does [`without`](Planner::without) it.
+    pub fn disk(self) -> Planner {
+        self.family(Family::Disk)
+    }
+
+    /// Adds clocks that jump, drift, slew and strobe.
+    pub fn clock(self) -> Planner {
+        self.family(Family::Clock)
+    }
+
     /// Adds every family.
     pub fn everything(self) -> Planner {
         Family::ALL.into_iter().fold(self, Planner::family)

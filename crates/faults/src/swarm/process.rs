@@ -1,9 +1,10 @@
-//! Draws process faults: who goes down or stands still, and for how long.
+//! Draws faults of single nodes: who goes down, stands still or has a part that fails, and for how long.
 
 use std::time::Duration;
 
+use super::machine::Magnitude;
 use super::profile::millis;
-use crate::{Action, Fault, Kind, NodeName, Stream};
+use crate::{Action, Family, Fault, Kind, NodeName, Stream, clock, disk};
 
 /// What a process fault is like before its nodes are known: the budget has a say in who they are.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,8 @@ pub(super) struct Shape {
     /// How many nodes at once, if the budget allows.
     pub(super) count: usize,
     factor: u32,
+    /// Of the faults of a machine's parts: how strong they are.
+    magnitude: Magnitude,
 }
 
 impl Shape {
@@ -25,16 +28,25 @@ impl Shape {
             Kind::GracefulStop => millis(200, 5_000),
             Kind::Pause => millis(50, 5_000),
             Kind::Slow => millis(500, 8_000),
+            kind if kind.family() == Family::Disk => millis(100, 5_000),
+            kind if kind.family() == Family::Clock => millis(500, 20_000),
             _ => millis(100, 8_000),
         });
         let several = stream.below(4) == 0;
         let count = if several { stream.range(2..=(nodes as u64).max(2)) as usize } else { 1 };
-        Shape { kind, duration, count: count.min(nodes), factor: stream.log_range(2..=200) as u32 }
+        let factor = stream.log_range(2..=200) as u32;
+        let machine = matches!(kind.family(), Family::Disk | Family::Clock);
+        let magnitude = if machine { Magnitude::draw(stream) } else { Magnitude::default() };
+        Shape { kind, duration, count: count.min(nodes), factor, magnitude }
     }
 
     /// The fault, for these nodes.
     pub(super) fn fault(self, nodes: &[NodeName]) -> Fault {
-        strike(self.kind, nodes, self.factor).lasting(self.duration)
+        match self.kind.family() {
+            Family::Disk => disk(nodes, self.magnitude.disk(self.kind, self.factor)).lasting(self.duration),
+            Family::Clock => clock(nodes, self.magnitude.clock(self.kind)).lasting(self.duration),
+            _ => strike(self.kind, nodes, self.factor).lasting(self.duration),
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::lexer::{Token, is_bare, syntax, tokens};
 use super::{TextError, duration};
-use crate::{Action, Direction, Fault, FaultId, Kind, Links, NodeName, Protocol};
+use crate::{
+    Action, ClockFault, Direction, DiskFault, Family, Fault, FaultId, Kind, Links, NodeName, Offset, Protocol,
+};
 
 /// A fault with what the line says about it.
 pub(super) struct Line {
@@ -145,6 +147,8 @@ impl Reader {
             | Kind::GracefulStop
             | Kind::Pause
             | Kind::Slow => Targets::Nodes(kind, self.group()?),
+            // The faults of a machine's parts.
+            _ => Targets::Nodes(kind, self.group()?),
         })
     }
 
@@ -183,8 +187,61 @@ impl Reader {
                     let factor = self.required(options, "factor", "a number such as `10`", |word| word.parse().ok())?;
                     Action::Slow { nodes, factor }
                 }
-                _ => Action::Crash { nodes },
+                Kind::Crash => Action::Crash { nodes },
+                _ => self.machine(kind, nodes, options)?,
             },
+        })
+    }
+
+    fn machine(&self, kind: Kind, nodes: Vec<NodeName>, options: &mut Options) -> Result<Action, TextError> {
+        if kind.family() == Family::Clock {
+            let fault = self.clock(kind, options)?;
+            return Ok(Action::Clock { nodes, fault });
+        }
+        let probability = |options: &mut Options| {
+            self.required(options, "probability", "a probability such as `5%`", |word: &str| word.parse().ok())
+        };
+        let fault = match kind {
+            Kind::DiskReadErrors => DiskFault::ReadErrors(probability(options)?),
+            Kind::DiskWriteErrors => DiskFault::WriteErrors(probability(options)?),
+            Kind::DiskSyncErrors => DiskFault::SyncErrors(probability(options)?),
+            Kind::BitRot => DiskFault::BitRot(probability(options)?),
+            Kind::MisdirectedWrites => DiskFault::MisdirectedWrites(probability(options)?),
+            Kind::MisdirectedReads => DiskFault::MisdirectedReads(probability(options)?),
+            Kind::LyingSync => DiskFault::LyingSync,
+            Kind::DiskReadOnly => DiskFault::ReadOnly,
+            Kind::DiskSpace => {
+                let bytes = "a number of bytes such as `65536`";
+                DiskFault::Space(self.required(options, "bytes", bytes, |word| word.parse().ok())?)
+            }
+            Kind::DiskSlow => {
+                DiskFault::Slow(self.required(options, "factor", "a number such as `10`", |word| word.parse().ok())?)
+            }
+            Kind::DiskStall => {
+                DiskFault::Stall(self.required(options, "extra", "a duration such as `500ms`", duration::read)?)
+            }
+            _ => DiskFault::Full,
+        };
+        Ok(Action::Disk { nodes, fault })
+    }
+
+    fn clock(&self, kind: Kind, options: &mut Options) -> Result<ClockFault, TextError> {
+        if kind == Kind::ClockDrift {
+            let ppm = self.required(options, "ppm", "millionths such as `-200`", |word| word.parse().ok())?;
+            return Ok(ClockFault::Drift { ppm });
+        }
+        let read = |word: &str| {
+            let (behind, length) = word.strip_prefix('-').map_or((false, word), |length| (true, length));
+            duration::read(length).map(|by| Offset { by, behind })
+        };
+        let by = self.required(options, "by", "an offset such as `500ms` or `-500ms`", read)?;
+        Ok(match kind {
+            Kind::ClockStep => ClockFault::Step(by),
+            Kind::ClockSlew => ClockFault::Slew(by),
+            _ => {
+                let period = self.required(options, "period", "a duration such as `50ms`", duration::read)?;
+                ClockFault::Strobe { by, period }
+            }
         })
     }
 

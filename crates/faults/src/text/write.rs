@@ -89,6 +89,8 @@ impl fmt::Display for Action {
             | Action::GracefulStop { nodes }
             | Action::Pause { nodes } => group(nodes).fmt(f),
             Action::Slow { nodes, factor } => write!(f, "{} factor={factor}", group(nodes)),
+            Action::Disk { nodes, fault } => write!(f, "{}{fault}", group(nodes)),
+            Action::Clock { nodes, fault } => write!(f, "{}{fault}", group(nodes)),
         }
     }
 }

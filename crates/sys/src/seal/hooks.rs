@@ -1,5 +1,7 @@
 //! What the seal asks of the simulated world. The kernel implements [`Hooks`]; this crate only calls it.
 
+use super::files::Files;
+
 /// What became of a blocking sleep on a simulated thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sleep {
@@ -56,6 +58,11 @@ pub trait Hooks: Sync {
     fn blocking_sleep(&self, ns: u64) -> Sleep {
         let _ = ns;
         Sleep::Refused
+    }
+
+    /// The files of the node's machine; `None`, the default, where it has none: then files are refused.
+    fn files(&self) -> Option<&'static dyn Files> {
+        None
     }
 
     /// Waits on a futex: `Some(true)` when woken, `Some(false)` when its time is over; `None`, the default, makes the real

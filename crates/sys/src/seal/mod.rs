@@ -25,6 +25,9 @@ mod interpose;
 mod symbols {
     //! The interposed symbols, by what they reach, and the table that makes every link load them all.
     pub(super) mod descriptors;
+    pub(super) mod directories;
+    pub(super) mod file_calls;
+    pub(super) mod file_locks;
     pub(super) mod file_rules;
     pub(super) mod files;
     pub(super) mod futex;
@@ -43,6 +46,7 @@ mod symbols {
 
 mod call_site;
 mod current;
+mod files;
 mod hooks;
 mod leak;
 mod library_state;
@@ -57,6 +61,7 @@ pub use call_site::CallSite;
 #[cfg(target_os = "linux")]
 pub(crate) use call_site::innermost_foreign;
 pub use current::{Entered, HostMode, enter, host, host_mode, is_simulated};
+pub use files::{FILE_DESCRIPTOR_MIN, FileCall, FileEntry, FileLock, FileStat, Files};
 pub use hooks::{FutexWait, Hooks, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use library_state::{Image, LibraryState, libraries_with_state};

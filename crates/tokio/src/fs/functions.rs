@@ -8,7 +8,7 @@ use real_tokio::fs as real;
 use stormglass_disk::{Reply, Request, Target};
 use stormglass_kernel::is_current;
 
-use super::{Metadata, ask, misfit, refused};
+use super::{Metadata, ask, misfit};
 
 fn owned(path: impl AsRef<Path>) -> PathBuf {
     path.as_ref().to_owned()
@@ -148,7 +148,11 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 }
 
 async fn stat(path: PathBuf) -> io::Result<Metadata> {
-    match ask(Request::Metadata(Target::Path(path))).await? {
+    stat_target(Target::Path(path)).await
+}
+
+async fn stat_target(target: Target) -> io::Result<Metadata> {
+    match ask(Request::Metadata(target)).await? {
         Reply::Metadata(stat) => Ok(stat.into()),
         other => Err(misfit(&other)),
     }
@@ -173,7 +177,7 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     if !is_current() {
         return real::symlink_metadata(path).await.map(Metadata::from);
     }
-    stat(owned(path)).await
+    stat_target(Target::Link(owned(path))).await
 }
 
 /// Whether something has that name.
@@ -191,7 +195,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     }
 }
 
-/// The absolute path of an existing file, without `.` and `..`.
+/// The absolute path of an existing file, without links, `.` and `..`.
 ///
 /// # Errors
 /// As its path says.
@@ -229,23 +233,25 @@ pub(super) fn mode_of(permissions: &Permissions) -> u32 {
 /// Where a symbolic link leads.
 ///
 /// # Errors
-/// A simulated disk has no symbolic links: `InvalidInput`, as for a file that is none.
+/// `InvalidInput` for what is no symbolic link, or as its path says.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     if !is_current() {
         return real::read_link(path).await;
     }
-    stat(owned(path)).await?;
-    Err(stormglass_disk::Errno::EINVAL.into())
+    match ask(Request::ReadLink(owned(path))).await? {
+        Reply::Path(target) => Ok(target),
+        other => Err(misfit(&other)),
+    }
 }
 
 /// Makes a symbolic link.
 ///
 /// # Errors
-/// `Unsupported` on a simulated disk.
+/// `AlreadyExists`, or as its path says.
 #[cfg(unix)]
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     if !is_current() {
         return real::symlink(original, link).await;
     }
-    Err(refused("a symbolic link"))
+    done(Request::Symlink(owned(original), owned(link))).await
 }

@@ -89,14 +89,14 @@ impl Metadata {
         }
     }
 
-    /// When it was last read. A simulated disk does not keep it (as with `noatime`) and gives the last change.
+    /// When it was last read. A simulated disk does not keep it (as with `noatime`): it gives the creation, or what was set.
     ///
     /// # Errors
     /// On platforms that do not tell.
     pub fn accessed(&self) -> io::Result<SystemTime> {
         match &self.0 {
             Kind::Real(real) => real.accessed(),
-            Kind::Simulated(stat) => Ok(instant(stat.modified_ns)),
+            Kind::Simulated(stat) => Ok(instant(stat.accessed_ns)),
         }
     }
 
@@ -120,6 +120,7 @@ impl Metadata {
                     | match stat.kind {
                         FileKind::File => 0o100_000,
                         FileKind::Directory => 0o040_000,
+                        FileKind::Link => 0o120_000,
                     }
             }
         }
@@ -147,21 +148,21 @@ macro_rules! unix_metadata {
 
 #[cfg(unix)]
 unix_metadata! {
-    dev: u64 = |_stat| 1;
+    dev: u64 = |stat| stat.device;
     ino: u64 = |stat| stat.inode;
     nlink: u64 = |stat| stat.links;
     uid: u32 = |_stat| 0;
     gid: u32 = |_stat| 0;
     rdev: u64 = |_stat| 0;
     size: u64 = |stat| stat.len;
-    atime: i64 = |stat| (stat.modified_ns / 1_000_000_000) as i64;
-    atime_nsec: i64 = |stat| (stat.modified_ns % 1_000_000_000) as i64;
+    atime: i64 = |stat| (stat.accessed_ns / 1_000_000_000) as i64;
+    atime_nsec: i64 = |stat| (stat.accessed_ns % 1_000_000_000) as i64;
     mtime: i64 = |stat| (stat.modified_ns / 1_000_000_000) as i64;
     mtime_nsec: i64 = |stat| (stat.modified_ns % 1_000_000_000) as i64;
-    ctime: i64 = |stat| (stat.modified_ns / 1_000_000_000) as i64;
-    ctime_nsec: i64 = |stat| (stat.modified_ns % 1_000_000_000) as i64;
+    ctime: i64 = |stat| (stat.changed_ns / 1_000_000_000) as i64;
+    ctime_nsec: i64 = |stat| (stat.changed_ns % 1_000_000_000) as i64;
     blksize: u64 = |_stat| 4096;
-    blocks: u64 = |stat| stat.len.div_ceil(4096) * 8;
+    blocks: u64 = |stat| stat.allocated_bytes / 512;
 }
 
 impl FileType {
@@ -183,12 +184,12 @@ impl FileType {
         }
     }
 
-    /// Whether it is a symbolic link; a simulated disk has none.
+    /// Whether it is a symbolic link.
     #[must_use]
     pub fn is_symlink(&self) -> bool {
         match self.0 {
             TypeKind::Real(real) => real.is_symlink(),
-            TypeKind::Simulated(_) => false,
+            TypeKind::Simulated(kind) => kind == FileKind::Link,
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each call asks, when it is first polled, whether a simulation is current: then it goes to the node's disk, otherwise to
 //! tokio. [`Metadata`], [`FileType`], [`DirEntry`] and the like are types of this module, since std's cannot be made by
-//! anyone else; they have std's methods. What a simulated disk does not have (symbolic links, raw flags, conversion into a
-//! `std::fs::File`) is refused by name.
+//! anyone else; they have std's methods. What a simulated disk does not have (conversion into a `std::fs::File`) is refused
+//! by name.
 
 mod dir;
 mod file;

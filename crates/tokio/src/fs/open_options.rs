@@ -19,9 +19,6 @@ pub struct OpenOptions {
     std: Option<std::fs::OpenOptions>,
 }
 
-/// Flags of open(2) that change nothing here, on x86-64 and aarch64 alike: O_CLOEXEC, O_NOATIME, O_LARGEFILE's zero.
-const HARMLESS_FLAGS: i32 = 0o2_000_000 | 0o1_000_000;
-
 impl OpenOptions {
     /// Nothing allowed yet.
     #[must_use]
@@ -72,7 +69,8 @@ impl OpenOptions {
         self.change_std(|std| std::os::unix::fs::OpenOptionsExt::mode(std, mode))
     }
 
-    /// Further flags of open(2). A simulated disk refuses those that would change what it does.
+    /// Further flags of open(2). A simulated disk knows `O_SYNC`, `O_DSYNC`, `O_DIRECT`, `O_NOFOLLOW` and `O_DIRECTORY`; the
+    /// others change nothing.
     #[cfg(unix)]
     pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
         self.custom_flags = flags;
@@ -90,7 +88,7 @@ impl OpenOptions {
     ///
     /// # Errors
     /// `NotFound`, `AlreadyExists`, `IsADirectory`, `InvalidInput` for options that contradict each other, …; on a simulated
-    /// disk `Unsupported` for flags that it does not have.
+    /// disk `Unsupported` for options made from std's.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         if !is_current() {
             return self.to_real().open(path).await.map(File::real);
@@ -98,13 +96,23 @@ impl OpenOptions {
         if self.std.is_some() {
             return Err(refused("an OpenOptions made from std's"));
         }
-        if self.custom_flags & !HARMLESS_FLAGS != 0 {
-            return Err(refused("a custom flag of open(2)"));
-        }
-        match ask(Request::Open(path.as_ref().to_owned(), self.flags)).await? {
+        match ask(Request::Open(path.as_ref().to_owned(), self.all_flags()?)).await? {
             Reply::Opened(key) => Ok(File::simulated(Handle::adopt(key)?)),
             other => Err(misfit(&other)),
         }
+    }
+
+    /// The flags with those of open(2) that std leaves to the caller.
+    #[cfg(target_os = "linux")]
+    fn all_flags(&self) -> io::Result<OpenFlags> {
+        let OpenFlags { synced, direct, no_follow, directory, .. } =
+            stormglass_disk::posix::open_flags(self.custom_flags, 0);
+        Ok(OpenFlags { synced, direct, no_follow, directory, ..self.flags })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn all_flags(&self) -> io::Result<OpenFlags> {
+        if self.custom_flags == 0 { Ok(self.flags) } else { Err(refused("a custom flag of open(2)")) }
     }
 
     fn to_real(&self) -> real::OpenOptions {
@@ -112,7 +120,7 @@ impl OpenOptions {
             return std.clone().into();
         }
         let mut options = real::OpenOptions::new();
-        let OpenFlags { read, write, append, truncate, create, create_new, mode } = self.flags;
+        let OpenFlags { read, write, append, truncate, create, create_new, mode, .. } = self.flags;
         options.read(read).write(write).append(append).truncate(truncate).create(create).create_new(create_new);
         #[cfg(unix)]
         {

@@ -17,8 +17,8 @@ animals! {
         [chrono::Utc::now().to_rfc3339(), chrono::Utc::now().timestamp_micros().to_string()]
     };
     // It keeps the time zone in a thread-local and now and then looks whether it is still right, which costs readings of
-    // the clock: nodes that shared it would see each other's.
-    chrono_local_now: Nature::Stable, constant, {
+    // the clock: nodes that shared it would see each other's. It looks for the zone's file on the node's disk, which takes its time.
+    chrono_local_now: Nature::Stable, varies, {
         let now = chrono::Local::now();
         [now.to_rfc3339(), now.offset().to_string()]
     };

@@ -1,4 +1,4 @@
-//! What reaches for the real world through libc: refused, by name and call site.
+//! What reaches for the real world through libc: refused, by name and call site; but for files, which a node has itself.
 
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixStream;
@@ -29,7 +29,10 @@ animals! {
         [("stormglass.invalid", 80).to_socket_addrs().is_ok()]
     };
     std_fs_read: FILES, constant, { [fs::read("/etc/hostname").is_ok()] };
-    std_fs_write: FILES, constant, { [fs::write("/tmp/stormglass-zoo", "it got out").is_ok()] };
+    std_fs_write: Nature::Stable, constant, {
+        // On the node's own disk.
+        [fs::write("/tmp/stormglass-zoo", "it stays").is_ok(), fs::read("/tmp/stormglass-zoo").is_ok()]
+    };
     std_fs_metadata: Nature::Refused(&["statx", "stat64"]), constant, { [fs::metadata("/etc").is_ok()] };
     std_fs_read_dir: Nature::Refused(&["opendir"]), constant, { [fs::read_dir("/etc").is_ok()] };
     dev_urandom: FILES, constant, { [fs::File::open("/dev/urandom").is_ok()] };
@@ -40,5 +43,5 @@ animals! {
     command_spawn: Nature::Refused(&["posix_spawnp", "posix_spawn", "fork", "socketpair"]), constant, {
         [Command::new("true").spawn().is_ok()]
     };
-    temporary_file: FILES, constant, { [tempfile::tempfile().is_ok()] };
+    temporary_file: Nature::Stable, constant, { [tempfile::tempfile().is_ok()] };
 }

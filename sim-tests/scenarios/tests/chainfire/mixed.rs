@@ -108,7 +108,8 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
     cluster.leader_within(Duration::from_secs(10)).await?;
     let minute = Duration::from_secs(60);
     let storm = swarm()
-        .everything()
+        .network()
+        .process()
         .profile(profile)
         .sparing(budget.clone())
         .port(stormglass::faults::Protocol::Tcp, API_PORT)

@@ -1,5 +1,5 @@
-//! Which real paths simulated code may see. None, but for what `std` itself needs, and that a node simply does not
-//! have.
+//! Which real paths simulated code may see, where its machine's own disk does not have them. None, but for what `std` itself
+//! needs, and that a node simply does not have.
 //!
 //! - **Real, read only**: what printing a backtrace reads. `std` holds a lock of its own meanwhile, so that a refusal,
 //!   which takes a backtrace too, would be a deadlock: `/proc/self/maps` and `/proc/self/exe`, the loaded objects,
@@ -15,6 +15,7 @@ use std::path::Path;
 
 use libc::{c_char, dl_phdr_info, size_t};
 
+use crate::seal::files::FileCall;
 use crate::seal::interpose::set_errno;
 use crate::seal::{current, leak};
 
@@ -42,6 +43,58 @@ pub(super) fn access_of(flags: c_int) -> Access {
     }
 }
 
+/// What only a real machine has: where a simulated disk does not have it, asking for it is a leak and no mere absence.
+const OF_MACHINES: [&str; 8] = ["/proc", "/sys", "/dev", "/etc", "/usr", "/bin", "/lib", "/run"];
+
+/// Does a call on a path with the files of the node's machine. `None` where there are none, and where the machine does not
+/// have what every real one has: then the rules judge. Errno is set where the answer is a failure.
+///
+/// # Safety
+///
+/// `path` is null or a C string.
+#[inline]
+pub(super) unsafe fn on_disk<'a>(
+    path: *const c_char,
+    access: Access,
+    call: impl FnOnce(&'a Path) -> FileCall<'a>,
+) -> Option<i64> {
+    let hooks = current::simulation()?;
+    if path.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a C string, as the caller promises.
+    let path = unsafe { path_of(path) };
+    current::host(|| {
+        let files = hooks.files()?;
+        match files.call(call(path)) {
+            Ok(answer) => Some(answer),
+            Err(errno) => {
+                let absent = errno == libc::ENOENT || errno == libc::ENOTDIR;
+                if absent && path.is_absolute() && is_of_machine(path, access) {
+                    return None;
+                }
+                set_errno(errno);
+                Some(-1)
+            }
+        }
+    })
+}
+
+fn is_of_machine(path: &Path, access: Access) -> bool {
+    OF_MACHINES.iter().any(|dir| path.starts_with(dir)) || (access == Access::Read && serves_backtraces(path))
+}
+
+/// A C string as a path.
+///
+/// # Safety
+///
+/// `path` is null or a C string that outlives the path.
+pub(super) unsafe fn path_of<'a>(path: *const c_char) -> &'a Path {
+    // SAFETY: as the caller promises.
+    let bytes = if path.is_null() { &[] } else { unsafe { CStr::from_ptr(path) }.to_bytes() };
+    Path::new(OsStr::from_bytes(bytes))
+}
+
 /// Whether a call on `path` is not to reach the real files; errno is then set, and a leak recorded if it is one.
 ///
 /// # Safety
@@ -61,8 +114,7 @@ pub(super) unsafe fn withheld(symbol: &'static str, path: *const c_char, access:
 unsafe fn judge(symbol: &'static str, path: *const c_char, access: Access) -> bool {
     current::host(|| {
         // SAFETY: as the caller promises.
-        let bytes = if path.is_null() { &[] } else { unsafe { CStr::from_ptr(path) }.to_bytes() };
-        let path = Path::new(OsStr::from_bytes(bytes));
+        let path = unsafe { path_of(path) };
         if path == Path::new(NOTHING) {
             return false;
         }

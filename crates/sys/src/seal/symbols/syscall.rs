@@ -6,8 +6,9 @@
 
 use libc::{c_int, c_long, c_uint};
 
-use super::{files, futex, processes, random, sleep, sockets, stats, system, time, users};
+use super::{file_calls, file_locks, files, futex, processes, random, sleep, sockets, stats, system, time, users};
 use crate::seal::current::is_simulated;
+use crate::seal::files::FILE_DESCRIPTOR_MIN;
 use crate::seal::interpose::{fail, refused};
 
 type Syscall = unsafe extern "C" fn(c_long, ...) -> c_long;
@@ -18,6 +19,12 @@ interpose! {
     // Variadic in C, of seven fixed arguments here: both targets pass integers alike either way, and like glibc's own
     // this forwards the six registers whether the caller filled them or not.
     fn syscall(number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long) -> c_long as Syscall {
+        if int(a) >= FILE_DESCRIPTOR_MIN
+            // SAFETY: the caller's own arguments, unchanged.
+            && let Some(answer) = unsafe { on_file(number, [a, b, c, d]) }
+        {
+            return answer;
+        }
         if is_simulated() {
             // SAFETY: the caller's own arguments, unchanged.
             if let Some(answer) = unsafe { simulated(number, [a, b, c, d, e, f]) } {
@@ -48,6 +55,36 @@ const fn unsigned(register: c_long) -> c_uint {
 #[allow(clippy::cast_sign_loss, reason = "a register has no sign")]
 const fn size(register: c_long) -> usize {
     register as usize
+}
+
+/// A system call on the descriptor of a simulated file: some programs go past libc's function of its name. `None` for one
+/// that is not on a descriptor.
+///
+/// # Safety
+///
+/// The arguments are those of the system call.
+unsafe fn on_file(number: c_long, [a, b, c, d]: [c_long; 4]) -> Option<c_long> {
+    let fd = int(a);
+    // SAFETY: each twin has the arguments of the system call of its name, which are the caller's.
+    Some(unsafe {
+        match number {
+            libc::SYS_fcntl => c_long::from(file_locks::fcntl(fd, int(b), c)),
+            libc::SYS_flock => c_long::from(file_calls::flock(fd, int(b))),
+            libc::SYS_read => file_calls::read(fd, b as *mut _, size(c)) as c_long,
+            libc::SYS_write => file_calls::write(fd, b as *const _, size(c)) as c_long,
+            libc::SYS_pread64 => file_calls::pread64(fd, b as *mut _, size(c), d) as c_long,
+            libc::SYS_pwrite64 => file_calls::pwrite64(fd, b as *const _, size(c), d) as c_long,
+            libc::SYS_lseek => file_calls::lseek64(fd, b, int(c)),
+            libc::SYS_fsync => c_long::from(file_calls::fsync(fd)),
+            libc::SYS_fdatasync => c_long::from(file_calls::fdatasync(fd)),
+            libc::SYS_ftruncate => c_long::from(file_calls::ftruncate64(fd, b)),
+            libc::SYS_fallocate => c_long::from(file_calls::fallocate64(fd, int(b), c, d)),
+            libc::SYS_sync_file_range => c_long::from(file_calls::sync_file_range(fd, b, c, unsigned(d))),
+            libc::SYS_fstat => c_long::from(stats::fstat(fd, b as *mut _)),
+            libc::SYS_close => c_long::from(file_calls::others::close(fd)),
+            _ => return None,
+        }
+    })
 }
 
 /// A system call on a thread that is inside a simulation; `None` passes it through.

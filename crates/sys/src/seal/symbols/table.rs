@@ -5,18 +5,27 @@
 //! to all of them strongly, and [`enter`](crate::seal::enter) refers to the table.
 
 use super::super::interpose::Symbol;
-use super::{descriptors, files, processes, random, sleep, sockets, stats, syscall, system, threads, time, users};
+use super::{
+    descriptors, directories, file_calls, file_locks, files, processes, random, sleep, sockets, stats, syscall, system,
+    threads, time, users,
+};
 
 #[used]
-static TABLE: [&[Symbol]; 12] = [
+static TABLE: [&[Symbol]; 18] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
     threads::THREADS,
     sockets::SOCKETS,
+    file_calls::others::FILE_OTHERS,
     files::FILES,
+    files::answers::ANSWERS,
+    files::spaces::SPACES,
     stats::STATS,
     descriptors::DESCRIPTORS,
+    directories::DIRECTORIES,
+    file_calls::FILE_CALLS,
+    file_locks::FILE_LOCKS,
     processes::PROCESSES,
     system::SYSTEM,
     syscall::SYSCALL,

@@ -43,7 +43,8 @@ async fn storms_without_a_verdict(sim: Sim) {
     sim.keep_going();
     let cluster = Cluster::of(&sim, 5);
     let storm = swarm()
-        .everything()
+        .network()
+        .process()
         .profile(Profile::Storm)
         .sparing(minority(cluster.names()))
         .port(Protocol::Tcp, API_PORT)

@@ -1,15 +1,18 @@
 //! Names on the device: unsynced operations on them, what an fsync of a directory settles, and what a power loss leaves.
 //!
-//! The model is the strictest that POSIX allows, with atomic renames. Until the directory is synced, a new name may
+//! In the strict model, the strictest that POSIX allows with atomic renames: until the directory is synced, a new name may
 //! vanish, a removed one may return and a rename may be undone, each by itself and in no order. An fsync of a *file* does
 //! not cover its name (POSIX.1-2024, fsync: "all data for the open file descriptor"; fsync(2): "calling fsync() does not
 //! necessarily ensure that the entry in the directory containing the file has also reached disk"). ext4 and XFS do more in
 //! practice.
 //!
 //! A rename is one step (rename(2): no point "at which another process … will find it missing"): old or new, never neither.
-//! So an fsync of either of its directories settles it whole, along with the names of the directories that lead to the new
+//! So there an fsync of either of its directories settles it whole, along with the names of the directories that lead to the new
 //! place; and a power loss undoes what would otherwise swallow a file: a new file under the old name, the removal of the
 //! directory that it left, a new directory that it went into.
+//!
+//! With a journal (ext4, XFS) operations reach the device in order: what a power loss leaves is what there was at one
+//! instant since the last flush of the journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -17,8 +20,13 @@ use std::ffi::OsString;
 use stormglass_kernel::Site;
 
 use crate::crash::Crash;
+use crate::file::FileData;
 use crate::inode::{Body, Directory, DurableEntry, Entry, InodeId, Inodes, LinkId};
 use crate::losses::LossReport;
+use crate::options::CrashModel;
+
+mod journal;
+mod resolve;
 
 /// A directory and a name in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +52,20 @@ struct Item {
     site: Site,
     ordinal: u64,
     promised: bool,
+    /// When it was done, in nanoseconds of virtual time.
+    stamp_ns: u64,
+    /// What had the name that a rename took.
+    replaced: Option<Entry>,
+    /// Changes of the renamed file that the file system writes before the rename: below this one.
+    flush: u64,
+}
+
+/// An operation on names that never happened after all.
+#[derive(Debug)]
+pub(crate) struct Undone {
+    pub(crate) entry: Entry,
+    pub(crate) change: NameChange,
+    pub(crate) replaced: Option<Entry>,
 }
 
 /// Unsynced operations on names, and where names are on the device.
@@ -57,6 +79,10 @@ pub(crate) struct Names {
     settling: BTreeSet<u64>,
     /// Where the device has a name.
     places: BTreeMap<LinkId, Place>,
+    /// A journal keeps operations in order: what is on the device is always what there was at some instant.
+    journaled: bool,
+    /// A rename over another file takes the renamed file's data along.
+    flushes_renames: bool,
 }
 
 /// How a power loss resolved one operation on names.
@@ -64,6 +90,8 @@ pub(crate) struct Names {
 pub(crate) struct NameOutcome {
     pub(crate) site: Site,
     pub(crate) ordinal: u64,
+    /// What the name stood for.
+    pub(crate) inode: InodeId,
     /// 0 a new name, 1 a rename, 2 a removal.
     pub(crate) what: u64,
     pub(crate) kept: bool,
@@ -82,9 +110,25 @@ impl NameChange {
 }
 
 impl Names {
+    pub(crate) fn new(model: CrashModel) -> Self {
+        let (journaled, flushes_renames) = (model.is_journaled(), model == CrashModel::Ext4Ordered);
+        Self { journaled, flushes_renames, ..Self::default() }
+    }
+
     /// The number of the next operation: an fsync covers all below it.
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// The numbers of the operations that are unsynced.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.items.keys().copied()
+    }
+
+    /// Takes the number of an operation that is journaled among those on names: a change of a file's length.
+    pub(crate) fn tick(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
     }
 
     /// Operations that are unsynced.
@@ -93,14 +137,18 @@ impl Names {
     }
 
     /// Notes an operation as unsynced. The tree of the page cache has it already.
-    pub(crate) fn push(&mut self, inodes: &mut Inodes, entry: Entry, change: NameChange) {
-        let number = self.next;
-        self.next += 1;
+    pub(crate) fn push(&mut self, inodes: &mut Inodes, entry: Entry, change: NameChange, stamp_ns: u64) {
+        let number = self.tick();
+        let replaced = match &change {
+            NameChange::Move { to, .. } => inodes.directory(to.dir).and_then(|d| d.entries.get(&to.name)).copied(),
+            _ => None,
+        };
         let previous = self.last.insert(entry.link, number);
         let (mut site, mut ordinal) = (Site::from_key(0), 0);
         for (i, id) in change.directories().enumerate() {
             let inode = inodes.get_mut(id);
             inode.items += 1;
+            inode.logged = number + 1;
             let of = inode.site;
             if let Body::Directory(directory) = &mut inode.body {
                 directory.pending.insert(number);
@@ -110,8 +158,12 @@ impl Names {
                 }
             }
         }
-        inodes.get_mut(entry.inode).items += 1;
-        self.items.insert(number, Item { entry, change, previous, site, ordinal, promised: false });
+        let moved = inodes.get_mut(entry.inode);
+        moved.items += 1;
+        moved.logged = number + 1;
+        let flush = moved.file().filter(|_| replaced.is_some()).map_or(0, FileData::changes);
+        let item = Item { entry, change, previous, site, ordinal, promised: false, stamp_ns, replaced, flush };
+        self.items.insert(number, item);
     }
 
     fn take(&mut self, inodes: &mut Inodes, number: u64) -> Option<Item> {
@@ -146,6 +198,9 @@ impl Names {
 
     /// Makes durable what was done to the names of `directory` before operation `upto`.
     pub(crate) fn sync(&mut self, inodes: &mut Inodes, directory: InodeId, upto: u64) {
+        if self.journaled {
+            return self.commit(inodes, upto);
+        }
         for number in Self::covered(inodes, directory, upto) {
             self.settle(inodes, number);
         }
@@ -172,7 +227,7 @@ impl Names {
         while self.items.len() > max
             && let Some((&number, _)) = self.items.first_key_value()
         {
-            self.settle(inodes, number);
+            if self.journaled { self.commit_first(inodes) } else { self.settle(inodes, number) }
         }
     }
 
@@ -348,81 +403,6 @@ impl Names {
         if let Some(old) = inodes.directory_mut(place.dir).and_then(|d| d.durable.remove(&place.name)) {
             inodes.get_mut(old.entry.inode).durable_links -= 1;
             inodes.release(old.entry.inode);
-        }
-    }
-
-    /// Resolves every unsynced operation, each kept or undone. The device's tree is then the whole truth.
-    pub(crate) fn resolve(
-        &mut self,
-        inodes: &mut Inodes,
-        crash: &Crash<'_>,
-        report: &mut LossReport,
-        mut resolved: impl FnMut(NameOutcome),
-    ) {
-        // Names whose move was undone: nothing may take their place, or they would be nowhere.
-        let mut stuck = BTreeSet::new();
-        while let Some((&number, _)) = self.items.first_key_value() {
-            let Some(item) = self.take(inodes, number) else { break };
-            let kept = crash.name(item.site, item.ordinal) && self.can_keep(inodes, number, &item, &stuck);
-            let (what, counters) = match &item.change {
-                NameChange::Create { to } => {
-                    if kept {
-                        self.place(inodes, item.entry, to, number);
-                    }
-                    (0, (&mut report.entries_kept, &mut report.entries_lost))
-                }
-                NameChange::Move { to, .. } => {
-                    if kept {
-                        self.place(inodes, item.entry, to, number);
-                        stuck.remove(&item.entry.link);
-                    } else {
-                        stuck.insert(item.entry.link);
-                    }
-                    (1, (&mut report.renames_kept, &mut report.renames_lost))
-                }
-                NameChange::Remove { .. } => {
-                    if kept {
-                        self.displace(inodes, item.entry.link);
-                    }
-                    (2, (&mut report.removals_kept, &mut report.removals_lost))
-                }
-            };
-            *if kept { counters.0 } else { counters.1 } += 1;
-            report.broken_promises += u64::from(item.promised && !kept);
-            resolved(NameOutcome { site: item.site, ordinal: item.ordinal, what, kept });
-            Self::release(inodes, &item);
-        }
-        self.last.clear();
-    }
-
-    /// Whether an operation can be on the device when what came before it was resolved as it was.
-    fn can_keep(&self, inodes: &Inodes, number: u64, item: &Item, stuck: &BTreeSet<LinkId>) -> bool {
-        let is_empty = |id| inodes.directory(id).is_none_or(|d: &Directory| d.durable.is_empty());
-        let is_free = |to: &Place| {
-            let Some(directory) = inodes.directory(to.dir) else { return false };
-            let occupant = directory.durable.get(&to.name);
-            !directory.is_beyond(&to.name, number)
-                && occupant.is_none_or(|o| !stuck.contains(&o.entry.link) && is_empty(o.entry.inode))
-        };
-        match &item.change {
-            NameChange::Create { to } => is_free(to),
-            NameChange::Move { to, .. } => is_free(to) && self.leads_to(inodes, to.dir, item.entry.inode),
-            NameChange::Remove { .. } => is_empty(item.entry.inode),
-        }
-    }
-
-    /// Whether the device has a path from the root to `directory` that does not pass through `avoided`.
-    fn leads_to(&self, inodes: &Inodes, directory: InodeId, avoided: InodeId) -> bool {
-        let mut at = directory;
-        loop {
-            if at == avoided {
-                return false;
-            }
-            let Some(link) = inodes.directory(at).and_then(|d| d.link) else { return at == InodeId::ROOT };
-            match self.places.get(&link) {
-                Some(place) => at = place.dir,
-                None => return false,
-            }
         }
     }
 
