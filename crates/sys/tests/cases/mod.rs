@@ -50,12 +50,13 @@ pub(crate) const ALL: &[Case] = &[
     ("the_first_interrupt_asks_and_the_second_ends", server::the_first_interrupt_asks_and_the_second_ends),
     ("an_interrupt_of_the_server_is_not_inherited", server::an_interrupt_of_the_server_is_not_inherited),
     ("addresses_are_the_same_in_every_run", server::addresses_are_the_same_in_every_run),
-    ("every_case_finds_the_same_heap", serving::every_case_finds_the_same_heap),
-    ("what_fails_apart_is_told", serving::what_fails_apart_is_told),
     ("backtraces_can_be_printed_inside_a_simulation", sealed::backtraces_can_be_printed_inside_a_simulation),
     ("a_case_cannot_be_forked_inside_a_simulation", sealed::a_case_cannot_be_forked_inside_a_simulation),
     ("hash_maps_are_the_same_in_every_case", sealed::hash_maps_are_the_same_in_every_case),
     ("a_case_has_the_environment_it_is_given", sealed::a_case_has_the_environment_it_is_given),
+    // Last: they leave this process without an environment.
+    ("every_case_finds_the_same_heap", serving::every_case_finds_the_same_heap),
+    ("what_fails_apart_is_told", serving::what_fails_apart_is_told),
 ];
 
 static ASLR: OnceLock<Aslr> = OnceLock::new();

@@ -60,9 +60,10 @@ const BETWEEN: [(&str, Between); 7] = [
         assert_eq!(end.crash_cause(), Some(CrashCause::TimedOut));
     }),
     ("words that took memory", |server| {
+        ends(server, Capture::Both, || std::process::abort(), CrashCause::Aborted);
         let said = server.apart(&mut || false, |last| {
             let cause = format!("{:?}, {}", last.crash_cause(), "x".repeat(100_000));
-            assert!(cause.starts_with("Some(TimedOut)"), "{last:?}");
+            assert!(cause.starts_with("Some(Aborted)"), "{last:?}");
             Ok(())
         });
         assert!(said.expect("a fork"));
