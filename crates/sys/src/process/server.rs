@@ -184,8 +184,7 @@ impl ForkServer {
         give_up: &mut dyn FnMut() -> bool,
         task: impl FnOnce(&ChildEnd) -> io::Result<()>,
     ) -> Result<bool, ForkError> {
-        let mut limits = Limits::default();
-        limits.capture = Capture::Nothing;
+        let limits = Limits { capture: Capture::Nothing, ..Limits::default() };
         let id = self.fork(&limits, None, |_, last| task(last))?;
         self.wait_for(id, &limits, None, None, give_up)?;
         Ok(self.end.is_whole())
