@@ -1,10 +1,13 @@
 //! From how a process ended to what that says of its seed. Every way a case can end has a name here; none is dropped.
 
+use std::{io, time::Duration};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Divergence, Limits, Refusal, RunRecord, RunRequest, ScenarioDef, Seed, Verdict,
-    isolation::{Case, CaseEnd, Ending, Isolation},
+    Divergence, Limits, RunRecord, Seed, Verdict,
+    protocol::{Answer, Run, decode, encode},
+    scenario::Scenarios,
 };
 
 /// What a seed came to.
@@ -110,71 +113,79 @@ pub const MEMORY: &str = "memory";
 /// The name of the limit on one poll's CPU time.
 pub const POLL_CPU: &str = "poll-cpu";
 
-/// What a child sends back: the runner's answer.
-#[derive(Serialize, Deserialize)]
-enum Answer {
-    Record(Box<RunRecord>),
-    Refused(Refusal),
+/// How a case ended that did not hand back an answer, as the operating system tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It panicked outside the runner's own care; the message is the panic's.
+    Panicked(String),
+    /// It brought its process down: an abort, a stack overflow, a fault, an exit.
+    Crashed {
+        /// Which, as the name that stands where an oracle's would.
+        oracle: &'static str,
+        /// The same in words.
+        how: String,
+    },
+    /// A single poll used more CPU time than the limit allows.
+    PollOverrun {
+        /// The function and line it was in, where that could be told.
+        call_site: Option<String>,
+    },
+    /// Wall-clock time ran out.
+    WallTime,
+    /// Memory ran out.
+    Memory,
+    /// Something outside this process killed it; the text says with what.
+    Killed(String),
 }
 
-/// Why a case gave no report.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CaseError {
-    /// The scenario refused the request.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The case could not be started.
-    #[error("cannot start a case: {0}")]
-    Start(#[from] std::io::Error),
+/// What a case cost, and what it said besides its answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost<'a> {
+    /// CPU time it used.
+    pub(crate) cpu: Duration,
+    /// Peak memory it held, in bytes; 0 where that is unknown.
+    pub(crate) max_rss_bytes: u64,
+    /// The last of what it wrote to standard error.
+    pub(crate) stderr: &'a [u8],
 }
 
-/// Runs `request` on `scenario` through `isolation`.
+/// Runs the case that `body` asks for, and writes its answer to `answer`.
 ///
 /// # Errors
 ///
-/// Where the scenario refuses the request or the case cannot be started. Everything else is a report.
-pub(crate) fn run_case(
-    isolation: &mut dyn Isolation,
-    scenario: &'static ScenarioDef,
-    request: &RunRequest,
-    echo: bool,
-) -> Result<CaseReport, CaseError> {
-    let run = scenario.run;
-    let asked = request.clone();
-    let case: Case = Box::new(move || {
-        let answer = match run(&asked) {
-            Ok(record) => Answer::Record(Box::new(record)),
-            Err(refusal) => Answer::Refused(refusal),
-        };
-        // Every type in an answer serialises; an empty result would be read as a broken record below.
-        serde_json::to_vec(&answer).unwrap_or_default()
-    });
-    let end = isolation.run(&request.limits, echo, case)?;
-    judge(scenario.name, request.seed, &request.limits, end)
+/// Where it cannot be written.
+pub(crate) fn run_case(scenarios: &Scenarios, body: &[u8], answer: &mut impl io::Write) -> io::Result<()> {
+    let given = match decode::<Run>(body) {
+        Err(error) => Answer::Unreadable(error.to_string()),
+        Ok((Run { scenario, request }, _)) => match scenarios.get(scenario.as_str()) {
+            None => Answer::NoSuchScenario,
+            Some(def) => match (def.run)(&request) {
+                Ok(record) => Answer::Record(Box::new(record)),
+                Err(refusal) => Answer::Refused(refusal),
+            },
+        },
+    };
+    encode(given, answer)
 }
 
-/// What an ending says of its seed.
-fn judge(scenario: &str, seed: Seed, limits: &Limits, end: CaseEnd) -> Result<CaseReport, CaseError> {
-    let stderr = last_lines(&end.stderr);
+/// The report on a case that wrote `record`.
+pub(crate) fn ran(record: RunRecord, cost: &Cost<'_>) -> CaseReport {
+    let status = record.verdict.into();
+    let report = CaseReport { status, record, stderr: Vec::new(), max_rss_bytes: 0, retried: false, divergence: None };
+    report.costing(cost)
+}
+
+/// The report on a case that handed back what is no answer.
+pub(crate) fn broken(scenario: &str, seed: Seed, bytes: usize, error: &io::Error, cost: &Cost<'_>) -> CaseReport {
+    let evidence = format!("the case handed back {bytes} bytes that are not a record: {error}");
+    CaseReport::without_record(scenario, seed, Status::Fail, "broken-record", evidence).costing(cost)
+}
+
+/// The report on a case that handed back nothing.
+pub(crate) fn ended(scenario: &str, seed: Seed, limits: &Limits, ending: Ending, cost: &Cost<'_>) -> CaseReport {
     let named =
         |status, oracle: &str, evidence: String| CaseReport::without_record(scenario, seed, status, oracle, evidence);
-    let mut report = match end.ending {
-        Ending::Returned(bytes) => match serde_json::from_slice(&bytes) {
-            Ok(Answer::Record(record)) => CaseReport {
-                status: record.verdict.into(),
-                record: *record,
-                stderr: Vec::new(),
-                max_rss_bytes: 0,
-                retried: false,
-                divergence: None,
-            },
-            Ok(Answer::Refused(refusal)) => return Err(refusal.into()),
-            Err(error) => named(
-                Status::Fail,
-                "broken-record",
-                format!("the case handed back {} bytes that are not a record: {error}", bytes.len()),
-            ),
-        },
+    let report = match ending {
         Ending::Panicked(message) => named(Status::Fail, "panic", message),
         Ending::Crashed { oracle, how } => named(Status::Fail, oracle, how),
         Ending::PollOverrun { call_site } => {
@@ -194,12 +205,18 @@ fn judge(scenario: &str, seed: Seed, limits: &Limits, end: CaseEnd) -> Result<Ca
         ),
         Ending::Killed(how) => named(Status::Killed, "killed", how),
     };
-    report.stderr = stderr;
-    report.max_rss_bytes = end.max_rss_bytes;
-    if report.record.cpu_ns == 0 {
-        report.record.cpu_ns = u64::try_from(end.cpu.as_nanos()).unwrap_or(u64::MAX);
+    report.costing(cost)
+}
+
+impl CaseReport {
+    fn costing(mut self, cost: &Cost<'_>) -> Self {
+        self.stderr = last_lines(cost.stderr);
+        self.max_rss_bytes = cost.max_rss_bytes;
+        if self.record.cpu_ns == 0 {
+            self.record.cpu_ns = u64::try_from(cost.cpu.as_nanos()).unwrap_or(u64::MAX);
+        }
+        self
     }
-    Ok(report)
 }
 
 /// How many lines of standard error a report keeps.
@@ -223,14 +240,13 @@ fn is_backtrace(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn judged(ending: Ending) -> CaseReport {
-        let end = CaseEnd { ending, stderr: b"one\ntwo\n".to_vec(), cpu: Duration::from_nanos(7), max_rss_bytes: 9 };
-        judge("s", Seed(1), &Limits::default(), end).unwrap()
+        ended("s", Seed(1), &Limits::default(), ending, &COST)
     }
+
+    const COST: Cost<'static> = Cost { cpu: Duration::from_nanos(7), max_rss_bytes: 9, stderr: b"one\ntwo\n" };
 
     #[test]
     fn every_ending_has_a_status_and_a_name() {
@@ -241,15 +257,25 @@ mod tests {
             (Ending::WallTime, Status::Unknown, WALL_TIME, true),
             (Ending::Memory, Status::Unknown, MEMORY, true),
             (Ending::Killed("SIGKILL".into()), Status::Killed, "killed", true),
-            (Ending::Returned(b"not json".to_vec()), Status::Fail, "broken-record", false),
         ];
-        for (ending, status, oracle, retry) in cases {
-            let report = judged(ending.clone());
-            assert_eq!((report.status, report.record.oracle.as_str()), (status, oracle), "{ending:?}");
-            assert_eq!(report.wants_retry(), retry, "{ending:?}");
+        let ended = cases.map(|(ending, status, oracle, retry)| (judged(ending), status, oracle, retry));
+        let no_record = broken("s", Seed(1), 3, &io::ErrorKind::InvalidData.into(), &COST);
+        for (report, status, oracle, retry) in
+            ended.into_iter().chain([(no_record, Status::Fail, "broken-record", false)])
+        {
+            assert_eq!((report.status, report.record.oracle.as_str()), (status, oracle));
+            assert_eq!(report.wants_retry(), retry, "{oracle}");
             assert_eq!(report.stderr, ["one", "two"]);
             assert_eq!((report.record.cpu_ns, report.max_rss_bytes), (7, 9));
         }
+    }
+
+    #[test]
+    fn a_record_that_counts_its_own_time_keeps_it() {
+        let mut record = RunRecord::new("s", Seed(1));
+        record.cpu_ns = 5;
+        let report = ran(record, &COST);
+        assert_eq!((report.status, report.record.cpu_ns), (Status::Pass, 5));
     }
 
     #[test]

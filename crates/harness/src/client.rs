@@ -1,6 +1,7 @@
 //! The front end's view of a worker: start it, ask it, and find out what became of it when it stops answering.
 
 use std::{
+    collections::VecDeque,
     io,
     os::{
         fd::{AsFd, OwnedFd},
@@ -17,9 +18,12 @@ use std::{
 };
 
 use crate::{
-    CaseReport, Divergence, Exit, IsolationKind, Refusal, RunRequest, ScenarioInfo,
-    case::{Status, WALL_TIME},
-    protocol::{Ask, Channel, Hello, PROTOCOL, Reply, WORKER_ARGUMENT, WorkerFault},
+    CaseReport, Divergence, Exit, IsolationKind, Refusal, RunRequest, ScenarioInfo, Seed,
+    case::{Cost, Status, WALL_TIME, broken, ran},
+    protocol::{
+        Answer, Ask, Channel, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WORKER_ARGUMENT, WorkerFault,
+        decode, encode, json,
+    },
 };
 
 /// How to start a worker.
@@ -163,7 +167,36 @@ pub struct Worker {
     child: Arc<Mutex<Child>>,
     channel: Channel,
     hello: Hello,
+    /// The cases that were asked for and not answered yet.
+    asked: VecDeque<AskedCase>,
+    /// How many bytes asking for them took.
+    asked_bytes: usize,
+    /// Questions that are yet to be sent.
+    unsent: Vec<u8>,
+    /// The question that is being put.
+    question: Vec<u8>,
+    /// Whether as many cases have been asked for as may be, and not half of them answered.
+    full: bool,
+    /// How long an answer is waited for, as the socket knows it.
+    timeout: Option<Duration>,
 }
+
+/// What is remembered of a case until it is answered.
+#[derive(Debug)]
+struct AskedCase {
+    scenario: String,
+    seed: Seed,
+    bytes: usize,
+    timeout: Duration,
+}
+
+/// How many bytes of questions may be on their way while answers may be too: far less than a socket takes, so that the
+/// two ends never wait for each other to read.
+const ASKED_BYTES_MAX: usize = 16 << 10;
+/// How many cases may be asked for ahead.
+const ASKED_MAX: usize = 32;
+/// For how long the answers of many cases are let come together, instead of each waking this process.
+const TOGETHER: Duration = Duration::from_micros(300);
 
 /// How long a worker may take to say hello. Generous, since a loaded machine may be slow to start it.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(120);
@@ -197,11 +230,21 @@ impl Worker {
         let child = process.spawn().map_err(start_error)?;
         // `process` holds our copy of the worker's end; while it is open, a dead worker would look alive.
         drop(process);
-        let mut channel = Channel::new(ours).map_err(start_error)?;
+        let mut channel = Channel::new(ours);
         let child = Arc::new(Mutex::new(child));
         let introduced = introduce(&mut channel, &binary);
         match introduced {
-            Ok(hello) => Ok(Worker { child, channel, hello }),
+            Ok(hello) => Ok(Worker {
+                child,
+                channel,
+                hello,
+                asked: VecDeque::new(),
+                asked_bytes: 0,
+                unsent: Vec::new(),
+                full: false,
+                question: Vec::new(),
+                timeout: Some(HELLO_TIMEOUT),
+            }),
             Err(error) => {
                 let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = child.kill();
@@ -233,18 +276,88 @@ impl Worker {
         }
     }
 
-    /// Runs one case.
+    /// Runs one case. Not while others that were [asked for](Self::ask_ahead) are without an answer.
     ///
     /// # Errors
     ///
     /// Where the scenario refuses the request, and where the worker is gone: [`WorkerError::Died`] then holds how.
     pub fn run(&mut self, scenario: &str, request: &RunRequest, echo: bool) -> Result<CaseReport, WorkerError> {
-        let timeout = request.limits.wall.saturating_add(ANSWER_GRACE);
-        let ask = Ask::Run { scenario: scenario.to_owned(), request: Box::new(request.clone()), echo };
-        match self.ask(&ask, Some(timeout))? {
-            Reply::Ended(report) => Ok(*report),
-            Reply::Refused(refusal) => Err(refusal.into()),
-            other => Err(out_of_order(&other)),
+        self.all_answered()?;
+        self.ask_for(scenario, request, echo)?;
+        self.answer()
+    }
+
+    /// Asks for a case without waiting for its answer, which [`answer`](Self::answer) is for and which sends what is asked.
+    /// The worker runs cases one after another; the next one's being there already spares it the wait.
+    ///
+    /// # Errors
+    ///
+    /// A request that cannot be put into words.
+    pub fn ask_ahead(&mut self, scenario: &str, request: &RunRequest) -> Result<(), WorkerError> {
+        self.ask_for(scenario, request, false)
+    }
+
+    /// Whether another case may be [asked for](Self::ask_ahead) before one is answered. Once there is no room there is
+    /// none until half is answered, so that questions go together.
+    pub fn has_room(&self) -> bool {
+        !self.full
+    }
+
+    /// What became of the case that was asked for first of those without an answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), and where none was asked for. A worker that died did so in this case; the others have not
+    /// begun.
+    pub fn answer(&mut self) -> Result<CaseReport, WorkerError> {
+        let Some(asked) = self.asked.pop_front() else {
+            return Err(WorkerError::OutOfOrder("no case was asked for".to_owned()));
+        };
+        self.asked_bytes -= asked.bytes;
+        self.full &= self.asked.len() > ASKED_MAX / 2;
+        self.wait_for(Some(asked.timeout))?;
+        if !self.channel.has_frame() {
+            if self.channel.send_all(&mut self.unsent).is_err() {
+                return Err(self.death(false));
+            }
+            // So many are asked for ahead only where each takes no time: their answers are taken together.
+            if self.asked.len() >= ASKED_MAX / 2 {
+                thread::sleep(TOGETHER);
+            }
+        }
+        let (kind, body) = self.receive()?;
+        let body = self.channel.bytes(body);
+        match kind {
+            Kind::Returned => returned(asked, body),
+            Kind::Json => match json(body).map_err(not_understood)? {
+                Reply::Ended(report) => Ok(*report),
+                Reply::Error(fault) => Err(fault.into()),
+                other => Err(out_of_order(&other)),
+            },
+            Kind::Run => Err(WorkerError::OutOfOrder("it asks for a case".to_owned())),
+        }
+    }
+
+    fn ask_for(&mut self, scenario: &str, request: &RunRequest, echo: bool) -> Result<(), WorkerError> {
+        let &RunRequest { ref limits, seed, .. } = request;
+        let head = RunHead { echo, wall: limits.wall, memory_bytes: limits.memory_bytes };
+        let run = Run { scenario: scenario.to_owned(), request: request.clone() };
+        self.question.clear();
+        encode(head, &mut self.question)
+            .and_then(|()| encode(&run, &mut self.question))
+            .and_then(|()| Channel::frame(&mut self.unsent, Kind::Run, &[&self.question]))
+            .map_err(not_understood)?;
+        let (bytes, timeout) = (self.question.len(), limits.wall.saturating_add(ANSWER_GRACE));
+        self.asked_bytes += bytes;
+        self.full |= self.asked.len() + 1 >= ASKED_MAX || self.asked_bytes >= ASKED_BYTES_MAX;
+        self.asked.push_back(AskedCase { scenario: run.scenario, seed, bytes, timeout });
+        Ok(())
+    }
+
+    fn all_answered(&self) -> Result<(), WorkerError> {
+        match self.asked.len() {
+            0 => Ok(()),
+            cases => Err(WorkerError::OutOfOrder(format!("{cases} cases are without an answer"))),
         }
     }
 
@@ -279,24 +392,47 @@ impl Worker {
     }
 
     fn ask(&mut self, ask: &Ask, timeout: Option<Duration>) -> Result<Reply, WorkerError> {
-        // A zero timeout is refused by the system; ours never is zero, since the grace is added.
-        if self.channel.stream().set_read_timeout(timeout).is_err() || self.channel.send(ask).is_err() {
+        self.all_answered()?;
+        self.wait_for(timeout)?;
+        if self.channel.send(ask).is_err() {
             return Err(self.death(false));
         }
         self.reply()
     }
 
     fn reply(&mut self) -> Result<Reply, WorkerError> {
-        match self.channel.receive() {
-            Ok(Some(Reply::Error(fault))) => Err(fault.into()),
-            Ok(Some(reply)) => Ok(reply),
+        let (kind, body) = self.receive()?;
+        if kind != Kind::Json {
+            return Err(WorkerError::OutOfOrder("it tells of a case".to_owned()));
+        }
+        match json(self.channel.bytes(body)).map_err(not_understood)? {
+            Reply::Error(fault) => Err(fault.into()),
+            reply => Ok(reply),
+        }
+    }
+
+    fn receive(&mut self) -> Result<(Kind, std::ops::Range<usize>), WorkerError> {
+        match self.channel.receive_frame() {
+            Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(self.death(false)),
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(self.death(true)),
-                io::ErrorKind::InvalidData => Err(WorkerError::OutOfOrder(error.to_string())),
+                io::ErrorKind::InvalidData => Err(not_understood(error)),
                 _ => Err(self.death(false)),
             },
         }
+    }
+
+    /// Lets an answer take so long.
+    fn wait_for(&mut self, timeout: Option<Duration>) -> Result<(), WorkerError> {
+        if self.timeout != timeout {
+            // A zero timeout is refused by the system; ours never is zero, since the grace is added.
+            if self.channel.stream().set_read_timeout(timeout).is_err() {
+                return Err(self.death(false));
+            }
+            self.timeout = timeout;
+        }
+        Ok(())
     }
 
     /// Finds out how the worker ended, ending it if it has merely gone silent.
@@ -340,14 +476,35 @@ fn introduce(channel: &mut Channel, binary: &str) -> Result<Hello, WorkerError> 
         _ => not_a_worker(error.to_string()),
     };
     channel.stream().set_read_timeout(Some(HELLO_TIMEOUT)).map_err(talk)?;
-    channel.send(&Ask::Hello { protocol: PROTOCOL }).map_err(talk)?;
-    match channel.receive().map_err(talk)? {
+    channel.send_line(&Ask::Hello { protocol: PROTOCOL }).map_err(talk)?;
+    match channel.receive_line().map_err(talk)? {
         Some(Reply::Hello(hello)) if hello.protocol == PROTOCOL => Ok(hello),
         Some(Reply::Hello(hello)) => Err(WorkerError::Version { binary: binary.to_owned(), theirs: hello.protocol }),
         Some(Reply::Error(fault)) => Err(fault.into()),
         Some(other) => Err(out_of_order(&other)),
         None => Err(not_a_worker("it ended without a word".to_owned())),
     }
+}
+
+/// What the answer of a case says.
+fn returned(asked: AskedCase, body: &[u8]) -> Result<CaseReport, WorkerError> {
+    let AskedCase { scenario, seed, .. } = asked;
+    let (head, rest) = decode::<ReturnedHead>(body).map_err(not_understood)?;
+    let (stderr, answer) = rest
+        .split_at_checked(usize::try_from(head.stderr_bytes).unwrap_or(usize::MAX))
+        .ok_or_else(|| WorkerError::OutOfOrder("an answer that is cut off".to_owned()))?;
+    let cost = Cost { cpu: head.cpu, max_rss_bytes: head.max_rss_bytes, stderr };
+    match decode(answer) {
+        Ok((Answer::Record(record), _)) => Ok(ran(*record, &cost)),
+        Ok((Answer::Refused(refusal), _)) => Err(refusal.into()),
+        Ok((Answer::NoSuchScenario, _)) => Err(WorkerFault::NoSuchScenario(scenario).into()),
+        Ok((Answer::Unreadable(what), _)) => Err(WorkerError::OutOfOrder(what)),
+        Err(error) => Ok(broken(&scenario, seed, answer.len(), &error, &cost)),
+    }
+}
+
+fn not_understood(error: io::Error) -> WorkerError {
+    WorkerError::OutOfOrder(error.to_string())
 }
 
 fn out_of_order(reply: &Reply) -> WorkerError {

@@ -2,8 +2,10 @@
 //! they came to. A worker that dies is replaced; what that says of its seed is part of the news.
 
 use std::{
+    collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -116,7 +118,16 @@ pub(crate) fn start<'scope, 'env>(
 
 fn serve(task: &Task, desk: &Desk<'_>, number: usize, news: &mpsc::SyncSender<News>) -> Result<(), WorkerError> {
     let mut worker: Option<Worker> = None;
-    while let Some(seed) = desk.next() {
+    // Seeds without a result, in order. The worker has been asked for the first `asked` of them.
+    let (mut seeds, mut asked) = (VecDeque::new(), 0);
+    let mut pace = Pace::new();
+    loop {
+        while seeds.len() < pace.ahead()
+            && let Some(seed) = desk.next()
+        {
+            seeds.push_back(seed);
+        }
+        let Some(&seed) = seeds.front() else { return Ok(()) };
         let ready = match &mut worker {
             Some(ready) => ready,
             None => {
@@ -124,34 +135,106 @@ fn serve(task: &Task, desk: &Desk<'_>, number: usize, news: &mpsc::SyncSender<Ne
                 if !desk.enlist(number, &started) {
                     return Ok(());
                 }
+                asked = 0;
                 worker.insert(started)
             }
         };
-        let request = RunRequest { seed, ..task.request.clone() };
-        let report = match run(task, ready, &request) {
-            Ok(report) => report,
+        let report = match task.run_first(ready, &seeds, &mut asked) {
+            Ok(report) => {
+                asked -= 1;
+                report
+            }
             Err(WorkerError::Died { how }) => {
                 if desk.stopped_now() {
                     return Ok(());
                 }
+                // The seeds after this one had not begun: the next worker is asked for them again.
                 worker = None;
-                how.report(&task.scenario, &request)
+                how.report(&task.scenario, &task.request(seed))
             }
             Err(error) => return Err(error),
         };
+        seeds.pop_front();
+        pace.seed_is_done();
         if news.send(Ok(report)).is_err() {
             return Ok(());
         }
     }
-    Ok(())
 }
 
-fn run(task: &Task, worker: &mut Worker, request: &RunRequest) -> Result<CaseReport, WorkerError> {
-    let report = worker.run(&task.scenario, request, false)?;
-    match task.check_every {
-        Some(every) if request.seed.0.is_multiple_of(every.max(1)) => {
-            task.check.compare(worker, &task.scenario, request, report)
+impl Task {
+    fn request(&self, seed: Seed) -> RunRequest {
+        RunRequest { seed, ..self.request.clone() }
+    }
+
+    fn is_checked(&self, seed: Seed) -> bool {
+        self.check_every.is_some_and(|every| seed.0.is_multiple_of(every.max(1)))
+    }
+
+    /// Runs the first of `seeds`, and asks for further ones ahead. A seed that is to be run twice has its worker to itself.
+    fn run_first(
+        &self,
+        worker: &mut Worker,
+        seeds: &VecDeque<Seed>,
+        asked: &mut usize,
+    ) -> Result<CaseReport, WorkerError> {
+        let first = seeds[0];
+        let alone = self.is_checked(first);
+        for &seed in seeds.iter().skip(*asked) {
+            if *asked > 0 && (alone || self.is_checked(seed) || !worker.has_room()) {
+                break;
+            }
+            worker.ask_ahead(&self.scenario, &self.request(seed))?;
+            *asked += 1;
         }
-        _ => Ok(report),
+        let report = worker.answer()?;
+        if alone { self.check.compare(worker, &self.scenario, &self.request(first), report) } else { Ok(report) }
+    }
+}
+
+/// How many seeds a worker is told of ahead: as many as it runs in a moment. One that takes longer is told of one seed at
+/// a time, so that a campaign that is to stop need not wait for more.
+struct Pace {
+    last: Instant,
+    /// A running mean.
+    per_seed: Duration,
+}
+
+/// The moment.
+const AHEAD: Duration = Duration::from_millis(20);
+/// The most seeds ahead.
+const AHEAD_MAX: u128 = 32;
+
+impl Pace {
+    fn new() -> Self {
+        Pace { last: Instant::now(), per_seed: AHEAD }
+    }
+
+    fn seed_is_done(&mut self) {
+        let now = Instant::now();
+        let took = now - std::mem::replace(&mut self.last, now);
+        self.per_seed = (self.per_seed * 3 + took) / 4;
+    }
+
+    fn ahead(&self) -> usize {
+        let ahead = AHEAD.as_nanos() / self.per_seed.as_nanos().max(1);
+        usize::try_from(ahead.clamp(1, AHEAD_MAX)).unwrap_or(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_quick_seeds_are_asked_for_ahead() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.ahead(), 1);
+        pace.per_seed = Duration::from_millis(200);
+        assert_eq!(pace.ahead(), 1);
+        pace.per_seed = Duration::from_millis(4);
+        assert_eq!(pace.ahead(), 5);
+        pace.per_seed = Duration::ZERO;
+        assert_eq!(pace.ahead(), 32);
     }
 }

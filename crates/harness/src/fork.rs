@@ -1,16 +1,17 @@
 //! A forked child per case: the isolation that a sealed run needs.
 
 use std::{
-    io::{self, Write},
+    io,
     os::unix::process::parent_id,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use stormglass_sys::process::{Capture, CrashCause, Limits as ProcessLimits, fork_case, watchdog};
+use stormglass_sys::process::{Capture, ChildEnd, CrashCause, ForkSeat, ForkServer, Limits as ProcessLimits, watchdog};
 
 use crate::{
     Limits,
-    isolation::{Case, CaseEnd, Ending, Isolation},
+    case::{Cost, Ending, ended, run_case},
+    worker::{Asked, Talk, Wanted, hung_up},
 };
 
 /// The environment of every case: what programs look for, the same on every machine. `UTC0` is a rule by itself, so that
@@ -32,50 +33,98 @@ fn environment() -> Vec<(String, String)> {
     ENVIRONMENT.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).chain(passed_on).collect()
 }
 
-/// Forks a child per case and waits for it.
-#[derive(Debug)]
-pub(crate) struct ForkIsolation {
-    /// The front end. When it is gone this process gets another parent, and a case nobody waits for is given up.
-    front_end: u32,
-}
+/// How long the answer of a case may have taken that waits for others.
+const QUICK: Duration = Duration::from_millis(2);
 
-impl ForkIsolation {
-    /// Made by a worker at its start, while its parent is still the front end that started it.
-    pub(crate) fn new() -> Self {
-        ForkIsolation { front_end: parent_id() }
-    }
-}
-
-impl Isolation for ForkIsolation {
-    fn run(&mut self, limits: &Limits, echo: bool, case: Case) -> io::Result<CaseEnd> {
-        let mut of_process = ProcessLimits::default();
-        of_process.memory_bytes = Some(limits.memory_bytes);
-        of_process.environment = Some(environment());
-        of_process.capture = if echo { Capture::Nothing } else { Capture::Both };
-        let deadline = Instant::now().checked_add(limits.wall);
-        let child = fork_case(&of_process, |result| {
-            let bytes = case();
-            // A result that cannot be written is one that is not whole, which the parent sees.
-            let _ = result.write_all(&bytes);
-        })
-        .map_err(io::Error::other)?;
-        let mut alone = || parent_id() != self.front_end;
-        let end = child.wait_unless(deadline, &mut alone).map_err(io::Error::other)?;
-        let ending = match end.crash_cause() {
-            None => Ending::Returned(end.result.clone()),
-            Some(CrashCause::NotSetUp) => {
-                let why = String::from_utf8_lossy(&end.output).trim().to_owned();
-                return Err(io::Error::other(format!("its process could not be set up: {why}")));
+/// Serves with a forked child per case, until the front end hangs up. Called while this process has one thread, and its
+/// parent is still the front end that started it.
+///
+/// # Errors
+///
+/// Those of the talk, and where this process cannot be a fork server.
+pub(crate) fn serve_by_forking(mut talk: Talk, seat: ForkSeat) -> io::Result<()> {
+    // When the front end is gone this process gets another parent, and a case nobody waits for is given up.
+    let front_end = parent_id();
+    let served = ForkServer::serve(seat, &environment(), move |server| {
+        while let Some(wanted) = talk.next()? {
+            match wanted {
+                Wanted::Answer(message) => apart(server, &mut talk, front_end, |talk, _| talk.answer(message))?,
+                Wanted::Case(asked) => run(server, &mut talk, &asked, front_end)?,
             }
-            Some(cause) => ending(&cause, &end.output),
-        };
-        Ok(CaseEnd {
-            ending,
-            cpu: end.cpu_user + end.cpu_system,
-            max_rss_bytes: end.resident_bytes_max,
-            stderr: end.output,
-        })
+        }
+        Ok(())
+    });
+    served.map_err(io::Error::other)?
+}
+
+fn run(server: &mut ForkServer, talk: &mut Talk, asked: &Asked, front_end: u32) -> io::Result<()> {
+    let mut limits = ProcessLimits::default();
+    limits.memory_bytes = Some(asked.head.memory_bytes);
+    limits.capture = if asked.head.echo { Capture::Nothing } else { Capture::Both };
+    let started = Instant::now();
+    let deadline = started.checked_add(asked.head.wall);
+    let (scenarios, body) = (talk.scenarios(), talk.body(asked));
+    let mut alone = || parent_id() != front_end;
+    let end = server.run(&limits, deadline, &mut alone, |result| {
+        // An answer that cannot be written is one that is not whole, which the parent sees.
+        let _ = run_case(scenarios, body, result);
+    });
+    match end {
+        Ok((end, answer)) if end.is_whole() => {
+            // Only then are the next ones: their answers come before anybody misses this one.
+            let quick = started.elapsed() < QUICK;
+            talk.returned(&cost(end), answer, quick)
+        }
+        Ok(_) => apart(server, talk, front_end, |talk, end| tell(talk, asked, end)),
+        Err(error) => {
+            // Whoever cannot fork cannot leave the words to a child, and is no longer what it was when it found them.
+            talk.not_started(&error)?;
+            Err(io::Error::other(error))
+        }
     }
+}
+
+/// Leaves to a child what is to be said and takes memory for it: see [`ForkServer`]. It is given the end of the last case.
+fn apart(
+    server: &mut ForkServer,
+    talk: &mut Talk,
+    front_end: u32,
+    say: impl FnOnce(&mut Talk, &ChildEnd) -> io::Result<()>,
+) -> io::Result<()> {
+    talk.send()?;
+    let mut alone = || parent_id() != front_end;
+    let said = server.apart(&mut alone, |end| {
+        match say(talk, end) {
+            // The server will see it too.
+            Err(error) if hung_up(&error) => Ok(()),
+            said => said.inspect_err(|error| eprintln!("stormglass worker: {error}")),
+        }
+    });
+    match said {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(io::Error::other("it could not say what it had to say")),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// Tells of a case that handed back no answer.
+fn tell(talk: &mut Talk, asked: &Asked, end: &ChildEnd) -> io::Result<()> {
+    match end.crash_cause() {
+        // It has handed back an answer, so there is nothing to tell here.
+        None => Ok(()),
+        Some(CrashCause::NotSetUp) => {
+            let why = String::from_utf8_lossy(&end.output);
+            talk.not_started(format!("its process could not be set up: {}", why.trim()))
+        }
+        Some(cause) => {
+            let ending = ending(&cause, &end.output);
+            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost(end)))
+        }
+    }
+}
+
+fn cost(end: &ChildEnd) -> Cost<'_> {
+    Cost { cpu: end.cpu_user + end.cpu_system, max_rss_bytes: end.resident_bytes_max, stderr: &end.output }
 }
 
 fn ending(cause: &CrashCause, output: &[u8]) -> Ending {

@@ -1,19 +1,25 @@
-//! How a case is kept apart from every other: the seam between the harness and the operating system.
+//! How cases are kept apart from each other: which ways there are, and a thread for each.
 //!
-//! A worker runs each case through an [`Isolation`]. The sealed one forks a child per case; the other gives each case a
-//! fresh thread, for tiny simulations and for platforms without fork, and is not sealed against statics.
+//! The sealed way forks a child per case; the other gives each case a fresh thread, for tiny simulations and for
+//! platforms without fork, and is not sealed against statics.
 
 use std::{
     any::Any,
+    io,
     panic::{self, AssertUnwindSafe},
     str::FromStr,
-    thread,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use stormglass_sys::process::{Leg, relay};
+
+use crate::{
+    case::{Cost, Ending, ended, run_case},
+    worker::{Asked, Talk, Wanted},
+};
 
 /// Which isolation a worker uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,79 +60,60 @@ impl FromStr for IsolationKind {
     }
 }
 
-/// How a case ended, as the operating system tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It handed back its result.
-    Returned(Vec<u8>),
-    /// It panicked outside the runner's own care; the message is the panic's.
-    Panicked(String),
-    /// It brought its process down: an abort, a stack overflow, a fault, an exit.
-    Crashed {
-        /// Which, as the name that stands where an oracle's would.
-        oracle: &'static str,
-        /// The same in words.
-        how: String,
-    },
-    /// A single poll used more CPU time than the limit allows.
-    PollOverrun {
-        /// The function and line it was in, where that could be told.
-        call_site: Option<String>,
-    },
-    /// Wall-clock time ran out.
-    WallTime,
-    /// Memory ran out.
-    Memory,
-    /// Something outside this process killed it; the text says with what.
-    Killed(String),
+/// The stack of a thread that runs cases: as large as simulations ask for.
+pub(crate) const STACK_BYTES: usize = 16 << 20;
+
+/// Serves with each case on a fresh thread, until the front end hangs up. See [`IsolationKind::Thread`] for what this
+/// does not give.
+///
+/// # Errors
+///
+/// Those of the talk, and where no thread can be had.
+pub(crate) fn serve_on_threads(talk: Talk) -> io::Result<()> {
+    let end = Arc::new(Mutex::new(Ok(())));
+    relay(STACK_BYTES, leg(talk, None, Arc::clone(&end)))?;
+    // The threads are gone.
+    Arc::into_inner(end).map_or(Ok(()), |end| end.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A case and its cost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseEnd {
-    /// How it ended.
-    pub ending: Ending,
-    /// The last of what it wrote to standard error.
-    pub stderr: Vec<u8>,
-    /// CPU time it used.
-    pub cpu: Duration,
-    /// Peak memory it held, in bytes; 0 where that is unknown.
-    pub max_rss_bytes: u64,
+/// The answer of a case, and how long it took.
+type Answered = (Duration, Vec<u8>);
+
+/// Tells of the case before, while its thread ends, and runs the next one.
+fn leg(mut talk: Talk, last: Option<Answered>, end: Arc<Mutex<io::Result<()>>>) -> Leg {
+    Leg::new(move |before| {
+        let told = last.map_or(Ok(()), |(cpu, answer)| talk.returned(&Cost { cpu, ..Cost::default() }, &answer, false));
+        let wanted = told.and_then(|()| talk.next());
+        before.wait();
+        let done = wanted.and_then(|wanted| match wanted {
+            None => Ok(None),
+            Some(Wanted::Case(asked)) => run(&mut talk, &asked).map(Some),
+            Some(Wanted::Answer(message)) => talk.answer(message).map(|()| Some(None)),
+        });
+        match done {
+            Ok(Some(last)) => Some(leg(talk, last, end)),
+            Ok(None) => None,
+            Err(error) => {
+                *end.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
+                None
+            }
+        }
+    })
 }
 
-/// Runs one case apart from all others. Implementations are single-threaded servers: one case at a time.
-pub trait Isolation {
-    /// Runs `case` under `limits` and reports how it ended. `echo` passes what the case writes to standard error on at
-    /// once instead of keeping the last of it.
-    ///
-    /// # Errors
-    ///
-    /// Where the case could not be started at all, as when the system has no more processes to give.
-    fn run(&mut self, limits: &Limits, echo: bool, case: Case) -> std::io::Result<CaseEnd>;
-}
-
-/// One case: a closure that yields the bytes of its result.
-pub type Case = Box<dyn FnOnce() -> Vec<u8> + Send>;
-
-/// Each case in a fresh thread. See [`IsolationKind::Thread`] for what this does not give.
-#[derive(Debug, Default)]
-pub(crate) struct ThreadIsolation;
-
-/// The stack of a case's thread; as large as a main thread's commonly is, so that both isolations overflow alike.
-const STACK_BYTES: usize = 8 << 20;
-
-impl Isolation for ThreadIsolation {
-    fn run(&mut self, _limits: &Limits, _echo: bool, case: Case) -> std::io::Result<CaseEnd> {
-        let started = Instant::now();
-        let thread = thread::Builder::new()
-            .name("case".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || panic::catch_unwind(AssertUnwindSafe(case)))?;
-        let ending = match thread.join() {
-            Ok(Ok(bytes)) => Ending::Returned(bytes),
-            Ok(Err(payload)) | Err(payload) => Ending::Panicked(panic_text(&*payload)),
-        };
-        Ok(CaseEnd { ending, stderr: Vec::new(), cpu: started.elapsed(), max_rss_bytes: 0 })
+/// Runs one case. The answer is for the next thread to give; one that panicked is told of here.
+fn run(talk: &mut Talk, asked: &Asked) -> io::Result<Option<Answered>> {
+    let started = Instant::now();
+    let mut answer = Vec::new();
+    let case = AssertUnwindSafe(|| run_case(talk.scenarios(), talk.body(asked), &mut answer));
+    match panic::catch_unwind(case) {
+        Ok(written) => written.map(|()| Some((started.elapsed(), answer))),
+        Err(payload) => {
+            let ending = Ending::Panicked(panic_text(&*payload));
+            let cost = Cost { cpu: started.elapsed(), ..Cost::default() };
+            talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))?;
+            Ok(None)
+        }
     }
 }
 
@@ -137,18 +124,4 @@ pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic whose payload is not text".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thread_hands_back_its_bytes_or_its_panic() {
-        let limits = Limits::default();
-        let end = ThreadIsolation.run(&limits, false, Box::new(|| vec![1, 2, 3])).unwrap();
-        assert_eq!(end.ending, Ending::Returned(vec![1, 2, 3]));
-        let end = ThreadIsolation.run(&limits, false, Box::new(|| panic!("no {}", "more"))).unwrap();
-        assert_eq!(end.ending, Ending::Panicked("no more".to_owned()));
-    }
 }

@@ -48,7 +48,7 @@ pub use divergence::{Divergence, first_divergence};
 pub use exit::Exit;
 pub use failure::{Asked, BlockStyles, CommandHints, FailureBlock, virtual_time};
 pub use fork::watch_polls;
-pub use isolation::{Case, CaseEnd, Ending, Isolation, IsolationKind, IsolationKindError};
+pub use isolation::{IsolationKind, IsolationKindError};
 pub use ledger::{Header, LEDGER_FORMAT, Ledger, LedgerError, Recorded, read_ledger};
 pub use libtest::{
     DROP_VARIABLE, ISOLATION_VARIABLE, PARAMS_VARIABLE, SEEDS_VARIABLE, SET_VARIABLE, case_name, find_seeds_folder,

@@ -1,21 +1,26 @@
-//! The worker protocol: JSON lines over one socket, which a worker finds as its standard input.
+//! The worker protocol, over one socket, which a worker finds as its standard input.
 //!
 //! It is a socket and not a pair of pipes so that a worker's standard output stays free: whatever the code on trial
-//! prints can never be taken for an answer. Both sides say hello first; a version that differs ends the talk there.
+//! prints can never be taken for an answer. Both sides say hello first, each with a line of JSON; a version that differs
+//! ends the talk there. After that come frames: a length, a kind, and a body. Cases and their ends, of which there are
+//! many, are in a binary form; everything else is JSON. A front end may ask for several cases ahead; they run one after
+//! another, and are answered in that order.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Read, Write},
     os::unix::net::UnixStream,
     path::PathBuf,
+    time::Duration,
 };
 
+use bincode::{Decode, Encode, config::standard};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{CaseReport, Refusal, RunRequest, ScenarioInfo, divergence::Divergence};
+use crate::{CaseReport, Refusal, RunRecord, RunRequest, ScenarioInfo, divergence::Divergence};
 
 /// The version of this protocol. It grows with every change of a message, since both ends are built from one lock file
 /// and an old worker is simply rebuilt.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The argument that turns a scenario binary into a worker.
 pub const WORKER_ARGUMENT: &str = "--stormglass-worker";
@@ -31,15 +36,6 @@ pub(crate) enum Ask {
     },
     /// The list of scenarios.
     List,
-    /// Run one case.
-    Run {
-        /// The scenario's name.
-        scenario: String,
-        /// The request.
-        request: Box<RunRequest>,
-        /// Whether standard error goes through at once instead of being kept.
-        echo: bool,
-    },
     /// Render a trace file, line by line.
     Trace {
         /// The scenario that wrote it.
@@ -66,10 +62,8 @@ pub(crate) enum Reply {
     Hello(Hello),
     /// The scenarios of the binary, by name.
     Scenarios(Vec<ScenarioInfo>),
-    /// A case has ended.
+    /// A case has ended without a result of its own.
     Ended(Box<CaseReport>),
-    /// The scenario refuses the request.
-    Refused(Refusal),
     /// One line of a rendered trace.
     TraceLine(String),
     /// The trace has ended.
@@ -113,68 +107,298 @@ pub enum WorkerFault {
     Unexpected(String),
 }
 
+/// One case, as a worker is asked for it.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(crate) struct Run {
+    /// The scenario's name.
+    pub(crate) scenario: String,
+    /// The request.
+    pub(crate) request: RunRequest,
+}
+
+/// What a fork server must know of a case without reading it: nothing that it does for one case may leave its memory
+/// different for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
+pub(crate) struct RunHead {
+    /// Whether standard error goes through at once instead of being kept.
+    pub(crate) echo: bool,
+    /// The limit on wall time.
+    pub(crate) wall: Duration,
+    /// The limit on memory, in bytes.
+    pub(crate) memory_bytes: u64,
+}
+
+/// What a case hands back: the runner's answer.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(crate) enum Answer {
+    /// It ran.
+    Record(Box<RunRecord>),
+    /// It refused the request.
+    Refused(Refusal),
+    /// There is no such scenario.
+    NoSuchScenario,
+    /// The request could not be read.
+    Unreadable(String),
+}
+
+/// What is told of a case that handed back its answer, which follows.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub(crate) struct ReturnedHead {
+    /// CPU time it used.
+    pub(crate) cpu: Duration,
+    /// Peak memory it held, in bytes; 0 where that is unknown.
+    pub(crate) max_rss_bytes: u64,
+    /// How many bytes of standard error stand before the answer.
+    pub(crate) stderr_bytes: u32,
+}
+
+impl ReturnedHead {
+    /// The most bytes that one takes: 9 for each number of up to eight bytes, 5 for each of four.
+    pub(crate) const BYTES_MAX: usize = 9 + 5 + 9 + 5;
+}
+
+/// What a frame holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// An [`Ask`] or a [`Reply`] as JSON.
+    Json = 0,
+    /// A [`RunHead`] and a [`Run`].
+    Run = 1,
+    /// A [`ReturnedHead`], standard error, and an [`Answer`].
+    Returned = 2,
+}
+
 /// The longest message either side accepts, in bytes: a record with its plan is a few KiB.
-const MESSAGE_BYTES_MAX: u64 = 64 << 20;
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// How much is read at a time, in bytes.
+const BUFFER_BYTES: usize = 64 << 10;
+/// The length and the kind before a body, in bytes.
+const FRAME_HEAD_BYTES: usize = 5;
 
 /// One end of the talk.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    reader: BufReader<UnixStream>,
-    writer: UnixStream,
+    stream: UnixStream,
+    /// What has been read; what has not been taken yet is in `unread`.
+    buffer: Vec<u8>,
+    unread: std::ops::Range<usize>,
 }
 
 impl Channel {
     /// An end of the talk over `stream`.
-    ///
-    /// # Errors
-    ///
-    /// Where the descriptor cannot be duplicated.
-    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
-        Ok(Channel { reader: BufReader::new(stream.try_clone()?), writer: stream })
+    pub(crate) fn new(stream: UnixStream) -> Self {
+        Channel { stream, buffer: vec![0; BUFFER_BYTES], unread: 0..0 }
+    }
+
+    /// An end of the talk over `stream` that never needs more memory, whatever it receives. Most of what it has is only
+    /// addresses: the system gives the memory when it is used.
+    pub(crate) fn with_all_room(stream: UnixStream) -> Self {
+        Channel { stream, buffer: vec![0; MESSAGE_BYTES_MAX], unread: 0..0 }
     }
 
     /// The socket, for its timeouts.
     pub(crate) fn stream(&self) -> &UnixStream {
-        &self.writer
+        &self.stream
     }
 
-    /// Sends one message.
+    /// Sends one line: a hello, or what is said in its place.
+    ///
+    /// # Errors
+    ///
+    /// Where the other side is gone.
+    pub(crate) fn send_line(&mut self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.stream.write_all(&line)
+    }
+
+    /// Receives one line; `None` where the other side closed the talk before it.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` in the midst of a line, `InvalidData` on one that does not parse or is too long, and whatever the
+    /// socket reports, a timeout among it.
+    pub(crate) fn receive_line<M: DeserializeOwned>(&mut self) -> io::Result<Option<M>> {
+        let mut looked = 0;
+        let length = loop {
+            if let Some(at) = self.buffer[self.unread.clone()][looked..].iter().position(|&byte| byte == b'\n') {
+                break looked + at + 1;
+            }
+            looked = self.unread.len();
+            if !self.fill(looked + 1)? {
+                return Ok(None);
+            }
+        };
+        let line = self.take(length);
+        json(&self.buffer[line]).map(Some)
+    }
+
+    /// Sends one message as JSON.
     ///
     /// # Errors
     ///
     /// Where the other side is gone.
     pub(crate) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        self.writer.write_all(&line)
+        let mut out = Vec::new();
+        Self::frame(&mut out, Kind::Json, &[&serde_json::to_vec(message)?])?;
+        self.send_all(&mut out)
     }
 
-    /// Receives one message; `None` where the other side closed the talk between two messages.
+    /// Puts one frame at the end of `out`, to be sent with others.
     ///
     /// # Errors
     ///
-    /// `UnexpectedEof` in the midst of a message, `InvalidData` on one that does not parse or is too long, and
-    /// whatever the socket reports, a timeout among it.
-    pub(crate) fn receive<M: DeserializeOwned>(&mut self) -> io::Result<Option<M>> {
-        let mut line = Vec::new();
-        let read = self.reader.by_ref().take(MESSAGE_BYTES_MAX).read_until(b'\n', &mut line)?;
-        if read == 0 {
+    /// A body of 4 GiB or more.
+    pub(crate) fn frame(out: &mut Vec<u8>, kind: Kind, body: &[&[u8]]) -> io::Result<()> {
+        out.extend_from_slice(&frame_head(kind, body)?);
+        body.iter().for_each(|part| out.extend_from_slice(part));
+        Ok(())
+    }
+
+    /// How many bytes a frame takes.
+    pub(crate) fn frame_bytes(body: &[&[u8]]) -> usize {
+        FRAME_HEAD_BYTES + body.iter().map(|part| part.len()).sum::<usize>()
+    }
+
+    /// Sends one frame, from where it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the other side is gone, and a body of 4 GiB or more.
+    pub(crate) fn send_frame(&mut self, kind: Kind, body: &[&[u8]]) -> io::Result<()> {
+        self.stream.write_all(&frame_head(kind, body)?)?;
+        body.iter().try_for_each(|part| self.stream.write_all(part))
+    }
+
+    /// Sends frames, if there are any in `out`, and empties it.
+    ///
+    /// # Errors
+    ///
+    /// Where the other side is gone.
+    pub(crate) fn send_all(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let sent = if out.is_empty() { Ok(()) } else { self.stream.write_all(out) };
+        out.clear();
+        sent
+    }
+
+    /// Whether a whole frame has been read already, so that receiving it takes no time.
+    pub(crate) fn has_frame(&self) -> bool {
+        let unread = &self.buffer[self.unread.clone()];
+        unread.split_first_chunk::<4>().is_some_and(|(&length, rest)| {
+            let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+            rest.len().checked_sub(FRAME_HEAD_BYTES - 4).is_some_and(|there| there >= length)
+        })
+    }
+
+    /// Receives one frame: its kind, and where its body is in [`bytes`](Self::bytes) until the next one is received.
+    /// `None` where the other side closed the talk between two frames.
+    ///
+    /// # Errors
+    ///
+    /// As for [`receive_line`](Self::receive_line).
+    pub(crate) fn receive_frame(&mut self) -> io::Result<Option<(Kind, std::ops::Range<usize>)>> {
+        if !self.fill(FRAME_HEAD_BYTES)? {
             return Ok(None);
         }
-        if line.last() != Some(&b'\n') {
-            return Err(if read as u64 == MESSAGE_BYTES_MAX {
-                io::Error::new(io::ErrorKind::InvalidData, format!("a message of more than {MESSAGE_BYTES_MAX} bytes"))
-            } else {
-                io::ErrorKind::UnexpectedEof.into()
-            });
+        let head = self.take(FRAME_HEAD_BYTES);
+        let &[a, b, c, d, kind] = &self.buffer[head] else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        let kind = match kind {
+            0 => Kind::Json,
+            1 => Kind::Run,
+            2 => Kind::Returned,
+            other => return Err(invalid(format!("no message of the worker protocol is of kind {other}"))),
+        };
+        let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+        if !self.fill(length)? && length > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        serde_json::from_slice(&line).map(Some).map_err(|error| {
-            let shown: String = String::from_utf8_lossy(&line).chars().take(120).collect();
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("not a message of the worker protocol: {error}: {shown}"),
-            )
-        })
+        Ok(Some((kind, self.take(length))))
+    }
+
+    /// What a range of [`receive_frame`](Self::receive_frame) stands for.
+    pub(crate) fn bytes(&self, range: std::ops::Range<usize>) -> &[u8] {
+        &self.buffer[range]
+    }
+
+    /// Reads until `length` bytes are unread; `false` where the other side closed the talk and nothing is.
+    fn fill(&mut self, length: usize) -> io::Result<bool> {
+        if self.unread.len() >= length {
+            return Ok(true);
+        }
+        if length > MESSAGE_BYTES_MAX {
+            return Err(invalid(format!("a message of more than {MESSAGE_BYTES_MAX} bytes")));
+        }
+        let start = self.unread.start;
+        // What is far into the buffer is moved as well: fresh memory costs more.
+        if self.unread.is_empty() || start >= BUFFER_BYTES || self.buffer.len() - start < length {
+            self.buffer.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+        }
+        if self.buffer.len() < length {
+            self.buffer.resize(length.next_power_of_two(), 0);
+        }
+        while self.unread.len() < length {
+            match self.stream.read(&mut self.buffer[self.unread.end..]) {
+                Ok(0) if self.unread.is_empty() => return Ok(false),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => self.unread.end += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts `length` unread bytes as read.
+    fn take(&mut self, length: usize) -> std::ops::Range<usize> {
+        let start = self.unread.start;
+        self.unread.start += length;
+        start..start + length
+    }
+}
+
+/// What stands before the body of a frame.
+fn frame_head(kind: Kind, body: &[&[u8]]) -> io::Result<[u8; FRAME_HEAD_BYTES]> {
+    let length: usize = body.iter().map(|part| part.len()).sum();
+    let [a, b, c, d] = u32::try_from(length).map_err(io::Error::other)?.to_le_bytes();
+    Ok([a, b, c, d, kind as u8])
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// A message out of its JSON.
+///
+/// # Errors
+///
+/// `InvalidData` where it is none.
+pub(crate) fn json<M: DeserializeOwned>(bytes: &[u8]) -> io::Result<M> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let shown: String = String::from_utf8_lossy(bytes).chars().take(120).collect();
+        invalid(format!("not a message of the worker protocol: {error}: {shown}"))
+    })
+}
+
+/// The binary form of `message`, at the end of `bytes`.
+///
+/// # Errors
+///
+/// A path that is no text.
+pub(crate) fn encode(message: impl Encode, bytes: &mut impl Write) -> io::Result<()> {
+    bincode::encode_into_std_write(message, bytes, standard()).map(drop).map_err(io::Error::other)
+}
+
+/// A message out of its binary form, and what follows it.
+///
+/// # Errors
+///
+/// `InvalidData` where it is none.
+pub(crate) fn decode<M: Decode<()>>(bytes: &[u8]) -> io::Result<(M, &[u8])> {
+    match bincode::decode_from_slice(bytes, standard().with_limit::<MESSAGE_BYTES_MAX>()) {
+        Ok((message, read)) => Ok((message, &bytes[read..])),
+        Err(error) => Err(invalid(format!("not a message of the worker protocol: {error}"))),
     }
 }
 
@@ -184,19 +408,50 @@ mod tests {
 
     fn pair() -> (Channel, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Channel::new(ours).unwrap(), theirs)
+        (Channel::new(ours), theirs)
     }
 
     #[test]
     fn a_message_arrives_as_it_was_sent() {
         let (mut ours, theirs) = pair();
-        let mut theirs = Channel::new(theirs).unwrap();
-        ours.send(&Ask::Hello { protocol: 1 }).unwrap();
+        let mut theirs = Channel::new(theirs);
+        ours.send_line(&Ask::Hello { protocol: 1 }).unwrap();
         ours.send(&Ask::List).unwrap();
+        let mut out = Vec::new();
+        Channel::frame(&mut out, Kind::Run, &[b"ab", b"", b"c"]).unwrap();
+        Channel::frame(&mut out, Kind::Returned, &[]).unwrap();
+        ours.send_all(&mut out).unwrap();
+        assert!(out.is_empty());
         drop(ours);
-        assert_eq!(theirs.receive::<Ask>().unwrap(), Some(Ask::Hello { protocol: 1 }));
-        assert_eq!(theirs.receive::<Ask>().unwrap(), Some(Ask::List));
-        assert_eq!(theirs.receive::<Ask>().unwrap(), None);
+        assert_eq!(theirs.receive_line::<Ask>().unwrap(), Some(Ask::Hello { protocol: 1 }));
+        let (kind, list) = theirs.receive_frame().unwrap().unwrap();
+        assert_eq!((kind, json::<Ask>(theirs.bytes(list)).unwrap()), (Kind::Json, Ask::List));
+        assert!(theirs.has_frame());
+        let (kind, run) = theirs.receive_frame().unwrap().unwrap();
+        assert_eq!((kind, theirs.bytes(run)), (Kind::Run, &b"abc"[..]));
+        assert_eq!(theirs.receive_frame().unwrap().unwrap().0, Kind::Returned);
+        assert!(!theirs.has_frame());
+        assert_eq!(theirs.receive_frame().unwrap(), None);
+    }
+
+    #[test]
+    fn a_message_larger_than_the_buffer_arrives_between_small_ones() {
+        let (mut ours, theirs) = pair();
+        let mut theirs = Channel::new(theirs);
+        let large: Vec<u8> = (0..5 * BUFFER_BYTES).map(|n| (n % 251) as u8).collect();
+        let sent = large.clone();
+        let sender = std::thread::spawn(move || {
+            for body in [&b"small"[..], &sent, &b"again"[..]] {
+                let mut out = Vec::new();
+                Channel::frame(&mut out, Kind::Run, &[body]).unwrap();
+                ours.send_all(&mut out).unwrap();
+            }
+        });
+        for body in [&b"small"[..], &large, &b"again"[..]] {
+            let (_, range) = theirs.receive_frame().unwrap().unwrap();
+            assert!(theirs.bytes(range) == body);
+        }
+        sender.join().unwrap();
     }
 
     #[test]
@@ -204,7 +459,53 @@ mod tests {
         let (mut ours, mut theirs) = pair();
         theirs.write_all(b"hello\n{\"list").unwrap();
         drop(theirs);
-        assert_eq!(ours.receive::<Ask>().unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(ours.receive::<Ask>().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(ours.receive_line::<Ask>().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(ours.receive_line::<Ask>().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(&[0, 0, 0, 0, 9, 200, 0, 0, 0, 1, 1]).unwrap();
+        drop(theirs);
+        assert_eq!(ours.receive_frame().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(ours.receive_frame().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let (mut ours, mut theirs) = pair();
+        theirs.write_all(&[255, 255, 255, 255, 0]).unwrap();
+        assert_eq!(ours.receive_frame().unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_request_and_a_record_keep_all_their_fields_in_binary() {
+        use crate::{Closest, FaultRecord, Limits, Seed, Verdict};
+        let mut request = RunRequest::new(Seed(7), Limits::default());
+        request.overrides = vec!["a=1".to_owned()];
+        request.plan = Some("plan".to_owned());
+        request.until = Some(Duration::from_nanos(9));
+        request.params.insert("profile".to_owned(), "rough".to_owned());
+        request.trace_to = Some("/t".into());
+        request.traps = true;
+        let mut record = RunRecord::new("s", Seed(u64::MAX));
+        record.verdict = Verdict::Fail;
+        record.evidence = vec!["one".to_owned(), "two".to_owned()];
+        record.counters.insert("polls".to_owned(), u64::MAX);
+        record.sometimes.insert("met".to_owned(), true);
+        record.closest.insert("near".to_owned(), Closest { margin: i64::MIN, most: true });
+        let text = String::from;
+        record.faults = vec![FaultRecord {
+            id: text("i"),
+            text: text("t"),
+            family: text("f"),
+            kind: text("k"),
+            hits: 1,
+            vacuous: true,
+            refused: text("r"),
+        }];
+        let mut bytes = Vec::new();
+        let run = Run { scenario: "s".to_owned(), request };
+        encode(&run, &mut bytes).unwrap();
+        encode(Answer::Record(Box::new(record.clone())), &mut bytes).unwrap();
+        let (read, rest) = decode::<Run>(&bytes).unwrap();
+        assert_eq!(read, run);
+        let (read, rest) = decode::<Answer>(rest).unwrap();
+        assert_eq!(read, Answer::Record(Box::new(record)));
+        assert!(rest.is_empty());
+        assert_eq!(decode::<Run>(&bytes[..3]).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::Seed;
 
 /// The three verdicts. Unknown is never counted as Pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// Every oracle held.
@@ -31,12 +32,13 @@ impl Verdict {
 }
 
 /// One run, as its runner saw it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
     /// The scenario's name.
     pub scenario: String,
     /// The seed that ran.
+    #[bincode(with_serde)]
     pub seed: Seed,
     /// The verdict.
     pub verdict: Verdict,
@@ -149,7 +151,7 @@ impl RunRecord {
 
 /// How close a comparison came to its other answer: the least distance at which one held that must hold, the largest of one
 /// that is to hold once (below zero while it never did).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct Closest {
     /// The distance, in the unit of what is compared.
@@ -170,7 +172,7 @@ impl Closest {
 }
 
 /// One fault of a run's plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRecord {
     /// The id that `--drop` takes.
@@ -218,7 +220,7 @@ impl From<&stormglass_faults::FaultRecord> for FaultRecord {
 
 /// A request that the scenario cannot honour: an override of no known decision, a plan that does not parse, a planted
 /// bug this build does not contain. It is an error of the request, never a verdict on the code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, thiserror::Error)]
 #[error("{what}")]
 pub struct Refusal {
     /// What was refused, and why.

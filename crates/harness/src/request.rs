@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use stormglass_faults::{FaultId, Plan};
@@ -9,10 +10,11 @@ use stormglass_faults::{FaultId, Plan};
 use crate::{Refusal, Seed};
 
 /// One run of one scenario. A run is a pure function of the binary and of this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
     /// The seed of every decision.
+    #[bincode(with_serde)]
     pub seed: Seed,
     /// Decisions pinned by key, each `KEY=VALUE`, as `--set` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,7 +95,7 @@ impl RunRequest {
 ///
 /// The first five are part of the simulation, or of the code on trial, and give verdicts. The last two depend on the
 /// machine: they give [`Verdict::Unknown`](crate::Verdict::Unknown), after a second try alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Virtual time of the whole run.

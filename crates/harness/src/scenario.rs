@@ -146,6 +146,9 @@ pub struct DuplicateScenario {
     pub second: String,
 }
 
+/// The scenarios of a binary, by name.
+pub(crate) type Scenarios = BTreeMap<&'static str, &'static ScenarioDef>;
+
 /// This binary's scenarios by name. Link order is arbitrary, so this is the only order anyone sees.
 ///
 /// # Errors

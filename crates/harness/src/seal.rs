@@ -3,21 +3,19 @@
 use std::env::consts::{ARCH, OS};
 
 use stormglass_sys::{
-    process::{Aslr, reexec_without_aslr},
+    process::Aslr,
     seal::{MapKeys, SelfTestError, libraries_with_state, second_layer, selftest},
 };
 
-/// Readies this process for running cases: executes it again without address randomisation, then tests the interposition
-/// on itself. The answer is what a user should know before trusting a run; empty in the sealed tier.
-///
-/// Called first of all, while the process has one thread.
+/// Readies this process, which was executed without address randomisation where that was possible, for running cases: tests
+/// the interposition on itself. The answer is what a user should know before trusting a run; empty in the sealed tier.
 ///
 /// # Errors
 ///
 /// The words of a self-test that failed: a binary of the sealed tier that is not sealed must not run at all.
-pub(crate) fn prepare() -> Result<Vec<String>, String> {
+pub(crate) fn prepare(aslr: Aslr) -> Result<Vec<String>, String> {
     let mut warnings = Vec::new();
-    match reexec_without_aslr() {
+    match aslr {
         Aslr::Off => {}
         Aslr::On { reason } => {
             warnings.push(format!("addresses differ from run to run, and with them what depends on them: {reason}"));

@@ -41,18 +41,14 @@ where
         request.logs.as_deref().map(logs::subscriber).transpose().map_err(|error| {
             refusal(format!("the log filter cannot be read: {error}"), "as in chainfire=debug,info")
         })?;
-    let thread = seal::spawn_simulation_thread(TASK_STACK_BYTES, move || match logs {
+    let ran = seal::on_fresh_thread(TASK_STACK_BYTES, move || match logs {
         Some(logs) => tracing::dispatcher::with_default(&logs, || run_here(name, properties, request, scenario)),
         None => run_here(name, properties, request, scenario),
     });
-    let thread = thread.map_err(|error| Refusal {
+    ran.map_err(|error| Refusal {
         what: format!("no thread for the simulation: {error}"),
         hint: "free memory or raise the limit on threads".to_owned(),
-    })?;
-    match thread.join() {
-        Ok(result) => result,
-        Err(payload) => std::panic::resume_unwind(payload),
-    }
+    })?
 }
 
 /// Renders a trace file that a run wrote, one line per event.

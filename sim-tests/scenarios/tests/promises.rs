@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -96,8 +96,17 @@ fn elsewhere(binary: &Path, folder: &Path) -> PathBuf {
         "x".repeat(5_000),
         binary.display()
     );
-    fs::write(&path, script).expect("a script can be written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a script can be made executable");
+    // Another process writes it: a child that another test forks meanwhile would hold a descriptor of ours open for
+    // writing, and what is open for writing cannot be executed.
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell starts");
+    let written = writer.stdin.take().expect("its input is a pipe").write_all(script.as_bytes());
+    written.expect("the shell reads");
+    assert!(writer.wait().expect("a child of ours").success(), "{}", path.display());
     path
 }
 

@@ -1,7 +1,12 @@
 //! Finding and building scenarios in a workspace. Cargo's metadata are real; its build is played by a script that answers
 //! with the fixture, so that nothing is compiled.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::support::{Ran, fixture};
 
@@ -32,8 +37,16 @@ fn package(folder: &Path, metadata: &str, build_exit: i32) {
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = metadata ]; then exec '{real}' \"$@\"; fi\necho \"$@\" >> calls\necho '{artifact}'\nexit {build_exit}\n"
     );
-    fs::write(folder.join("cargo.sh"), script).unwrap();
-    fs::set_permissions(folder.join("cargo.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    // Another process writes it: a child that another test forks meanwhile would hold a descriptor of ours open for
+    // writing, and what is open for writing cannot be executed.
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+        .arg(folder.join("cargo.sh"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writer.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
 }
 
 fn stormglass(folder: &Path, arguments: &[&str]) -> Ran {

@@ -86,12 +86,17 @@ impl fmt::Display for CrashCause {
 }
 
 impl ChildEnd {
+    /// Whether the case's closure returned and its process then ended as it should.
+    pub fn is_whole(&self) -> bool {
+        self.completed && self.end == End::Exited(0)
+    }
+
     /// Why the case ended before its closure returned; `None` if it did return.
     ///
     /// Stack overflows and failed allocations end in the same signal as any abort: those are told by the message that
     /// Rust writes, and so only if standard error is captured.
     pub fn crash_cause(&self) -> Option<CrashCause> {
-        if self.completed && self.end == End::Exited(0) {
+        if self.is_whole() {
             return None;
         }
         let output = String::from_utf8_lossy(&self.output);

@@ -1,17 +1,14 @@
 //! A forked case that runs, and the wait for its end.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::fork::{ChildEnd, END_MARK, End, ForkError};
 use super::limits::Limits;
-use super::output::Tail;
-
-/// How much is read at a time.
-const CHUNK_BYTES: usize = 16 << 10;
+use super::output::{CHUNK_BYTES, Tail};
 
 /// How many chunks are read in a row: together more than a pipe can hold (64 KiB, 1 MiB at most unless root raises it),
 /// few enough to look at the deadline in a flood.
@@ -19,6 +16,10 @@ const CHUNKS_MAX: usize = 80;
 
 /// How often a give-up question is asked, and how often a child is looked for where the kernel has no pidfd.
 const LOOK_MS: i32 = 50;
+
+/// For how long a server's child is let run before its output is looked at. Most are done by then, and a look for each
+/// would cost more than they do.
+const UNDISTURBED_MS: i32 = 5;
 
 /// A forked case that runs. Dropped without a wait, it is killed.
 #[derive(Debug)]
@@ -36,16 +37,24 @@ pub struct Child {
 }
 
 /// What `wait4` told.
-struct Reaped {
+pub(super) struct Reaped {
     status: libc::c_int,
     usage: libc::rusage,
 }
 
 impl Child {
     pub(super) fn new(pid: libc::pid_t, limits: &Limits, result: OwnedFd, output: Option<OwnedFd>) -> Child {
-        for fd in [Some(&result), output.as_ref()].into_iter().flatten() {
-            // SAFETY: an open descriptor and numbers.
-            unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        make_nonblocking(&result);
+        let mut child = Child::of_server(pid, limits, output.map(File::from), Tail::new(limits.output_bytes_kept));
+        child.result_pipe = Some(File::from(result));
+        child.result_bytes_max = limits.result_bytes_max;
+        child
+    }
+
+    /// A child that leaves its result elsewhere, and whose output pipe and memory for output the server has lent it.
+    pub(super) fn of_server(pid: libc::pid_t, limits: &Limits, output: Option<File>, tail: Tail) -> Child {
+        if let Some(output) = &output {
+            make_nonblocking(output);
         }
         // SAFETY: the arguments of the system call: a process and no flags.
         let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -56,11 +65,11 @@ impl Child {
             reaped: false,
             // SAFETY: a new descriptor that nobody else owns.
             pidfd: pidfd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
-            result_pipe: Some(File::from(result)),
-            output_pipe: output.map(File::from),
+            result_pipe: None,
+            output_pipe: output,
             result: Vec::new(),
-            result_bytes_max: limits.result_bytes_max,
-            output: Tail::new(limits.output_bytes_kept),
+            result_bytes_max: 0,
+            output: tail,
         }
     }
 
@@ -95,16 +104,31 @@ impl Child {
     fn watch(
         mut self,
         deadline: Option<Instant>,
-        mut give_up: Option<&mut dyn FnMut() -> bool>,
+        give_up: Option<&mut dyn FnMut() -> bool>,
     ) -> Result<ChildEnd, ForkError> {
+        let (stopped, reaped) = self.until_end(deadline, give_up)?;
+        Ok(self.into_end(stopped, &reaped))
+    }
+
+    /// Waits until the process has ended, and reads what it wrote; or ends it, and says why.
+    pub(super) fn until_end(
+        &mut self,
+        deadline: Option<Instant>,
+        mut give_up: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<(Option<End>, Reaped), ForkError> {
+        let asked = give_up.is_some();
+        // Without a result pipe nothing needs a reader at once.
+        let mut undisturbed = self.result_pipe.is_none() && self.pidfd.is_some();
         loop {
-            let asked = give_up.is_some();
-            let ended = self.poll(timeout_ms(deadline, asked || self.pidfd.is_none()))?;
+            let timeout_ms = match undisturbed {
+                true => timeout_ms(deadline, true).min(UNDISTURBED_MS),
+                false => timeout_ms(deadline, asked || self.pidfd.is_none()),
+            };
+            let ended = self.poll(timeout_ms, undisturbed)?;
+            undisturbed = false;
             let full = self.read_pipes();
             if let Some(reaped) = ended {
-                // The last bytes may have come between the two.
-                self.read_pipes();
-                return Ok(self.into_end(None, &reaped));
+                return Ok((None, reaped));
             }
             let end = if full {
                 End::ResultTooLarge
@@ -115,22 +139,30 @@ impl Child {
             } else {
                 continue;
             };
-            return self.stop(end);
+            return self.stop().map(|reaped| (Some(end), reaped));
         }
     }
 
+    /// Gives back the output pipe that was lent.
+    pub(super) fn take_output(&mut self) -> Option<File> {
+        self.output_pipe.take()
+    }
+
     /// Waits for bytes, for the end of the process, or for the time to pass.
-    fn poll(&self, timeout_ms: i32) -> Result<Option<Reaped>, ForkError> {
+    fn poll(&self, timeout_ms: i32, only_the_end: bool) -> Result<Option<Reaped>, ForkError> {
         let raw = |fd: Option<RawFd>| libc::pollfd { fd: fd.unwrap_or(-1), events: libc::POLLIN, revents: 0 };
         let mut fds = [
             raw(self.result_pipe.as_ref().map(AsRawFd::as_raw_fd)),
             raw(self.output_pipe.as_ref().map(AsRawFd::as_raw_fd)),
             raw(self.pidfd.as_ref().map(AsRawFd::as_raw_fd)),
         ];
+        if only_the_end {
+            fds[1].fd = -1;
+        }
         // SAFETY: a pointer to the descriptors and their number; negative ones are skipped.
         let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
         if ready < 0 {
-            let source = std::io::Error::last_os_error();
+            let source = io::Error::last_os_error();
             // A signal: the caller looks around and comes back.
             return if source.kind() == ErrorKind::Interrupted {
                 Ok(None)
@@ -150,7 +182,7 @@ impl Child {
             match unsafe { libc::wait4(self.pid, &raw mut status, options, &raw mut usage) } {
                 0 => return Ok(None),
                 pid if pid > 0 => return Ok(Some(Reaped { status, usage })),
-                _ if std::io::Error::last_os_error().kind() == ErrorKind::Interrupted => {}
+                _ if io::Error::last_os_error().kind() == ErrorKind::Interrupted => {}
                 _ => return Err(ForkError::last("wait4")),
             }
         }
@@ -158,28 +190,24 @@ impl Child {
 
     /// Reads what is there. `true` if the result has grown past its limit.
     fn read_pipes(&mut self) -> bool {
-        let mut chunk = [0; CHUNK_BYTES];
-        let output = &mut self.output;
-        read_all(&mut self.output_pipe, &mut chunk, |bytes| {
-            output.push(bytes);
-            true
-        });
-        let (result, most) = (&mut self.result, self.result_bytes_max.saturating_add(END_MARK.len()));
-        read_all(&mut self.result_pipe, &mut chunk, |bytes| {
-            result.extend_from_slice(bytes);
-            result.len() <= most
+        let (output, result) = (&mut self.output, &mut self.result);
+        read_all(&mut self.output_pipe, |pipe| output.read_from(pipe));
+        let most = self.result_bytes_max.saturating_add(END_MARK.len());
+        read_all(&mut self.result_pipe, |pipe| {
+            let read = pipe.take(CHUNK_BYTES as u64).read_to_end(result);
+            if result.len() > most { Err(ErrorKind::FileTooLarge.into()) } else { read }
         });
         self.result.len() > most
     }
 
     /// Kills the process and takes its end.
-    fn stop(mut self, end: End) -> Result<ChildEnd, ForkError> {
+    fn stop(&mut self) -> Result<Reaped, ForkError> {
         self.kill();
         let Some(reaped) = self.reap(0)? else {
             return Err(ForkError::last("wait4"));
         };
         self.read_pipes();
-        Ok(self.into_end(Some(end), &reaped))
+        Ok(reaped)
     }
 
     fn kill(&self) {
@@ -192,7 +220,7 @@ impl Child {
         }
     }
 
-    fn into_end(mut self, end: Option<End>, reaped: &Reaped) -> ChildEnd {
+    pub(super) fn into_end(mut self, end: Option<End>, reaped: &Reaped) -> ChildEnd {
         self.reaped = true;
         let status = reaped.status;
         let end = end.unwrap_or_else(|| {
@@ -231,23 +259,25 @@ impl Drop for Child {
     }
 }
 
-/// Reads until nothing is there, `take` has had enough, or it has gone on for long; closes the pipe at its end.
-fn read_all(pipe: &mut Option<File>, chunk: &mut [u8], mut take: impl FnMut(&[u8]) -> bool) {
+/// Reads by `chunk` until nothing is there, it has had enough, or it has gone on for long; closes the pipe at its end.
+fn read_all(pipe: &mut Option<File>, mut chunk: impl FnMut(&mut File) -> io::Result<usize>) {
     for _ in 0..CHUNKS_MAX {
         let Some(file) = pipe else { return };
-        match file.read(chunk) {
-            Ok(0) => *pipe = None,
-            Ok(length) => {
-                if !take(&chunk[..length]) {
-                    return;
-                }
-            }
+        match chunk(file) {
+            Ok(CHUNK_BYTES) => {}
+            Ok(_) => *pipe = None,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::FileTooLarge) => return,
             // A pipe has no other errors; one that did would never end.
             Err(_) => *pipe = None,
         }
     }
+}
+
+/// What `fd` cannot give or take at once is an error from here on.
+pub(super) fn make_nonblocking(fd: &impl AsRawFd) {
+    // SAFETY: an open descriptor and numbers.
+    unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
 }
 
 /// How long `poll` may sleep: rounded up, so that it does not spin through the last millisecond.

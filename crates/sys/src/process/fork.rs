@@ -34,7 +34,8 @@ pub enum End {
     ResultTooLarge,
 }
 
-/// What is left of a case when its process has ended.
+/// What is left of a case when its process has ended. That of a [`ForkServer`](super::ForkServer) has its result beside
+/// it.
 #[derive(Clone, Debug)]
 pub struct ChildEnd {
     /// What the closure wrote, as far as it got.
@@ -53,6 +54,23 @@ pub struct ChildEnd {
     pub cpu_system: Duration,
     /// The most memory it had resident, in bytes, the pages it shared with the server included.
     pub resident_bytes_max: u64,
+}
+
+#[cfg(target_os = "linux")]
+impl ChildEnd {
+    /// Of no child: only the memory that is to keep the output of one.
+    pub(super) fn none(output: Vec<u8>) -> ChildEnd {
+        ChildEnd {
+            result: Vec::new(),
+            completed: false,
+            output,
+            output_bytes: 0,
+            end: End::GivenUp,
+            cpu_user: Duration::ZERO,
+            cpu_system: Duration::ZERO,
+            resident_bytes_max: 0,
+        }
+    }
 }
 
 /// Why no case was forked.

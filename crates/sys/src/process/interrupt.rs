@@ -54,6 +54,18 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
+/// Whether SIGINT and SIGTERM do what they do by default in this process.
+#[cfg(target_os = "linux")]
+pub(super) fn is_default() -> bool {
+    [libc::SIGINT, libc::SIGTERM].into_iter().all(|signal| {
+        // SAFETY: all zeros is a sigaction, to be written over.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: only asks, into a local.
+        let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+        asked == 0 && action.sa_sigaction == libc::SIG_DFL
+    })
+}
+
 /// In a forked case: signals do again what they do by default, so that the parent can tell a kill from outside.
 #[cfg(target_os = "linux")]
 pub(super) fn reset_in_child() {

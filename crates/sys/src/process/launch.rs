@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::child::Child;
 use super::fork::{END_MARK, EXIT_PANICKED, EXIT_SETUP, ForkError, ResultPipe};
 use super::limits::{Capture, Limits};
+use super::rlimit::data_bytes;
 use super::{environment, interrupt, rlimit, watchdog};
 use crate::seal::host;
 
@@ -16,7 +17,7 @@ use crate::seal::host;
 const YIELDS_MAX: u32 = 20_000;
 
 pub(super) fn launch(limits: &Limits, case: impl FnOnce(&mut ResultPipe)) -> Result<Child, ForkError> {
-    refuse_threads()?;
+    refuse_more_threads_than(1)?;
     // Else both processes would write what is still in the buffer.
     let _ = io::stdout().flush();
     let (result_end, result) = pipe()?;
@@ -31,7 +32,12 @@ pub(super) fn launch(limits: &Limits, case: impl FnOnce(&mut ResultPipe)) -> Res
         -1 => Err(ForkError::last("fork")),
         0 => {
             drop((result_end, output_end));
-            run(limits, server, output, ResultPipe(File::from(result)), case)
+            let mut result = ResultPipe(File::from(result));
+            let set_up = move || set_up_alone(limits, server, output);
+            live(set_up, move || {
+                case(&mut result);
+                host(|| result.write_all(&END_MARK))
+            })
         }
         pid => {
             drop((result, output));
@@ -46,23 +52,14 @@ pub(super) fn launch(limits: &Limits, case: impl FnOnce(&mut ResultPipe)) -> Res
 }
 
 /// The child's life. Never returns, not even by unwinding: above it is the server's stack.
-fn run(
-    limits: &Limits,
-    server: libc::pid_t,
-    output: Option<OwnedFd>,
-    mut pipe: ResultPipe,
-    case: impl FnOnce(&mut ResultPipe),
-) -> ! {
+pub(super) fn live(set_up: impl FnOnce() -> io::Result<()>, case: impl FnOnce() -> io::Result<()>) -> ! {
     let code = match catch_unwind(AssertUnwindSafe(|| {
-        if let Err(error) = set_up(limits, server, output.as_ref()) {
+        if let Err(error) = set_up() {
             eprintln!("stormglass: a forked case could not be set up: {error}");
             return EXIT_SETUP;
         }
-        drop(output);
-        case(&mut pipe);
-        let written = host(|| pipe.write_all(&END_MARK));
         // A parent that has stopped reading knows why.
-        if written.is_ok() { 0 } else { EXIT_SETUP }
+        if case().is_ok() { 0 } else { EXIT_SETUP }
     })) {
         Ok(code) => code,
         // The panic hook has written the message; dropping the payload could panic again.
@@ -76,7 +73,35 @@ fn run(
     unsafe { libc::_exit(code) }
 }
 
-fn set_up(limits: &Limits, server: libc::pid_t, output: Option<&OwnedFd>) -> io::Result<()> {
+/// As [`set_up`], for a case of nobody's server.
+fn set_up_alone(limits: &Limits, server: libc::pid_t, output: Option<OwnedFd>) -> io::Result<()> {
+    let nothing = File::open("/dev/null")?;
+    if let Some(variables) = &limits.environment {
+        // SAFETY: a forked child has one thread.
+        unsafe { environment::replace(variables) };
+    }
+    let data_bytes = data_bytes()?;
+    let output = output.as_ref().map(AsFd::as_fd);
+    set_up(&Setting { limits, server, output, nothing: &nothing, data_bytes, signals_are_default: false })
+}
+
+/// What a child is set up with.
+pub(super) struct Setting<'a> {
+    pub(super) limits: &'a Limits,
+    /// The server's process id.
+    pub(super) server: libc::pid_t,
+    /// Where what it prints goes, if that is captured.
+    pub(super) output: Option<BorrowedFd<'a>>,
+    /// `/dev/null`.
+    pub(super) nothing: &'a File,
+    /// How much private writable memory the server has.
+    pub(super) data_bytes: u64,
+    /// Whether SIGINT and SIGTERM need not be set.
+    pub(super) signals_are_default: bool,
+}
+
+pub(super) fn set_up(setting: &Setting<'_>) -> io::Result<()> {
+    let &Setting { limits, server, output, nothing, data_bytes, signals_are_default } = setting;
     // SAFETY: numbers.
     check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
     // SAFETY: `getppid` takes nothing.
@@ -89,22 +114,19 @@ fn set_up(limits: &Limits, server: libc::pid_t, output: Option<&OwnedFd>) -> io:
         // SAFETY: numbers; zeros mean this process.
         check(unsafe { libc::setpgid(0, 0) })?;
     }
-    interrupt::reset_in_child();
+    if !signals_are_default {
+        interrupt::reset_in_child();
+    }
     watchdog::poll_ends();
     if let Some(output) = output {
-        let nothing = File::open("/dev/null")?;
         replace(nothing.as_raw_fd(), libc::STDIN_FILENO)?;
         replace(output.as_raw_fd(), libc::STDERR_FILENO)?;
         if limits.capture == Capture::Both {
             replace(output.as_raw_fd(), libc::STDOUT_FILENO)?;
         }
     }
-    if let Some(variables) = &limits.environment {
-        // SAFETY: a forked child has one thread.
-        unsafe { environment::replace(variables) };
-    }
     rlimit::no_core_files()?;
-    limits.memory_bytes.map_or(Ok(()), rlimit::limit_memory)
+    limits.memory_bytes.map_or(Ok(()), |bytes| rlimit::limit_memory(data_bytes.saturating_add(bytes)))
 }
 
 fn replace(fd: libc::c_int, standard: libc::c_int) -> io::Result<()> {
@@ -117,7 +139,7 @@ fn check(answer: libc::c_int) -> io::Result<()> {
 }
 
 /// A pipe's reading and writing end, both closed on execution.
-fn pipe() -> Result<(OwnedFd, OwnedFd), ForkError> {
+pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd), ForkError> {
     let mut ends = [0; 2];
     // SAFETY: a pointer to room for two descriptors.
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
@@ -127,9 +149,9 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), ForkError> {
     Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
 
-fn refuse_threads() -> Result<(), ForkError> {
+pub(super) fn refuse_more_threads_than(most: u64) -> Result<(), ForkError> {
     for _ in 0..YIELDS_MAX {
-        if thread_count()? == 1 {
+        if thread_count()? <= most {
             return Ok(());
         }
         std::thread::yield_now();

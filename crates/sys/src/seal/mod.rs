@@ -70,5 +70,5 @@ pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;
 pub use program_threads::{Admission, ProgramThread, see_out};
 pub use selftest::{SelfTestError, selftest};
-pub use threads::spawn_simulation_thread;
+pub use threads::{on_fresh_thread, spawn_simulation_thread, vouch_for_thread};
 pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

@@ -4,6 +4,7 @@ mod ends;
 mod io;
 mod sealed;
 mod server;
+mod serving;
 mod watched;
 
 use std::io::Write;
@@ -53,6 +54,10 @@ pub(crate) const ALL: &[Case] = &[
     ("a_case_cannot_be_forked_inside_a_simulation", sealed::a_case_cannot_be_forked_inside_a_simulation),
     ("hash_maps_are_the_same_in_every_case", sealed::hash_maps_are_the_same_in_every_case),
     ("a_case_has_the_environment_it_is_given", sealed::a_case_has_the_environment_it_is_given),
+    ("every_server_finds_the_same_heap", serving::every_server_finds_the_same_heap),
+    // Last: they leave this process without an environment.
+    ("every_case_finds_the_same_heap", serving::every_case_finds_the_same_heap),
+    ("what_fails_apart_is_told", serving::what_fails_apart_is_told),
 ];
 
 static ASLR: OnceLock<Aslr> = OnceLock::new();

@@ -50,14 +50,28 @@ fn lives(animal: &Animal) {
     let second = home.run(animal.name, 2, false);
     assert_eq!(seen(&second) != own, animal.varies, "another seed saw {:?}", seen(&second));
     assert_eq!(seen(&home.run(animal.name, 1, false)), own, "the first seed once more, after another");
-    let beside = home.run(animal.name, 1, true);
-    let stable = animal.nature == Nature::Stable;
     // What is known to share says so.
     let says = first.record.counters.keys().any(|name| name.starts_with("shared by nodes: "));
     let shares = ["ahash", "hashbrown"].iter().any(|library| animal.name.starts_with(library));
     assert_eq!(says, shares, "{:?}", first.record.counters);
-    assert_eq!(seen(&beside) == own, stable, "beside a neighbour it saw {:?} and alone {own:?}", seen(&beside));
+    let beside = home.run(animal.name, 1, true);
+    match animal.nature {
+        Nature::Stable => assert_eq!(seen(&beside), own, "beside a neighbour"),
+        // Where memory happens to lie, one seed may not show it.
+        _ => assert!(
+            seen(&beside) != own || (2..=SHOWN_WITHIN_SEEDS).any(|seed| heeds_its_neighbour(&mut home, animal, seed)),
+            "it is stable: beside a neighbour and alone it saw {own:?}"
+        ),
+    }
     assert_eq!(home.check(animal.name, first.clone()), first, "the second layer finds nothing");
+}
+
+/// Within how many seeds what nodes share must have shown.
+const SHOWN_WITHIN_SEEDS: u64 = 20;
+
+fn heeds_its_neighbour(home: &mut Habitat, animal: &Animal, seed: u64) -> bool {
+    let [alone, beside] = [false, true].map(|neighbour| home.run(animal.name, seed, neighbour));
+    seen(&alone) != seen(&beside)
 }
 
 fn is_refused(animal: &Animal, symbols: &[&str]) {

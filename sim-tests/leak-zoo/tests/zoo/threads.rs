@@ -70,7 +70,7 @@ animals! {
         }).await]
     };
     // Its queues of waiting threads lie in one table of the process, by the addresses of locks.
-    parking_lot_locks: Nature::Shared, varies, {
+    parking_lot_locks: Nature::Shared, varies, (by_address), {
         [blocking(|| {
             let shared = Arc::new((parking_lot::Mutex::new(Vec::new()), parking_lot::Condvar::new()));
             for n in 0..MANY {

@@ -6,6 +6,7 @@ use std::io;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{sigaction, siginfo_t, stack_t};
 
@@ -25,6 +26,14 @@ const SI_KERNEL: c_int = 0x80;
 
 /// Room for a backtrace on the stack of the handler: the one that `std` gives a thread is too small.
 const STACK_BYTES: usize = 512 << 10;
+
+/// Where the stacks of handlers lie: far from all else, so that they move nothing that is mapped later. Programs see where
+/// their memory is, and a run with traps is compared with one without.
+static PLACE: AtomicUsize = AtomicUsize::new(0x0f00_0000_0000);
+
+fn next_place() -> *mut c_void {
+    ptr::without_provenance_mut(PLACE.fetch_add(2 * STACK_BYTES, Ordering::Relaxed))
+}
 
 thread_local! {
     static TRAPPED: Cell<bool> = const { Cell::new(false) };
@@ -65,8 +74,8 @@ impl Trapped {
         install_handler()?;
         let say = |what: &str| format!("{what}: {}", io::Error::last_os_error());
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, where the kernel likes.
-        let stack = unsafe { libc::mmap(ptr::null_mut(), STACK_BYTES, access, kind, -1, 0) };
+        // SAFETY: a new mapping; where the place is taken, wherever the kernel likes.
+        let stack = unsafe { libc::mmap(next_place(), STACK_BYTES, access, kind, -1, 0) };
         if stack == libc::MAP_FAILED {
             return Err(say("no stack for the handler"));
         }
@@ -74,15 +83,22 @@ impl Trapped {
         let mut before = MaybeUninit::uninit();
         // SAFETY: the mapping lives until the former stack is put back.
         let mut armed = unsafe { libc::sigaltstack(&raw const own, before.as_mut_ptr()) } == 0;
-        let why = say("sigaltstack");
+        // Words take memory from the heap, which an armed thread is to find as any other one does.
+        let mut why = None;
+        if !armed {
+            why = Some(say("sigaltstack"));
+        }
         let trapped = Trapped {
             stack,
             // SAFETY: written where the call succeeded; all zeros is a stack of no size at address zero.
             stack_before: unsafe { if armed { before.assume_init() } else { zeroed() } },
         };
-        armed = armed && set(SIGSEGV).is_ok();
+        if armed && let Err(error) = set(SIGSEGV) {
+            armed = false;
+            why = Some(format!("prctl(PR_SET_TSC): {error}"));
+        }
         if !armed {
-            return Err(why);
+            return Err(why.unwrap_or_default());
         }
         TRAPPED.set(true);
         Ok(trapped)
