@@ -17,6 +17,7 @@ use crate::losses::LossReport;
 use crate::options::DiskOptions;
 use crate::perform::{Class, Performed, Performer};
 use crate::request::{HandleKey, Reply, Request};
+use crate::special;
 use crate::volume::{Resolved, Volume};
 
 /// How long an operation takes: site = the file, ordinal = the operation's number there; nanoseconds.
@@ -178,12 +179,12 @@ impl Disk {
 
     /// Counts and traces what was begun.
     pub(crate) fn note(&mut self, kernel: &mut Kernel, node: NodeId, performed: &Performed) {
-        self.operations += 1;
+        self.operations += u64::from(performed.class != Class::Special);
         match performed.class {
             Class::Read => self.bytes_read += performed.bytes,
             Class::Write | Class::Direct => self.bytes_written += performed.bytes,
             Class::Sync => self.syncs += 1,
-            Class::Name => {}
+            Class::Name | Class::Special => {}
         }
         kernel.trace_on(node, Kind::DISK, performed.site.as_u64(), performed.bytes << 8 | performed.code);
     }
@@ -230,12 +231,15 @@ impl Disk {
         site: Site,
         ordinal: u64,
     ) -> u64 {
+        if class == Class::Special {
+            return special::CALL_NS;
+        }
         let options = options_of(&self.options, &self.special, node);
         let (range, speed): (&RangeInclusive<Duration>, _) = match class {
             Class::Read => (&options.read_latency, options.cache_bytes_per_us),
             Class::Write => (&options.write_latency, options.cache_bytes_per_us),
             Class::Name => (&options.name_latency, 0),
-            Class::Sync | Class::Direct => (&options.sync_latency, options.device_bytes_per_us),
+            Class::Sync | Class::Direct | Class::Special => (&options.sync_latency, options.device_bytes_per_us),
         };
         let (low, high) = (saturating_nanos(*range.start()), saturating_nanos(*range.end()));
         let fixed = kernel.decisions().range(LATENCY, site, ordinal, low, high);

@@ -87,9 +87,11 @@ fn offset(at: i64) -> Result<u64> {
 pub fn seek(fd: i32, by: i64, whence: i32) -> Result<u64> {
     let key = handle(fd)?;
     let whence = match whence {
+        libc::SEEK_SET if by < 0 && is_special(key) => Whence::Start(0),
         libc::SEEK_SET => Whence::Start(offset(by)?),
         libc::SEEK_CUR => Whence::Current(by),
         libc::SEEK_END => Whence::End(by),
+        libc::SEEK_DATA | libc::SEEK_HOLE if is_special(key) => Whence::Start(0),
         libc::SEEK_DATA => Whence::Data(u64::try_from(by).map_err(|_| Errno::ENXIO)?),
         libc::SEEK_HOLE => Whence::Hole(u64::try_from(by).map_err(|_| Errno::ENXIO)?),
         _ => return Err(Errno::EINVAL),
@@ -112,13 +114,23 @@ pub fn sync(fd: i32, data_only: bool) -> Result<()> {
 /// device's own cache is not flushed; so it makes nothing durable here.
 ///
 /// # Errors
-/// `EBADF`, `EINVAL`.
+/// `EBADF`, `EINVAL`, `ESPIPE` for a device.
 pub fn sync_range(fd: i32, at: i64, len: i64, flags: u32) -> Result<()> {
     let known = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     if at < 0 || len < 0 || flags & !known != 0 {
         return Err(Errno::EINVAL);
     }
-    handle(fd).map(drop)
+    // ESPIPE: "fd refers to something other than a regular file, a block device, or a directory".
+    if is_special(handle(fd)?) { Err(Errno::ESPIPE) } else { Ok(()) }
+}
+
+fn is_special(key: HandleKey) -> bool {
+    let device = with_disk(|disk, kernel, node| {
+        let volume = &mut disk.device(kernel, node).volume;
+        let inode = volume.handles.get(key)?.inode;
+        Ok(inode.is_special() && volume.inodes.get(inode).special().is_some())
+    });
+    device.unwrap_or(false)
 }
 
 /// ftruncate(2).
