@@ -49,7 +49,7 @@ fn drawn(seed: u64, n2_draws: usize, story: impl Fn(&mut Disk, &stormglass_kerne
         for how in [Down::PowerLoss, Down::Kill] {
             boot();
             sleep(Duration::from_millis(1)).await;
-            nodes.iter().for_each(|&node| drop(with(|u| u.kernel.take_down(node, how))));
+            nodes.iter().for_each(|&node| _ = with(|u| u.kernel.take_down(node, how)));
             with(|u| {
                 let (disk, kernel) = u.get::<Disk>().expect("there is a disk");
                 story(disk, kernel, nodes);

@@ -19,5 +19,5 @@ pub use engine::{Batch, Contents, Engine, value_of};
 pub use fjall_engine::Fjall;
 pub use log::{ControlLog, Planted};
 pub use redb_engine::Redb;
-pub use sqlite::Sqlite;
+pub use sqlite::{Keeping, Rollback, RollbackFull, Sqlite, Wal};
 pub use trial::{Outcome, Trial, Weather};

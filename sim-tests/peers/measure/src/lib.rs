@@ -30,6 +30,12 @@ pub const LATENCY: Duration = Duration::from_millis(1);
 pub const NODES: usize = 5;
 /// Nodes of a large one.
 pub const MANY_NODES: usize = 200;
+/// Bytes of a block of a file.
+pub const BLOCK: usize = 4_096;
+/// Blocks of a file.
+pub const BLOCKS: u64 = 256;
+/// Operations on files.
+pub const FILE_OPERATIONS: u64 = 200_000;
 /// For how long each node of a small simulation sleeps.
 pub const BRIEFLY: Duration = Duration::from_millis(1);
 
@@ -55,11 +61,19 @@ pub enum Row {
     Idle,
     /// Two hundred nodes are made, and do nothing for a second.
     ManyIdle,
+    /// Writes of a [`BLOCK`] into a file, in place, round and round.
+    FileWrites,
+    /// The same, each followed by an fdatasync, which counts too.
+    FileSyncs,
+    /// Reads of a [`BLOCK`], round and round.
+    FileReads,
+    /// A file is opened and closed.
+    FileOpens,
 }
 
 impl Row {
     /// In the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Polls,
         Self::PollsOnNodes,
         Self::Timers,
@@ -69,6 +83,10 @@ impl Row {
         Self::SimulationsInProcesses,
         Self::Idle,
         Self::ManyIdle,
+        Self::FileWrites,
+        Self::FileSyncs,
+        Self::FileReads,
+        Self::FileOpens,
     ];
 
     /// The row's name on a command line.
@@ -93,6 +111,10 @@ impl Row {
             Self::SimulationsInProcesses => "5-node simulations, a process per seed",
             Self::Idle => "idle simulated seconds, 5 nodes",
             Self::ManyIdle => "200 idle nodes made and idle for a simulated second",
+            Self::FileWrites => "file writes of 4 KiB",
+            Self::FileSyncs => "file writes of 4 KiB and their fsyncs",
+            Self::FileReads => "file reads of 4 KiB",
+            Self::FileOpens => "files opened and closed",
         }
     }
 }
