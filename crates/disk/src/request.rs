@@ -233,7 +233,7 @@ pub enum Reply {
     /// A position or a count, in bytes.
     Position(u64),
     /// What a file is.
-    Metadata(Stat),
+    Metadata(Box<Stat>),
     /// A directory's names, in an order of their own that a seed decides and a directory keeps.
     Entries(Vec<(OsString, FileKind, u64)>),
     /// A path.

@@ -110,12 +110,12 @@ impl Disk {
                 State::Running(Next::Sync { .. }) => "disk sync",
                 _ => "disk operation",
             };
-            kernel.park(&mut slot.waker, waker);
+            kernel.put_to_sleep(&mut slot.waiting, waker);
             kernel.note_wait(Wait::Resource { what, id: slot.number });
             return Some(None);
         }
-        let (state, waker) = device.free(key)?;
-        waker.into_iter().for_each(|w| kernel.discard(w));
+        let (state, sleeper) = device.free(key)?;
+        kernel.forget(sleeper);
         match state {
             State::Finished(result) => Some(Some(result)),
             _ => None,
@@ -127,7 +127,7 @@ impl Disk {
         let Some(device) = self.existing(node) else { return };
         let Some(slot) = device.slot(key) else { return };
         slot.detached = true;
-        slot.waker.take().into_iter().for_each(|w| kernel.discard(w));
+        kernel.forget(slot.waiting.take());
         if matches!(slot.state, State::Finished(_)) {
             Self::throw_away(device, key);
         }
@@ -331,8 +331,8 @@ impl Disk {
         slot.state = State::Finished(result);
         if slot.detached {
             Self::throw_away(device, key);
-        } else if let Some(waker) = slot.waker.take() {
-            kernel.wake(waker);
+        } else {
+            kernel.wake_up(slot.waiting.take());
         }
     }
 
@@ -407,7 +407,7 @@ impl Subsystem for Disk {
             }
         }
         let Some(device) = self.existing(node) else { return };
-        device.clear().into_iter().for_each(|waker| kernel.discard(waker));
+        device.clear().into_iter().for_each(|sleeper| kernel.forget(sleeper));
         device.waiting.clear();
         device.descriptors.clear();
         device.volume.close_all();

@@ -223,7 +223,7 @@ impl Performer<'_> {
                 if id.is_special() {
                     *about = id;
                 }
-                Ok(finish(Reply::Metadata(self.volume.stat(id))))
+                Ok(finish(Reply::Metadata(Box::new(self.volume.stat(id)))))
             }
             names => self.names(names).map(finish),
         }

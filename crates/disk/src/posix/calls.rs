@@ -175,7 +175,7 @@ pub(super) fn stat_target(target: Target, at: Option<(i32, &Path)>) -> Result<St
         None => run(request),
     };
     match reply? {
-        Reply::Metadata(stat) => Ok(stat),
+        Reply::Metadata(stat) => Ok(*stat),
         _ => Err(Errno::EIO),
     }
 }

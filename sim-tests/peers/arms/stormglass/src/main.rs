@@ -44,7 +44,7 @@ fn main() -> ExitCode {
                 (0..100).for_each(|seed| nodes(seed, MANY_NODES, Duration::from_secs(1)));
                 100.0
             }
-            Row::FileWrites | Row::FileSyncs | Row::FileReads | Row::FileOpens => files::work(row),
+            row => files::work(row)?,
         })
     });
     ExitCode::SUCCESS

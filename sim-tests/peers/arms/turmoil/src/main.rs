@@ -36,7 +36,7 @@ fn main() {
                 nodes(1, MANY_NODES, Duration::from_millis(20));
                 0.02
             }
-            Row::FileWrites | Row::FileSyncs | Row::FileReads | Row::FileOpens => files::work(row),
+            row => files::work(row)?,
         })
     });
 }
