@@ -6,7 +6,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use engines::{ControlLog, Engine, Fjall, Planted, Redb, Rollback, RollbackFull, Sqlite, Trial, Wal};
+use engines::{ControlLog, Engine, Fjall, Planted, Redb, Trial};
+#[cfg(feature = "sqlite")]
+use engines::{Rollback, RollbackFull, Sqlite, Wal};
 use stormglass_sys::process::{Limits, fork_case, reexec_without_aslr};
 
 /// For one seed, on the machine's clock; far more than any takes.
@@ -87,8 +89,11 @@ fn main() -> ExitCode {
     }
     match engine.as_str() {
         "redb" => campaign::<Redb>(first, last),
+        #[cfg(feature = "sqlite")]
         "sqlite" => campaign::<Sqlite<Rollback>>(first, last),
+        #[cfg(feature = "sqlite")]
         "sqlite-full" => campaign::<Sqlite<RollbackFull>>(first, last),
+        #[cfg(feature = "sqlite")]
         "sqlite-wal" => campaign::<Sqlite<Wal>>(first, last),
         "fjall" => campaign::<Fjall>(first, last),
         "log" => campaign::<ControlLog>(first, last),
