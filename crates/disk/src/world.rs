@@ -277,6 +277,9 @@ impl Disk {
     fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
         let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
         let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
+        if let Next::Finish(result) = next {
+            return self.finish(kernel, node, key, result);
+        }
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
             Next::Finish(result) => result,

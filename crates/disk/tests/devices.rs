@@ -24,7 +24,11 @@ async fn draw(path: &str, bytes: usize) -> Vec<u8> {
 }
 
 /// Two nodes that each boot and draw twice; between boots the story happens to them.
-fn drawn(seed: u64, n2_draws: usize, story: impl Fn(&mut Disk, &stormglass_kernel::Kernel, [NodeId; 2]) + 'static) -> [Vec<Vec<u8>>; 2] {
+fn drawn(
+    seed: u64,
+    n2_draws: usize,
+    story: impl Fn(&mut Disk, &stormglass_kernel::Kernel, [NodeId; 2]) + 'static,
+) -> [Vec<Vec<u8>>; 2] {
     let mut simulation = Simulation::new(Options::new(seed));
     simulation.universe().insert(Disk::new(DiskOptions::default()));
     let drawn = Drawn::default();

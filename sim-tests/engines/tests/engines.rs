@@ -62,7 +62,8 @@ fn sqlite_keeps_what_it_acknowledged_with_a_write_ahead_log() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn sqlite_may_lose_its_last_commit_where_the_removal_of_its_journal_is_not_synced() {
-    let outcomes: Vec<_> = (0..40).filter_map(|seed| Trial::of(seed).run::<Sqlite<RollbackFull>>().verdict.err()).collect();
+    let outcomes: Vec<_> =
+        (0..40).filter_map(|seed| Trial::of(seed).run::<Sqlite<RollbackFull>>().verdict.err()).collect();
     let lost = |why: &String| why.starts_with("key ") && (why.ends_with("is gone") || why.contains("is back at"));
     assert!(!outcomes.is_empty() && outcomes.iter().all(lost), "{outcomes:?}");
 }

@@ -1,7 +1,17 @@
 //! Calls on descriptors.
 
 use super::*;
+use std::cell::Cell;
+
 use crate::request::{Allocation, LockRange, Stat, Target, Whence};
+
+/// A larger buffer is not kept for the next reading.
+const SCRATCH_BYTES_MAX: usize = 256 << 10;
+
+thread_local! {
+    /// Memory that readings of this thread go through, one after another.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// `F_SETLK` and its kin: where an `off_t` range of fcntl(2) lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,14 +60,20 @@ pub fn is_open(fd: i32) -> bool {
 /// `EBADF`, `EISDIR`, `EINVAL` for an offset or alignment, `EIO`.
 pub fn read(fd: i32, at: Option<i64>, buffer: &mut [u8]) -> Result<usize> {
     let key = handle(fd)?;
+    let at = at.map(offset).transpose()?;
+    let bytes = SCRATCH.take();
     let request = match at {
-        Some(at) => Request::ReadAt(key, offset(at)?, buffer.len(), Vec::new()),
-        None => Request::Read(key, buffer.len(), Vec::new()),
+        Some(at) => Request::ReadAt(key, at, buffer.len(), bytes),
+        None => Request::Read(key, buffer.len(), bytes),
     };
     match run(request)? {
         Reply::Bytes(bytes) => {
-            buffer[..bytes.len()].copy_from_slice(&bytes);
-            Ok(bytes.len())
+            let len = bytes.len();
+            buffer[..len].copy_from_slice(&bytes);
+            if bytes.capacity() <= SCRATCH_BYTES_MAX {
+                SCRATCH.set(bytes);
+            }
+            Ok(len)
         }
         _ => Err(Errno::EIO),
     }

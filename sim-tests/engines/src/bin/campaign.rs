@@ -77,7 +77,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).and_then(|n| n.parse().ok());
     let (Some(engine), Some(first), Some(last)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("campaign log|redb|sqlite|sqlite-full|sqlite-wal|fjall FIRST LAST [no-checksum|read-on|ignore-sync|no-directory-sync]");
+        eprintln!(
+            "campaign log|redb|sqlite|sqlite-full|sqlite-wal|fjall FIRST LAST [no-checksum|read-on|ignore-sync|no-directory-sync]"
+        );
         return ExitCode::from(2);
     };
     match arguments.get(3).map(String::as_str) {

@@ -100,7 +100,11 @@ fn round_in_std(file: &mut std::fs::File, count: u64, writes: bool, syncs: bool)
     let mut block = [7; BLOCK];
     file.seek(SeekFrom::Start(0))?;
     for _ in 0..count {
-        if writes { file.write_all(&block)? } else { file.read_exact(&mut block)? }
+        if writes {
+            file.write_all(&block)?
+        } else {
+            file.read_exact(&mut block)?
+        }
         if syncs {
             file.sync_data()?;
         }

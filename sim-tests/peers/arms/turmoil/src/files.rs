@@ -24,7 +24,11 @@ pub(crate) fn work(row: Row) -> Option<f64> {
     let mut sim = builder.build();
     let is_std = row.is_std();
     sim.client("n", async move {
-        if is_std { in_std(work, count).await? } else { in_tokio(work, count).await? }
+        if is_std {
+            in_std(work, count).await?
+        } else {
+            in_tokio(work, count).await?
+        }
         Ok(())
     });
     sim.run().expect("it ends by itself");
@@ -92,7 +96,11 @@ fn round_in_std(file: &mut std_fs::File, count: u64, writes: bool, syncs: bool) 
     let mut block = [7; BLOCK];
     file.seek(SeekFrom::Start(0))?;
     for _ in 0..count {
-        if writes { file.write_all(&block)? } else { file.read_exact(&mut block)? }
+        if writes {
+            file.write_all(&block)?
+        } else {
+            file.read_exact(&mut block)?
+        }
         if syncs {
             file.sync_data()?;
         }
