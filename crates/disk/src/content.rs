@@ -62,9 +62,17 @@ impl Content {
 
     /// Appends the `len` bytes at `offset` to `buffer`.
     pub(crate) fn read_into(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) {
-        let start = buffer.len();
-        buffer.resize(start + len, 0);
-        self.read(offset, &mut buffer[start..]);
+        buffer.reserve(len);
+        let (mut at, end) = (offset, offset + len as u64);
+        while at < end {
+            let within = (at % PAGE_BYTES) as usize;
+            let count = ((end - at) as usize).min(PAGE_BYTES as usize - within);
+            match self.page(at / PAGE_BYTES) {
+                Some(page) => buffer.extend_from_slice(&page[within..within + count]),
+                None => buffer.resize(buffer.len() + count, 0),
+            }
+            at += count as u64;
+        }
     }
 
     /// Replaces the bytes at `offset` by `data`.

@@ -1,8 +1,6 @@
 //! One node's disk: its volume, and the operations that are on their way.
 
-use std::task::Waker;
-
-use stormglass_kernel::VirtualTime;
+use stormglass_kernel::{Parked, VirtualTime};
 
 use crate::descriptors::Descriptors;
 use crate::errno::Errno;
@@ -68,7 +66,7 @@ pub(crate) enum State {
 pub(crate) struct Slot {
     pub(crate) generation: u32,
     pub(crate) state: State,
-    pub(crate) waker: Option<Waker>,
+    pub(crate) waiting: Parked,
     /// Nobody waits any more; it goes on all the same, as on tokio's blocking pool.
     pub(crate) detached: bool,
     /// Its number among the node's operations.
@@ -116,7 +114,7 @@ impl Device {
                 OperationKey { slot, generation: place.generation }
             }
             None => {
-                self.slots.push(Slot { generation: 0, state, waker: None, detached: false, number });
+                self.slots.push(Slot { generation: 0, state, waiting: Parked::nobody(), detached: false, number });
                 OperationKey { slot: self.slots.len() as u32 - 1, generation: 0 }
             }
         }
@@ -128,10 +126,10 @@ impl Device {
     }
 
     /// Frees a slot and gives what it held.
-    pub(crate) fn free(&mut self, key: OperationKey) -> Option<(State, Option<Waker>)> {
+    pub(crate) fn free(&mut self, key: OperationKey) -> Option<(State, Parked)> {
         let slot = self.slot(key).filter(|s| !matches!(s.state, State::Free))?;
         slot.generation = slot.generation.wrapping_add(1);
-        let held = (std::mem::replace(&mut slot.state, State::Free), slot.waker.take());
+        let held = (std::mem::replace(&mut slot.state, State::Free), slot.waiting.take());
         self.free.push(key.slot);
         Some(held)
     }
@@ -148,17 +146,17 @@ impl Device {
         self.slots.iter().enumerate().map(keyed)
     }
 
-    /// Forgets every operation: the processes that asked are gone. Gives their wakers.
-    pub(crate) fn clear(&mut self) -> Vec<Waker> {
+    /// Forgets every operation: the processes that asked are gone. Gives who waited for them.
+    pub(crate) fn clear(&mut self) -> Vec<Parked> {
         let keys: Vec<_> = self.keys().map(|(key, _)| key).collect();
-        let mut wakers = Vec::new();
-        for (state, waker) in keys.into_iter().filter_map(|key| self.free(key)).collect::<Vec<_>>() {
-            wakers.extend(waker);
+        let mut sleepers = Vec::new();
+        for (state, sleeper) in keys.into_iter().filter_map(|key| self.free(key)).collect::<Vec<_>>() {
+            sleepers.push(sleeper);
             if let State::Running(next) = state {
                 self.abandon(next);
             }
         }
-        wakers
+        sleepers
     }
 
     fn abandon(&mut self, next: Next) {

@@ -21,6 +21,10 @@ impl Errno {
     pub const EBADF: Self = Self(9);
     /// Resource temporarily unavailable: a lock that another holds.
     pub const EAGAIN: Self = Self(11);
+    /// Cannot allocate memory.
+    pub const ENOMEM: Self = Self(12);
+    /// Permission denied.
+    pub const EACCES: Self = Self(13);
     /// Device or resource busy.
     pub const EBUSY: Self = Self(16);
     /// File exists.
@@ -41,6 +45,8 @@ impl Errno {
     pub const EFBIG: Self = Self(27);
     /// No space left on device.
     pub const ENOSPC: Self = Self(28);
+    /// Illegal seek: an offset where there are none.
+    pub const ESPIPE: Self = Self(29);
     /// Read-only file system.
     pub const EROFS: Self = Self(30);
     /// Numerical result out of range: a buffer is too small.

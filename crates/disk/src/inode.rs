@@ -8,6 +8,7 @@ use stormglass_kernel::Site;
 
 use crate::file::FileData;
 use crate::request::FileKind;
+use crate::special::Special;
 
 /// An inode's place in its volume's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -16,6 +17,14 @@ pub(crate) struct InodeId(pub(crate) u32);
 impl InodeId {
     /// The root directory.
     pub(crate) const ROOT: Self = Self(0);
+    /// The least that is no inode of the disk but one of `/dev`.
+    pub(crate) const SPECIAL_MIN: u32 = u32::MAX - 15;
+
+    /// Whether it is `/dev` or in it.
+    #[inline]
+    pub(crate) fn is_special(self) -> bool {
+        self.0 >= Self::SPECIAL_MIN
+    }
 }
 
 /// A name's identity: it moves with a rename and dies with its removal.
@@ -28,6 +37,8 @@ pub(crate) enum Body {
     Directory(Directory),
     /// A symbolic link and where it leads.
     Link(PathBuf),
+    /// A character device.
+    Special(Special),
 }
 
 /// A file or directory.
@@ -125,14 +136,21 @@ impl Inode {
     pub(crate) fn file_mut(&mut self) -> Option<&mut FileData> {
         match &mut self.body {
             Body::File(file) => Some(file),
-            Body::Directory(_) | Body::Link(_) => None,
+            Body::Directory(_) | Body::Link(_) | Body::Special(_) => None,
         }
     }
 
     pub(crate) fn file(&self) -> Option<&FileData> {
         match &self.body {
             Body::File(file) => Some(file),
-            Body::Directory(_) | Body::Link(_) => None,
+            Body::Directory(_) | Body::Link(_) | Body::Special(_) => None,
+        }
+    }
+
+    pub(crate) fn special(&self) -> Option<Special> {
+        match self.body {
+            Body::Special(device) => Some(device),
+            Body::File(_) | Body::Directory(_) | Body::Link(_) => None,
         }
     }
 
@@ -141,6 +159,7 @@ impl Inode {
             Body::File(_) => FileKind::File,
             Body::Directory(_) => FileKind::Directory,
             Body::Link(_) => FileKind::Link,
+            Body::Special(_) => FileKind::CharDevice,
         }
     }
 
@@ -150,6 +169,7 @@ impl Inode {
             Body::File(file) => file.size(),
             Body::Directory(_) => 4096,
             Body::Link(target) => target.as_os_str().len() as u64,
+            Body::Special(_) => 0,
         }
     }
 
@@ -163,6 +183,8 @@ impl Inode {
 pub(crate) struct Inodes {
     slots: Vec<Option<Inode>>,
     free: Vec<u32>,
+    /// `/dev` and what is in it: always there, and no part of the disk.
+    pub(crate) special: Vec<Inode>,
 }
 
 impl Inodes {
@@ -183,30 +205,37 @@ impl Inodes {
     /// When there is none: ids are counted, so that an inode outlives every id of it.
     #[inline]
     pub(crate) fn get(&self, id: InodeId) -> &Inode {
+        if id.is_special() {
+            return &self.special[(id.0 - InodeId::SPECIAL_MIN) as usize];
+        }
         self.slots[id.0 as usize].as_ref().expect("an inode outlives every id of it")
     }
 
     /// As [`Inodes::get`].
     #[inline]
     pub(crate) fn get_mut(&mut self, id: InodeId) -> &mut Inode {
+        if id.is_special() {
+            return &mut self.special[(id.0 - InodeId::SPECIAL_MIN) as usize];
+        }
         self.slots[id.0 as usize].as_mut().expect("an inode outlives every id of it")
     }
 
     pub(crate) fn directory(&self, id: InodeId) -> Option<&Directory> {
-        match &self.slots.get(id.0 as usize)?.as_ref()?.body {
+        let inode = if id.is_special() { self.get(id) } else { self.slots.get(id.0 as usize)?.as_ref()? };
+        match &inode.body {
             Body::Directory(directory) => Some(directory),
-            Body::File(_) | Body::Link(_) => None,
+            Body::File(_) | Body::Link(_) | Body::Special(_) => None,
         }
     }
 
     pub(crate) fn directory_mut(&mut self, id: InodeId) -> Option<&mut Directory> {
         match &mut self.slots.get_mut(id.0 as usize)?.as_mut()?.body {
             Body::Directory(directory) => Some(directory),
-            Body::File(_) | Body::Link(_) => None,
+            Body::File(_) | Body::Link(_) | Body::Special(_) => None,
         }
     }
 
-    /// Every inode in the order of its id.
+    /// Every inode of the disk in the order of its id.
     pub(crate) fn ids(&self) -> Vec<InodeId> {
         let used = self.slots.iter().enumerate().filter(|(_, inode)| inode.is_some());
         used.map(|(slot, _)| InodeId(slot as u32)).collect()
@@ -225,6 +254,9 @@ impl Inodes {
 
     /// Frees an inode if nothing keeps it.
     pub(crate) fn release(&mut self, id: InodeId) {
+        if id.is_special() {
+            return;
+        }
         let slot = &mut self.slots[id.0 as usize];
         if id != InodeId::ROOT && slot.as_ref().is_some_and(Inode::is_unused) {
             *slot = None;

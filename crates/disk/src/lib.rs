@@ -7,7 +7,7 @@
 //! from which sources. Operations take time, and take effect when the poll that issued them ends.
 //!
 //! It is not the API that services call: that is `tokio::fs` in `stormglass-tokio`, over [`submit`]. There are no
-//! permissions (a node has one user), no symbolic links, and no access times.
+//! permissions (a node has one user) and no access times. Beside it lies `/dev`, with the devices that every machine has.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +36,7 @@ pub mod posix;
 mod request;
 mod setup;
 mod socket_file;
+mod special;
 mod volume;
 mod watch;
 mod world;

@@ -188,6 +188,8 @@ pub enum FileKind {
     Directory,
     /// A symbolic link.
     Link,
+    /// A character device.
+    CharDevice,
 }
 
 /// What `stat` tells of a file.
@@ -215,6 +217,8 @@ pub struct Stat {
     pub allocated_bytes: u64,
     /// Which device: no two machines have the same, nor a machine after its restart.
     pub device: u64,
+    /// Of a character device which one it is, as makedev(3) puts its numbers together; else 0.
+    pub special: u64,
 }
 
 /// What a completed operation gives.
@@ -229,7 +233,7 @@ pub enum Reply {
     /// A position or a count, in bytes.
     Position(u64),
     /// What a file is.
-    Metadata(Stat),
+    Metadata(Box<Stat>),
     /// A directory's names, in an order of their own that a seed decides and a directory keeps.
     Entries(Vec<(OsString, FileKind, u64)>),
     /// A path.

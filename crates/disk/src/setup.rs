@@ -187,7 +187,7 @@ impl Disk {
 
 fn collect(volume: &Volume, id: InodeId, at: &Path, files: &mut Vec<PathBuf>) {
     match &volume.inodes.get(id).body {
-        Body::File(_) | Body::Link(_) => files.push(at.to_owned()),
+        Body::File(_) | Body::Link(_) | Body::Special(_) => files.push(at.to_owned()),
         Body::Directory(directory) => {
             for (name, entry) in &directory.entries {
                 collect(volume, entry.inode, &at.join(name as &OsStr), files);

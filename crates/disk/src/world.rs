@@ -18,6 +18,7 @@ use crate::losses::LossReport;
 use crate::options::DiskOptions;
 use crate::perform::{Class, Performed, Performer};
 use crate::request::{HandleKey, Reply, Request};
+use crate::special;
 use crate::volume::{Resolved, Volume};
 use crate::watch::SyncWatch;
 
@@ -115,12 +116,12 @@ impl Disk {
                 State::Running(Next::Sync { .. }) => "disk sync",
                 _ => "disk operation",
             };
-            kernel.park(&mut slot.waker, waker);
+            kernel.put_to_sleep(&mut slot.waiting, waker);
             kernel.note_wait(Wait::Resource { what, id: slot.number });
             return Some(None);
         }
-        let (state, waker) = device.free(key)?;
-        waker.into_iter().for_each(|w| kernel.discard(w));
+        let (state, sleeper) = device.free(key)?;
+        kernel.forget(sleeper);
         match state {
             State::Finished(result) => Some(Some(result)),
             _ => None,
@@ -132,7 +133,7 @@ impl Disk {
         let Some(device) = self.existing(node) else { return };
         let Some(slot) = device.slot(key) else { return };
         slot.detached = true;
-        slot.waker.take().into_iter().for_each(|w| kernel.discard(w));
+        kernel.forget(slot.waiting.take());
         if matches!(slot.state, State::Finished(_)) {
             Self::throw_away(device, key);
         }
@@ -198,12 +199,12 @@ impl Disk {
 
     /// Counts and traces what was begun.
     pub(crate) fn note(&mut self, kernel: &mut Kernel, node: NodeId, performed: &Performed) {
-        self.operations += 1;
+        self.operations += u64::from(performed.class != Class::Special);
         match performed.class {
             Class::Read => self.bytes_read += performed.bytes,
             Class::Write | Class::Direct => self.bytes_written += performed.bytes,
             Class::Sync => self.syncs += 1,
-            Class::Name => {}
+            Class::Name | Class::Special => {}
         }
         kernel.trace_on(node, Kind::DISK, performed.site.as_u64(), performed.bytes << 8 | performed.code);
     }
@@ -249,12 +250,15 @@ impl Disk {
         site: Site,
         ordinal: u64,
     ) -> u64 {
+        if class == Class::Special {
+            return special::CALL_NS;
+        }
         let options = options_of(&self.options, &self.special, node);
         let (range, speed): (&RangeInclusive<Duration>, _) = match class {
             Class::Read => (&options.read_latency, options.cache_bytes_per_us),
             Class::Write => (&options.write_latency, options.cache_bytes_per_us),
             Class::Name => (&options.name_latency, 0),
-            Class::Sync | Class::Direct => (&options.sync_latency, options.device_bytes_per_us),
+            Class::Sync | Class::Direct | Class::Special => (&options.sync_latency, options.device_bytes_per_us),
         };
         let (low, high) = (saturating_nanos(*range.start()), saturating_nanos(*range.end()));
         let fixed = kernel.decisions().range(LATENCY, site, ordinal, low, high);
@@ -292,6 +296,9 @@ impl Disk {
     fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
         let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
         let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
+        if let Next::Finish(result) = next {
+            return self.finish(kernel, node, key, result);
+        }
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
             Next::Finish(result) => result,
@@ -350,8 +357,8 @@ impl Disk {
         slot.state = State::Finished(result);
         if slot.detached {
             Self::throw_away(device, key);
-        } else if let Some(waker) = slot.waker.take() {
-            kernel.wake(waker);
+        } else {
+            kernel.wake_up(slot.waiting.take());
         }
     }
 
@@ -426,7 +433,7 @@ impl Subsystem for Disk {
             }
         }
         let Some(device) = self.existing(node) else { return };
-        device.clear().into_iter().for_each(|waker| kernel.discard(waker));
+        device.clear().into_iter().for_each(|sleeper| kernel.forget(sleeper));
         device.waiting.clear();
         device.descriptors.clear();
         device.volume.close_all();

@@ -120,12 +120,14 @@ fn type_bits(kind: FileKind) -> u32 {
         FileKind::File => 0o100_000,
         FileKind::Directory => 0o040_000,
         FileKind::Link => 0o120_000,
+        FileKind::CharDevice => 0o020_000,
     }
 }
 
 fn stat(stat: &Stat) -> FileStat {
     FileStat {
         device: stat.device,
+        special: stat.special,
         inode: stat.inode,
         mode: stat.mode | type_bits(stat.kind),
         links: stat.links,

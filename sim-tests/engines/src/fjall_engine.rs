@@ -9,7 +9,8 @@ use crate::{Batch, Contents, Engine, value_of};
 /// Small, so that a life of a hundred transactions flushes and merges.
 const MEMTABLE_BYTES: u64 = 8 << 10;
 
-/// A fjall database with two workers, and its only keyspace.
+/// A fjall database with one worker, and its only keyspace. With more, its first one hands what it is given to merge back to
+/// the queue, again and again, until another one takes it: a spin that no call interrupts, and that therefore never ends here.
 pub struct Fjall {
     database: Database,
     keyspace: Keyspace,
@@ -23,7 +24,7 @@ impl Engine for Fjall {
     const NAME: &'static str = "fjall";
 
     fn open(dir: &Path) -> Result<Self, String> {
-        let database = Database::builder(dir.join("db.fjall")).worker_threads(2).open().map_err(text)?;
+        let database = Database::builder(dir.join("db.fjall")).worker_threads(1).open().map_err(text)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let keyspace = database.keyspace("t", options).map_err(text)?;
         // As for every engine here, the name of the store itself is the trial's to make durable.

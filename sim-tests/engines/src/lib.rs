@@ -11,6 +11,7 @@ mod engine;
 mod fjall_engine;
 mod log;
 mod redb_engine;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 mod trial;
 
@@ -19,5 +20,6 @@ pub use engine::{Batch, Contents, Engine, value_of};
 pub use fjall_engine::Fjall;
 pub use log::{ControlLog, Planted};
 pub use redb_engine::Redb;
-pub use sqlite::Sqlite;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Keeping, Rollback, RollbackFull, Sqlite, Wal};
 pub use trial::{Outcome, Trial, Weather};

@@ -1,31 +1,65 @@
-//! SQLite: its own C code, with a rollback journal and `synchronous=FULL`; its directory syncs and locks are libc's.
+//! SQLite: its own C code; its directory syncs, locks and entropy are libc's. Three ways of keeping a transaction.
 
+use std::marker::PhantomData;
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use crate::{Batch, Contents, Engine, value_of};
 
+/// How SQLite is set.
+pub trait Keeping {
+    /// Of the engine.
+    const NAME: &'static str;
+    /// What is said to it before anything else.
+    const PRAGMAS: &'static str;
+}
+
+/// A rollback journal that is deleted at a commit, the directory synced after it: a commit is durable.
+pub struct Rollback;
+
+/// The same without the directory's sync, after which a commit may come undone, whole: what `FULL` promises of a deleted
+/// journal is that nothing is corrupt.
+pub struct RollbackFull;
+
+/// A write-ahead log, synced at each commit. The index of it lies in the heap, as there is no memory that is mapped from a
+/// file: `locking_mode=EXCLUSIVE`, one connection.
+pub struct Wal;
+
+impl Keeping for Rollback {
+    const NAME: &'static str = "sqlite";
+    const PRAGMAS: &'static str = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;";
+}
+
+impl Keeping for RollbackFull {
+    const NAME: &'static str = "sqlite-full";
+    const PRAGMAS: &'static str = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;";
+}
+
+impl Keeping for Wal {
+    const NAME: &'static str = "sqlite-wal";
+    // Checkpoints after so few pages fall into a life of a hundred transactions.
+    const PRAGMAS: &'static str = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+                                   PRAGMA wal_autocheckpoint=40;";
+}
+
 /// A connection to a SQLite database.
-pub struct Sqlite(Connection);
+pub struct Sqlite<K>(Connection, PhantomData<K>);
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-impl Engine for Sqlite {
-    const NAME: &'static str = "sqlite";
+impl<K: Keeping> Engine for Sqlite<K> {
+    const NAME: &'static str = K::NAME;
 
     fn open(dir: &Path) -> Result<Self, String> {
         let connection = Connection::open(dir.join("db.sqlite")).map_err(text)?;
-        // EXTRA syncs the directory after the journal is unlinked, without which a commit may come undone.
+        connection.execute_batch(K::PRAGMAS).map_err(text)?;
         connection
-            .execute_batch(
-                "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;
-                 CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY, v BLOB NOT NULL);",
-            )
+            .execute_batch("CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY, v BLOB NOT NULL);")
             .map_err(text)?;
-        Ok(Self(connection))
+        Ok(Self(connection, PhantomData))
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), String> {
@@ -40,6 +74,10 @@ impl Engine for Sqlite {
     }
 
     fn contents(&mut self) -> Result<Contents, String> {
+        let found: String = self.0.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(text)?;
+        if found != "ok" {
+            return Err(format!("integrity_check: {found}"));
+        }
         let mut statement = self.0.prepare("SELECT k, v FROM t").map_err(text)?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
         let rows = rows.map_err(text)?.collect::<Result<Vec<_>, _>>().map_err(text)?;

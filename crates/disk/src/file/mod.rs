@@ -132,9 +132,10 @@ impl FileData {
         let undo = if offset >= self.size {
             Undo::Zeros
         } else {
-            let mut bytes = vec![0; (end.min(self.size) - offset) as usize].into_boxed_slice();
-            self.content.read(offset, &mut bytes);
-            Undo::Bytes(bytes)
+            let len = (end.min(self.size) - offset) as usize;
+            let mut bytes = Vec::with_capacity(len);
+            self.content.read_into(offset, len, &mut bytes);
+            Undo::Bytes(bytes.into_boxed_slice())
         };
         self.content.write(offset, data);
         self.damage.overwritten(offset, end);

@@ -25,6 +25,9 @@ impl Performer<'_> {
             return Err(Errno::EBADF);
         }
         let (position, direct) = (at.unwrap_or(file.position), file.direct);
+        if let Some(device) = self.special_of(handle) {
+            return Ok(self.read_special(device, max, buffer));
+        }
         if self.volume.inodes.get(*about).is_dir() {
             return Err(Errno::EISDIR);
         }
@@ -105,6 +108,9 @@ impl Performer<'_> {
             return Err(Errno::EBADF);
         }
         let (append, position, synced) = (file.append, file.position, file.synced);
+        if let Some(device) = self.special_of(handle) {
+            return device.write().map(|()| (0, Synced::No));
+        }
         let offset = if append { self.volume.inodes.get(*about).len() } else { position };
         self.write_at(*about, offset, data)?;
         self.volume.handles.get(handle)?.position = offset + data.len() as u64;
@@ -123,6 +129,9 @@ impl Performer<'_> {
         *about = file.inode;
         if !file.write {
             return Err(Errno::EBADF);
+        }
+        if let Some(device) = self.special_of(handle) {
+            return device.write().map(|()| (0, data.len() as u64, Synced::No));
         }
         let OpenFile { append, position, synced, direct, .. } = file;
         // pwrite(2): with O_APPEND Linux "appends data to the end of the file, regardless of the value of offset".
@@ -160,6 +169,9 @@ impl Performer<'_> {
     pub(crate) fn write_at(&mut self, id: InodeId, offset: u64, data: &[u8]) -> Result<()> {
         if data.is_empty() {
             return Ok(());
+        }
+        if id.is_special() {
+            return self.volume.inodes.get(id).special().ok_or(Errno::EISDIR)?.write();
         }
         let len = data.len() as u64;
         let end = offset.saturating_add(len);
@@ -222,6 +234,11 @@ impl Performer<'_> {
     }
 
     pub(super) fn seek(&mut self, handle: HandleKey, by: i64, whence: Whence, about: &mut InodeId) -> Result<u64> {
+        if let Some(file) = self.special_of(handle).and(self.volume.handles.get(handle).ok()) {
+            // `null_lseek` and `noop_llseek` of Linux: every place is the first one.
+            *about = file.inode;
+            return Ok(0);
+        }
         self.shift(handle, by)?;
         let file = self.volume.handles.get(handle)?;
         *about = file.inode;
@@ -242,7 +259,7 @@ impl Performer<'_> {
         self.shift(handle, by)?;
         let file = self.volume.handles.get(handle)?;
         *about = file.inode;
-        if !file.write || len > OFFSET_MAX {
+        if !file.write || len > OFFSET_MAX || about.is_special() {
             return Err(Errno::EINVAL);
         }
         if len > self.options.file_bytes_max {
@@ -267,6 +284,9 @@ impl Performer<'_> {
             return Err(Errno::EBADF);
         }
         let id = *about;
+        if id.is_special() {
+            return Err(Errno::ENODEV);
+        }
         if len == 0 {
             return Err(Errno::EINVAL);
         }

@@ -17,6 +17,7 @@ use crate::volume::{Result, Volume};
 
 mod data;
 mod open;
+mod special;
 
 /// Which latency an operation has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub(crate) enum Class {
     /// What meets the device itself, past the page cache.
     Direct,
     Sync,
+    /// What never meets the disk: devices of `/dev`.
+    Special,
 }
 
 /// What an operation did, and how long it takes.
@@ -122,6 +125,9 @@ impl Performer<'_> {
             self.one(request, &mut class, &mut bytes, &mut about)
         });
         self.volume.starts = (InodeId::ROOT, InodeId::ROOT);
+        if about.is_special() {
+            class = Class::Special;
+        }
         let inode = self.volume.inodes.get_mut(about);
         let (site, ordinal) = (inode.site, inode.operations);
         inode.operations += 1;
@@ -138,7 +144,15 @@ impl Performer<'_> {
 
     fn one(&mut self, request: Request, class: &mut Class, bytes: &mut u64, about: &mut InodeId) -> Result<Next> {
         match request {
-            Request::Open(path, flags) => self.open(&path, flags).map(|key| finish(Reply::Opened(key))),
+            Request::Open(path, flags) => {
+                let key = self.open(&path, flags)?;
+                if let Ok(file) = self.volume.handles.get(key)
+                    && file.inode.is_special()
+                {
+                    *about = file.inode;
+                }
+                Ok(finish(Reply::Opened(key)))
+            }
             Request::Read(handle, max, buffer) => {
                 *class = self.class_of(handle, Class::Read);
                 let buffer = self.read(handle, None, max, buffer, about)?;
@@ -180,6 +194,10 @@ impl Performer<'_> {
                 *class = Class::Sync;
                 let inode = self.volume.handles.get(handle)?.inode;
                 *about = inode;
+                if inode.is_special() {
+                    // devtmpfs syncs a directory by doing nothing; a device knows no sync.
+                    return if self.volume.inodes.get(inode).is_dir() { Ok(done()) } else { Err(Errno::EINVAL) };
+                }
                 *bytes = self.volume.inodes.get(inode).file().map_or(0, |file| file.pending_bytes());
                 Ok(self.sync_next(inode, data_only, Reply::Done, None))
             }
@@ -202,6 +220,13 @@ impl Performer<'_> {
                 *bytes = data.len() as u64;
                 Ok(finish(Reply::Bytes(data)))
             }
+            Request::Metadata(target) => {
+                let id = find(self.volume, &target)?;
+                if id.is_special() {
+                    *about = id;
+                }
+                Ok(finish(Reply::Metadata(Box::new(self.volume.stat(id)))))
+            }
             names => self.names(names).map(finish),
         }
     }
@@ -214,10 +239,6 @@ impl Performer<'_> {
     fn names(&mut self, request: Request) -> Result<Reply> {
         let now_ns = self.now_ns;
         match request {
-            Request::Metadata(target) => {
-                let id = find(self.volume, &target)?;
-                return Ok(Reply::Metadata(self.volume.stat(id)));
-            }
             Request::SetMode(target, mode) => self.change(&target, |inode| inode.mode = mode & 0o7777)?,
             Request::SetModified(target, ns) => self.change(&target, |inode| inode.modified_ns = ns)?,
             Request::SetTimes(target, accessed, modified) => self.change(&target, |inode| {
@@ -284,7 +305,9 @@ impl Performer<'_> {
 
     fn change(&mut self, target: &Target, change: impl FnOnce(&mut crate::inode::Inode)) -> Result<()> {
         let id = find(self.volume, target)?;
-        self.refuse(Asking::Change, id)?;
+        if !id.is_special() {
+            self.refuse(Asking::Change, id)?;
+        }
         let now_ns = self.now_ns;
         let inode = self.volume.inodes.get_mut(id);
         inode.changed_ns = now_ns;
@@ -384,14 +407,16 @@ impl Performer<'_> {
     fn copy(&mut self, from: &Path, to: &Path) -> Result<Next> {
         let source = self.volume.find(from)?;
         let inode = self.volume.inodes.get_mut(source);
-        if inode.is_dir() {
+        if inode.file().is_none() {
             return Err(Errno::EINVAL);
         }
         inode.holds += 1;
         let mode = inode.mode;
         match self.create(to, Some(mode)) {
             Ok(target) => {
-                self.volume.inodes.get_mut(target).mode = mode;
+                if !target.is_special() {
+                    self.volume.inodes.get_mut(target).mode = mode;
+                }
                 Ok(Next::CopyOut { from: source, to: target })
             }
             Err(errno) => {
@@ -403,7 +428,9 @@ impl Performer<'_> {
 
     fn read_file(&mut self, path: &Path, about: &mut InodeId) -> Result<Vec<u8>> {
         let key = self.open(path, OpenFlags { read: true, ..OpenFlags::default() })?;
-        let bytes = self.read(key, None, usize::MAX, Vec::new(), about);
+        let endless = self.special_of(key).is_some_and(|device| !device.ends());
+        // A reading that never ends takes all the memory that there is.
+        let bytes = if endless { Err(Errno::ENOMEM) } else { self.read(key, None, usize::MAX, Vec::new(), about) };
         *about = InodeId::ROOT;
         let inode = self.hold_instead(key)?;
         self.volume.let_go(inode);

@@ -37,6 +37,7 @@ impl Performer<'_> {
             None if !creates => return Err(Errno::ENOENT),
             None if spot.directory => return Err(Errno::EISDIR),
             None => {
+                self.volume.changeable(&spot)?;
                 self.refuse(Asking::NewName, InodeId::ROOT)?;
                 let mode = mode.map_or(DEFAULT_MODE, |m| m & 0o7777 & !0o022);
                 let name = spot.name.as_deref().ok_or(Errno::EISDIR)?;
@@ -54,7 +55,9 @@ impl Performer<'_> {
             FileKind::Directory if write || append || create || truncate => return Err(Errno::EISDIR),
             FileKind::Link if flags.directory => return Err(Errno::ENOTDIR),
             FileKind::Link => return Err(Errno::ELOOP),
-            FileKind::File if flags.directory => return Err(Errno::ENOTDIR),
+            FileKind::File | FileKind::CharDevice if flags.directory => return Err(Errno::ENOTDIR),
+            // A driver of characters has no direct way (open(2)); there is nothing to cut, and no disk to refuse it.
+            FileKind::CharDevice => return if flags.direct { Err(Errno::EINVAL) } else { Ok(id) },
             _ => {}
         }
         if write || append || truncate {

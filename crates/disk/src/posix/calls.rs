@@ -1,7 +1,17 @@
 //! Calls on descriptors.
 
 use super::*;
+use std::cell::Cell;
+
 use crate::request::{Allocation, LockRange, Stat, Target, Whence};
+
+/// A larger buffer is not kept for the next reading.
+const SCRATCH_BYTES_MAX: usize = 256 << 10;
+
+thread_local! {
+    /// Memory that readings of this thread go through, one after another.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// `F_SETLK` and its kin: where an `off_t` range of fcntl(2) lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,14 +60,20 @@ pub fn is_open(fd: i32) -> bool {
 /// `EBADF`, `EISDIR`, `EINVAL` for an offset or alignment, `EIO`.
 pub fn read(fd: i32, at: Option<i64>, buffer: &mut [u8]) -> Result<usize> {
     let key = handle(fd)?;
+    let at = at.map(offset).transpose()?;
+    let bytes = SCRATCH.take();
     let request = match at {
-        Some(at) => Request::ReadAt(key, offset(at)?, buffer.len(), Vec::new()),
-        None => Request::Read(key, buffer.len(), Vec::new()),
+        Some(at) => Request::ReadAt(key, at, buffer.len(), bytes),
+        None => Request::Read(key, buffer.len(), bytes),
     };
     match run(request)? {
         Reply::Bytes(bytes) => {
-            buffer[..bytes.len()].copy_from_slice(&bytes);
-            Ok(bytes.len())
+            let len = bytes.len();
+            buffer[..len].copy_from_slice(&bytes);
+            if bytes.capacity() <= SCRATCH_BYTES_MAX {
+                SCRATCH.set(bytes);
+            }
+            Ok(len)
         }
         _ => Err(Errno::EIO),
     }
@@ -87,9 +103,11 @@ fn offset(at: i64) -> Result<u64> {
 pub fn seek(fd: i32, by: i64, whence: i32) -> Result<u64> {
     let key = handle(fd)?;
     let whence = match whence {
+        libc::SEEK_SET if by < 0 && is_special(key) => Whence::Start(0),
         libc::SEEK_SET => Whence::Start(offset(by)?),
         libc::SEEK_CUR => Whence::Current(by),
         libc::SEEK_END => Whence::End(by),
+        libc::SEEK_DATA | libc::SEEK_HOLE if is_special(key) => Whence::Start(0),
         libc::SEEK_DATA => Whence::Data(u64::try_from(by).map_err(|_| Errno::ENXIO)?),
         libc::SEEK_HOLE => Whence::Hole(u64::try_from(by).map_err(|_| Errno::ENXIO)?),
         _ => return Err(Errno::EINVAL),
@@ -112,13 +130,23 @@ pub fn sync(fd: i32, data_only: bool) -> Result<()> {
 /// device's own cache is not flushed; so it makes nothing durable here.
 ///
 /// # Errors
-/// `EBADF`, `EINVAL`.
+/// `EBADF`, `EINVAL`, `ESPIPE` for a device.
 pub fn sync_range(fd: i32, at: i64, len: i64, flags: u32) -> Result<()> {
     let known = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     if at < 0 || len < 0 || flags & !known != 0 {
         return Err(Errno::EINVAL);
     }
-    handle(fd).map(drop)
+    // ESPIPE: "fd refers to something other than a regular file, a block device, or a directory".
+    if is_special(handle(fd)?) { Err(Errno::ESPIPE) } else { Ok(()) }
+}
+
+fn is_special(key: HandleKey) -> bool {
+    let device = with_disk(|disk, kernel, node| {
+        let volume = &mut disk.device(kernel, node).volume;
+        let inode = volume.handles.get(key)?.inode;
+        Ok(inode.is_special() && volume.inodes.get(inode).special().is_some())
+    });
+    device.unwrap_or(false)
 }
 
 /// ftruncate(2).
@@ -163,7 +191,7 @@ pub(super) fn stat_target(target: Target, at: Option<(i32, &Path)>) -> Result<St
         None => run(request),
     };
     match reply? {
-        Reply::Metadata(stat) => Ok(stat),
+        Reply::Metadata(stat) => Ok(*stat),
         _ => Err(Errno::EIO),
     }
 }

@@ -43,8 +43,8 @@ pub fn stat(at: At<'_>, flags: i32) -> Result<Stat> {
 /// `ENOENT` and those of the path, `EACCES` for running.
 pub fn access(at: At<'_>, mode: i32) -> Result<()> {
     let stat = stat(at, 0)?;
-    if mode & libc::X_OK != 0 && stat.kind == FileKind::File && stat.mode & 0o111 == 0 {
-        return Err(Errno(libc::EACCES));
+    if mode & libc::X_OK != 0 && stat.kind != FileKind::Directory && stat.mode & 0o111 == 0 {
+        return Err(Errno::EACCES);
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::names::{NameChange, Names, Place};
 use crate::options::{CrashModel, DiskOptions};
 use crate::path::{Step, Steps, check_name};
 use crate::request::{FileKind, Stat};
+use crate::special::{self, Special};
 
 mod durable;
 mod power;
@@ -40,12 +41,17 @@ pub(crate) struct Volume {
     pub(crate) locks: Locks,
     /// The number of the device, for `stat`.
     pub(crate) device: u64,
+    /// Words of entropy that the machine's devices gave so far.
+    pub(crate) entropy: u64,
     pub(crate) model: CrashModel,
     /// With a journal: unsynced changes of length, by number, with the file that each is of.
     journaled_lengths: BTreeMap<u64, InodeId>,
     /// When what happens now happens, in nanoseconds of virtual time: the stamp of every change.
     pub(crate) stamp_ns: u64,
 }
+
+/// What tells `/dev` from the disk in `st_dev`: no node has so high a number.
+const SPECIAL_DEVICE: u64 = 1 << 15;
 
 /// Links that one path may lead through: `MAXSYMLINKS` of Linux (path_resolution(7)).
 const LINKS_FOLLOWED_MAX: u32 = 40;
@@ -66,6 +72,7 @@ impl Volume {
         let mut root = Inode::new(site, Body::Directory(Directory::default()), 0o755, now_ns);
         (root.links, root.durable_links) = (1, 1);
         inodes.insert(root);
+        inodes.special = special::inodes(node, now_ns);
         let names = Names::new(options.crash_model);
         Self {
             inodes,
@@ -78,6 +85,7 @@ impl Volume {
             starts: (InodeId::ROOT, InodeId::ROOT),
             locks: Locks::default(),
             device: 1,
+            entropy: 0,
             model: options.crash_model,
             journaled_lengths: BTreeMap::new(),
             stamp_ns: 0,
@@ -97,6 +105,8 @@ impl Volume {
         std::mem::swap(&mut self.births, &mut other.births);
         std::mem::swap(&mut self.handles, &mut other.handles);
         std::mem::swap(&mut self.device, &mut other.device);
+        std::mem::swap(&mut self.entropy, &mut other.entropy);
+        std::mem::swap(&mut self.inodes.special, &mut other.inodes.special);
     }
 
     /// Unsynced changes of data and names.
@@ -105,12 +115,17 @@ impl Volume {
         files.map(FileData::pending).sum::<usize>() + self.names.unsynced()
     }
 
+    /// Where the machine's entropy is drawn: the same for both devices that give it.
+    pub(crate) fn entropy_site(&self) -> Site {
+        self.inodes.get(special::DEV).site
+    }
+
     // ---- finding ------------------------------------------------------------------------------------------------
 
     fn entry(&self, dir: InodeId, name: &OsStr) -> Result<Option<Entry>> {
         let directory = self.inodes.directory(dir).ok_or(Errno::ENOTDIR)?;
         check_name(name)?;
-        Ok(directory.entries.get(name).copied())
+        Ok(directory.entries.get(name).copied().or_else(|| special::mounted(dir, name)))
     }
 
     /// Where a path leads, a symbolic link in its last place not followed.
@@ -178,6 +193,19 @@ impl Volume {
         Ok(Some(entry.inode))
     }
 
+    /// Whether names of a directory can be changed.
+    ///
+    /// # Errors
+    /// In `/dev`: `EPERM` for what is there, `ENOENT` for what is not.
+    pub(crate) fn changeable(&self, spot: &Spot) -> Result<()> {
+        match (spot.dir, self.at(spot)?) {
+            (special::DEV, Some(_)) => Err(Errno::EPERM),
+            (special::DEV, None) => Err(Errno::ENOENT),
+            (_, Some(special::DEV)) => Err(Errno::EBUSY),
+            _ => Ok(()),
+        }
+    }
+
     /// What a path leads to, links followed.
     pub(crate) fn find(&self, path: &Path) -> Result<InodeId> {
         self.at(&self.spot_followed(path)?)?.ok_or(Errno::ENOENT)
@@ -206,7 +234,8 @@ impl Volume {
             changed_ns: inode.changed_ns,
             accessed_ns: inode.accessed_ns,
             allocated_bytes: inode.file().map_or(0, FileData::allocated_bytes),
-            device: self.device,
+            device: if id.is_special() { self.device | SPECIAL_DEVICE } else { self.device },
+            special: inode.special().map_or(0, Special::number),
         }
     }
 
@@ -221,6 +250,9 @@ impl Volume {
 
     /// A directory's path from the root.
     fn path_of(&self, dir: InodeId) -> PathBuf {
+        if dir == special::DEV {
+            return special::path();
+        }
         let mut names = Vec::new();
         let mut at = dir;
         while let Some(Directory { parent: Some(parent), .. }) = self.inodes.directory(at) {

@@ -8,7 +8,10 @@ impl Volume {
     pub(crate) fn create_dir(&mut self, path: &Path, now_ns: u64) -> Result<InodeId> {
         let spot = self.spot(path)?;
         match &spot.name {
-            Some(name) if self.entry(spot.dir, name)?.is_none() => Ok(self.make_dir(spot.dir, name, now_ns)),
+            Some(name) if self.entry(spot.dir, name)?.is_none() => {
+                self.changeable(&spot)?;
+                Ok(self.make_dir(spot.dir, name, now_ns))
+            }
             _ => Err(Errno::EEXIST),
         }
     }
@@ -51,6 +54,7 @@ impl Volume {
         let id = self.at(&spot)?.ok_or(Errno::ENOENT)?;
         match spot.name {
             Some(name) if !self.inodes.get(id).is_dir() => {
+                self.changeable(&Spot { dir: spot.dir, name: Some(name.clone()), directory: false })?;
                 self.unlink(Place { dir: spot.dir, name }, now_ns);
                 Ok(())
             }
@@ -64,6 +68,9 @@ impl Volume {
         let spot = self.spot(path)?;
         let id = self.at(&spot)?.ok_or(Errno::ENOENT)?;
         let directory = self.inodes.directory(id).ok_or(Errno::ENOTDIR)?;
+        if id == special::DEV {
+            return Err(Errno::EBUSY);
+        }
         let Some(name) = spot.name else {
             return Err(if id == InodeId::ROOT { Errno::EBUSY } else { Errno::ENOTEMPTY });
         };
@@ -79,6 +86,7 @@ impl Volume {
         let spot = self.spot(path)?;
         let id = self.at(&spot)?.ok_or(Errno::ENOENT)?;
         match (&self.inodes.get(id).body, &spot.name) {
+            (Body::Directory(_), _) if id == special::DEV => return Err(Errno::EBUSY),
             (Body::Directory(_), _) => {}
             (Body::Link(_), Some(name)) => {
                 self.unlink(Place { dir: spot.dir, name: name.clone() }, now_ns);
@@ -117,6 +125,7 @@ impl Volume {
             Some(_) if self.at(&spot)?.is_some() => Err(Errno::EEXIST),
             Some(_) if spot.directory => Err(Errno::ENOENT),
             Some(name) => {
+                self.changeable(&spot)?;
                 let site = self.birth(spot.dir, name);
                 let id = self.inodes.insert(Inode::new(site, Body::Link(target.to_owned()), 0o777, now_ns));
                 self.link(spot.dir, name, id, now_ns);
@@ -152,6 +161,11 @@ impl Volume {
     pub(crate) fn rename(&mut self, from: &Path, to: &Path, now_ns: u64) -> Result<()> {
         let (from, to) = (self.spot(from)?, self.second_spot(to)?);
         let (Some(from_name), Some(to_name)) = (from.name.clone(), to.name.clone()) else { return Err(Errno::EBUSY) };
+        if from.dir.is_special() != to.dir.is_special() {
+            return Err(Errno::EXDEV);
+        }
+        self.changeable(&from)?;
+        self.changeable(&to)?;
         let source = self.at(&from)?.ok_or(Errno::ENOENT)?;
         let moves_dir = self.inodes.get(source).is_dir();
         if moves_dir && self.is_within(to.dir, source) {
@@ -212,6 +226,7 @@ impl Volume {
         }
         match to.name {
             Some(_) if to.directory => Err(Errno::ENOENT),
+            Some(_) if source.is_special() != to.dir.is_special() => Err(Errno::EXDEV),
             Some(name) => {
                 self.link(to.dir, &name, source, now_ns);
                 Ok(())

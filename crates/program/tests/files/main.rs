@@ -4,6 +4,7 @@
 mod behaviour;
 mod data;
 mod descriptors;
+mod devices;
 mod directories;
 mod links;
 mod locks;
@@ -31,6 +32,7 @@ fn all() -> Vec<Behaviour> {
         space::ALL,
         locks::ALL,
         descriptors::ALL,
+        devices::ALL,
     ]
     .concat()
 }
@@ -83,5 +85,5 @@ fn std_and_libc_see_on_a_simulated_disk_what_they_see_on_a_real_one() {
     }
     std::fs::remove_dir_all(&scratch).expect("the scratch directory is ours");
     assert!(differences.is_empty(), "{} of {}:\n{}", differences.len(), behaviours.len(), differences.join("\n"));
-    assert!(behaviours.len() >= 160, "{} behaviours", behaviours.len());
+    assert!(behaviours.len() >= 190, "{} behaviours", behaviours.len());
 }

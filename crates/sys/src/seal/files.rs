@@ -10,6 +10,8 @@ pub const FILE_DESCRIPTOR_MIN: i32 = 1 << 30;
 pub struct FileStat {
     /// The device.
     pub device: u64,
+    /// Of a character device which one it is: `st_rdev`. Else 0.
+    pub special: u64,
     /// The inode.
     pub inode: u64,
     /// Type and permission bits: `st_mode`.
@@ -35,7 +37,7 @@ pub struct FileStat {
 pub struct FileEntry {
     /// Its bytes, without a NUL.
     pub name: Vec<u8>,
-    /// `d_type`: `DT_REG`, `DT_DIR`, `DT_LNK`.
+    /// `d_type`: `DT_REG`, `DT_DIR`, `DT_LNK`, `DT_CHR`.
     pub kind: u8,
     /// The inode.
     pub inode: u64,

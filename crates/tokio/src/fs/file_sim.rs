@@ -82,7 +82,7 @@ impl SimulatedFile {
 
     pub(super) async fn metadata(&self) -> io::Result<Metadata> {
         match ask(Request::Metadata(Target::Handle(self.handle.key()?))).await? {
-            Reply::Metadata(stat) => Ok(stat.into()),
+            Reply::Metadata(stat) => Ok((*stat).into()),
             other => Err(misfit(&other)),
         }
     }

@@ -153,7 +153,7 @@ async fn stat(path: PathBuf) -> io::Result<Metadata> {
 
 async fn stat_target(target: Target) -> io::Result<Metadata> {
     match ask(Request::Metadata(target)).await? {
-        Reply::Metadata(stat) => Ok(stat.into()),
+        Reply::Metadata(stat) => Ok((*stat).into()),
         other => Err(misfit(&other)),
     }
 }

@@ -121,6 +121,7 @@ impl Metadata {
                         FileKind::File => 0o100_000,
                         FileKind::Directory => 0o040_000,
                         FileKind::Link => 0o120_000,
+                        FileKind::CharDevice => 0o020_000,
                     }
             }
         }
@@ -153,7 +154,7 @@ unix_metadata! {
     nlink: u64 = |stat| stat.links;
     uid: u32 = |_stat| 0;
     gid: u32 = |_stat| 0;
-    rdev: u64 = |_stat| 0;
+    rdev: u64 = |stat| stat.special;
     size: u64 = |stat| stat.len;
     atime: i64 = |stat| (stat.accessed_ns / 1_000_000_000) as i64;
     atime_nsec: i64 = |stat| (stat.accessed_ns % 1_000_000_000) as i64;
@@ -191,6 +192,29 @@ impl FileType {
             TypeKind::Real(real) => real.is_symlink(),
             TypeKind::Simulated(kind) => kind == FileKind::Link,
         }
+    }
+}
+
+/// Of what a simulated machine may have, character devices alone.
+#[cfg(unix)]
+impl std::os::unix::fs::FileTypeExt for FileType {
+    fn is_block_device(&self) -> bool {
+        matches!(self.0, TypeKind::Real(real) if std::os::unix::fs::FileTypeExt::is_block_device(&real))
+    }
+
+    fn is_char_device(&self) -> bool {
+        match self.0 {
+            TypeKind::Real(real) => std::os::unix::fs::FileTypeExt::is_char_device(&real),
+            TypeKind::Simulated(kind) => kind == FileKind::CharDevice,
+        }
+    }
+
+    fn is_fifo(&self) -> bool {
+        matches!(self.0, TypeKind::Real(real) if std::os::unix::fs::FileTypeExt::is_fifo(&real))
+    }
+
+    fn is_socket(&self) -> bool {
+        matches!(self.0, TypeKind::Real(real) if std::os::unix::fs::FileTypeExt::is_socket(&real))
     }
 }
 

@@ -16,6 +16,16 @@ use stormglass_tokio::fs::{self, File, FileTimes, OpenOptions};
 
 use seeing::{begin_to_read, names, text, word};
 
+/// What is known of a device, its mode in octal.
+struct Octal(bool, bool, u64, u32, u64);
+
+impl std::fmt::Debug for Octal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self(is_device, is_file, len, mode, number) = self;
+        write!(f, "({is_device}, {is_file}, {len}, {mode:o}, {number})")
+    }
+}
+
 type Behaviour = Pin<Box<dyn Future<Output = Vec<String>>>>;
 
 macro_rules! behaviours {
@@ -38,6 +48,28 @@ macro_rules! saw {
 }
 
 behaviours! {
+    devices_that_every_machine_has => ["(true, false, 0, 20666, 103)", "(true, false, 0, 20666, 109)", "", "()", "4", "ENOSPC", "true"], |dir, saw| {
+        use std::os::unix::fs::{FileTypeExt, MetadataExt};
+        for path in ["/dev/null", "/dev/urandom"] {
+            saw!(saw, fs::metadata(path).await.map(|metadata| {
+                let kind = metadata.file_type();
+                let (major, minor) = (metadata.rdev() >> 8, metadata.rdev() & 0xff);
+                Octal(kind.is_char_device(), kind.is_file(), metadata.len(), metadata.mode(), major * 100 + minor)
+            }));
+        }
+        saw.push(text("/dev/null").await);
+        saw!(saw, fs::write("/dev/null", "gone").await);
+        let _ = fs::write(dir.join("a"), "four").await;
+        saw!(saw, fs::copy(dir.join("a"), "/dev/null").await);
+        saw!(saw, fs::write("/dev/full", "x").await);
+        let mut drawn = [[0; 16]; 2];
+        for (bytes, path) in drawn.iter_mut().zip(["/dev/urandom", "/dev/random"]) {
+            if let Ok(mut device) = File::open(path).await {
+                let _ = device.read_exact(bytes).await;
+            }
+        }
+        saw.push((drawn[0] != drawn[1] && drawn[0] != [0; 16]).to_string());
+    }
     write_then_read => ["()", "hello", "Ok(true)"], |dir, saw| {
         saw!(saw, fs::write(dir.join("a"), "hello").await);
         saw.push(text(dir.join("a")).await);

@@ -1,4 +1,4 @@
-//! Runs many seeds of one engine, each in a process of its own: `campaign log|redb|sqlite|fjall FIRST LAST [PLANTED]`. Prints
+//! Runs many seeds of one engine, each in a process of its own: `campaign ENGINE FIRST LAST [PLANTED]`. Prints
 //! what did not hold, with its seed.
 
 use std::collections::BTreeMap;
@@ -6,11 +6,16 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use engines::{ControlLog, Engine, Fjall, Planted, Redb, Sqlite, Trial};
+use engines::{ControlLog, Engine, Fjall, Planted, Redb, Trial};
+#[cfg(feature = "sqlite")]
+use engines::{Rollback, RollbackFull, Sqlite, Wal};
 use stormglass_sys::process::{Limits, fork_case, reexec_without_aslr};
 
 /// For one seed, on the machine's clock; far more than any takes.
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// As many injuries of the disk are shown of a seed that is run by itself; of others three, the latest first.
+const SHOWN: usize = 40;
 
 /// What a seed's process tells: counts in the first line, what did not hold and what explains it in those after it.
 fn told<E: Engine + 'static>(seed: u64) -> Result<Vec<String>, String> {
@@ -20,7 +25,7 @@ fn told<E: Engine + 'static>(seed: u64) -> Result<Vec<String>, String> {
         let mut text = format!("{} {} {digest}", outcome.done, u8::from(outcome.losses.hit()));
         if let Err(why) = outcome.verdict {
             text.push_str(&format!("\n{}", why.replace('\n', " ")));
-            for injury in outcome.injuries.iter().rev().take(3) {
+            for injury in outcome.injuries.iter().rev().take(SHOWN) {
                 text.push_str(&format!("\n{injury}"));
             }
         }
@@ -56,7 +61,8 @@ fn campaign<E: Engine + 'static>(first: u64, last: u64) -> ExitCode {
             kinds.entry(kind(why)).or_insert((0, seed)).0 += 1;
             let trial = Trial::of(seed);
             println!("seed {seed}, {:?}, {:?}: {why}", trial.file_system, trial.weather);
-            lines.iter().skip(2).for_each(|injury| println!("    {injury}"));
+            let shown = if last - first == 1 { SHOWN } else { 3 };
+            lines.iter().skip(2).take(shown).for_each(|injury| println!("    {injury}"));
         }
     }
     for (kind, (count, seed)) in &kinds {
@@ -71,7 +77,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).and_then(|n| n.parse().ok());
     let (Some(engine), Some(first), Some(last)) = (arguments.first(), number(1), number(2)) else {
-        eprintln!("campaign log|redb|sqlite|fjall FIRST LAST [no-checksum|read-on|ignore-sync|no-directory-sync]");
+        eprintln!(
+            "campaign log|redb|sqlite|sqlite-full|sqlite-wal|fjall FIRST LAST [no-checksum|read-on|ignore-sync|no-directory-sync]"
+        );
         return ExitCode::from(2);
     };
     match arguments.get(3).map(String::as_str) {
@@ -83,8 +91,17 @@ fn main() -> ExitCode {
     }
     match engine.as_str() {
         "redb" => campaign::<Redb>(first, last),
-        "sqlite" => campaign::<Sqlite>(first, last),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => campaign::<Sqlite<Rollback>>(first, last),
+        #[cfg(feature = "sqlite")]
+        "sqlite-full" => campaign::<Sqlite<RollbackFull>>(first, last),
+        #[cfg(feature = "sqlite")]
+        "sqlite-wal" => campaign::<Sqlite<Wal>>(first, last),
         "fjall" => campaign::<Fjall>(first, last),
-        _ => campaign::<ControlLog>(first, last),
+        "log" => campaign::<ControlLog>(first, last),
+        other => {
+            eprintln!("there is no engine {other:?}");
+            ExitCode::from(2)
+        }
     }
 }

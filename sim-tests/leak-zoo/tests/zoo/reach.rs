@@ -1,6 +1,7 @@
 //! What reaches for the real world through libc: refused, by name and call site; but for files, which a node has itself, and
 //! names, which the network has.
 
+use std::io::Read;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -33,7 +34,18 @@ animals! {
     };
     std_fs_metadata: Nature::Refused(&["statx", "stat64"]), constant, { [fs::metadata("/etc").is_ok()] };
     std_fs_read_dir: Nature::Refused(&["opendir"]), constant, { [fs::read_dir("/etc").is_ok()] };
-    dev_urandom: FILES, constant, { [fs::File::open("/dev/urandom").is_ok()] };
+    dev_urandom: Nature::Stable, varies, {
+        // The node's own, from `random` too.
+        let draw = |path| {
+            let mut bytes = [0; 16];
+            fs::File::open(path).and_then(|mut device| device.read_exact(&mut bytes)).map(|()| bytes).ok()
+        };
+        [draw("/dev/urandom"), draw("/dev/random"), draw("/dev/urandom")]
+    };
+    dev_null: Nature::Stable, constant, {
+        [fs::read("/dev/null").is_ok_and(|bytes| bytes.is_empty()), fs::write("/dev/null", "gone").is_ok()]
+    };
+    dev_tty: FILES, constant, { [fs::File::open("/dev/tty").is_ok()] };
     proc_cpuinfo: FILES, constant, { [fs::read_to_string("/proc/cpuinfo").is_ok()] };
     command_output: Nature::Refused(&["posix_spawnp", "posix_spawn", "fork", "pipe2"]), constant, {
         [Command::new("true").output().is_ok()]

@@ -30,6 +30,12 @@ pub const LATENCY: Duration = Duration::from_millis(1);
 pub const NODES: usize = 5;
 /// Nodes of a large one.
 pub const MANY_NODES: usize = 200;
+/// Bytes of a block of a file.
+pub const BLOCK: usize = 4_096;
+/// Blocks of a file.
+pub const BLOCKS: u64 = 256;
+/// Operations on files.
+pub const FILE_OPERATIONS: u64 = 200_000;
 /// For how long each node of a small simulation sleeps.
 pub const BRIEFLY: Duration = Duration::from_millis(1);
 
@@ -55,11 +61,35 @@ pub enum Row {
     Idle,
     /// Two hundred nodes are made, and do nothing for a second.
     ManyIdle,
+    /// Writes of a [`BLOCK`] into a file, in place, round and round.
+    FileWrites,
+    /// The same, each followed by an fdatasync, which counts too.
+    FileSyncs,
+    /// Reads of a [`BLOCK`], round and round.
+    FileReads,
+    /// A file is opened and closed.
+    FileOpens,
+    /// As [`Row::FileWrites`], where each operation takes its time also in runtimes in which none takes any.
+    TimedFileWrites,
+    /// As [`Row::FileSyncs`], likewise.
+    TimedFileSyncs,
+    /// As [`Row::FileReads`], likewise.
+    TimedFileReads,
+    /// As [`Row::FileOpens`], likewise.
+    TimedFileOpens,
+    /// As [`Row::FileWrites`], by calls of `std::fs` within a task, which are done at once.
+    StdFileWrites,
+    /// As [`Row::FileSyncs`], likewise.
+    StdFileSyncs,
+    /// As [`Row::FileReads`], likewise.
+    StdFileReads,
+    /// As [`Row::FileOpens`], likewise.
+    StdFileOpens,
 }
 
 impl Row {
     /// In the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 21] = [
         Self::Polls,
         Self::PollsOnNodes,
         Self::Timers,
@@ -69,6 +99,18 @@ impl Row {
         Self::SimulationsInProcesses,
         Self::Idle,
         Self::ManyIdle,
+        Self::FileWrites,
+        Self::FileSyncs,
+        Self::FileReads,
+        Self::FileOpens,
+        Self::TimedFileWrites,
+        Self::TimedFileSyncs,
+        Self::TimedFileReads,
+        Self::TimedFileOpens,
+        Self::StdFileWrites,
+        Self::StdFileSyncs,
+        Self::StdFileReads,
+        Self::StdFileOpens,
     ];
 
     /// The row's name on a command line.
@@ -79,6 +121,27 @@ impl Row {
     /// The row called `name`.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|row| row.name() == name)
+    }
+
+    /// Whether its operations on files take time in every runtime.
+    pub fn is_timed(self) -> bool {
+        matches!(self, Self::TimedFileWrites | Self::TimedFileSyncs | Self::TimedFileReads | Self::TimedFileOpens)
+    }
+
+    /// Whether its operations on files are calls of `std::fs`.
+    pub fn is_std(self) -> bool {
+        matches!(self, Self::StdFileWrites | Self::StdFileSyncs | Self::StdFileReads | Self::StdFileOpens)
+    }
+
+    /// The plain row of the same operations on files; `None` of a row without any.
+    pub fn file_work(self) -> Option<Self> {
+        Some(match self {
+            Self::FileWrites | Self::TimedFileWrites | Self::StdFileWrites => Self::FileWrites,
+            Self::FileSyncs | Self::TimedFileSyncs | Self::StdFileSyncs => Self::FileSyncs,
+            Self::FileReads | Self::TimedFileReads | Self::StdFileReads => Self::FileReads,
+            Self::FileOpens | Self::TimedFileOpens | Self::StdFileOpens => Self::FileOpens,
+            _ => return None,
+        })
     }
 
     /// What the table says of it.
@@ -93,6 +156,18 @@ impl Row {
             Self::SimulationsInProcesses => "5-node simulations, a process per seed",
             Self::Idle => "idle simulated seconds, 5 nodes",
             Self::ManyIdle => "200 idle nodes made and idle for a simulated second",
+            Self::FileWrites => "file writes of 4 KiB, tokio::fs",
+            Self::FileSyncs => "file writes of 4 KiB and their fsyncs, tokio::fs",
+            Self::FileReads => "file reads of 4 KiB, tokio::fs",
+            Self::FileOpens => "files opened and closed, tokio::fs",
+            Self::TimedFileWrites => "file writes of 4 KiB that take time, tokio::fs",
+            Self::TimedFileSyncs => "file writes of 4 KiB and their fsyncs that take time, tokio::fs",
+            Self::TimedFileReads => "file reads of 4 KiB that take time, tokio::fs",
+            Self::TimedFileOpens => "files opened and closed, which takes time, tokio::fs",
+            Self::StdFileWrites => "file writes of 4 KiB, std::fs",
+            Self::StdFileSyncs => "file writes of 4 KiB and their fsyncs, std::fs",
+            Self::StdFileReads => "file reads of 4 KiB, std::fs",
+            Self::StdFileOpens => "files opened and closed, std::fs",
         }
     }
 }

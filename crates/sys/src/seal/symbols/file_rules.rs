@@ -4,7 +4,8 @@
 //! - **Real, read only**: what printing a backtrace reads. `std` holds a lock of its own meanwhile, so that a refusal,
 //!   which takes a backtrace too, would be a deadlock: `/proc/self/maps` and `/proc/self/exe`, the loaded objects,
 //!   debug files beside them (`.dwp`, `.debug`) and under `/usr/lib/debug`.
-//! - **Real**: `/dev/null`, which is the same everywhere.
+//! - **Real**: `/dev/null`, which is the same everywhere. A machine with a disk has one of its own, with the other
+//!   devices that need no driver.
 //! - **Absent** (ENOENT and no leak): what `std`, `num_cpus` and time zone libraries look for and do without. A node
 //!   has no cgroup, and its time zone is UTC.
 //! - **Refused** (EPERM and a leak): everything else, and every change to anything.
@@ -73,8 +74,8 @@ pub(super) unsafe fn on_disk<'a>(
         match files.call(call(path)) {
             Ok(answer) => Some(answer),
             Err(errno) => {
-                let absent = errno == libc::ENOENT || errno == libc::ENOTDIR;
-                if absent && path.is_absolute() && is_of_machine(path, access) {
+                // With ENOTDIR the node has something on the way that is no directory: `/dev/null/x`.
+                if errno == libc::ENOENT && path.is_absolute() && is_of_machine(path, access) {
                     return None;
                 }
                 set_errno(errno);

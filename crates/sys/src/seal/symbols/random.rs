@@ -1,4 +1,4 @@
-//! Entropy: drawn from the node's world. Opening `/dev/urandom` is caught with the files.
+//! Entropy: drawn from the node's world. `/dev/urandom` is one of its files.
 
 use std::ptr;
 

@@ -76,6 +76,7 @@ unsafe fn fill(out: *mut libc::stat, stat: &FileStat) {
         &mut *out
     };
     out.st_dev = stat.device;
+    out.st_rdev = stat.special;
     out.st_ino = stat.inode;
     out.st_mode = stat.mode;
     out.st_nlink = stat.links as _;
@@ -115,6 +116,7 @@ unsafe fn fill_x(out: *mut libc::statx, stat: &FileStat) {
         (time.tv_sec, time.tv_nsec) = ((ns / NS_PER_S) as i64, (ns % NS_PER_S) as u32);
     }
     (out.stx_dev_major, out.stx_dev_minor) = (libc::major(stat.device), libc::minor(stat.device));
+    (out.stx_rdev_major, out.stx_rdev_minor) = (libc::major(stat.special), libc::minor(stat.special));
 }
 
 /// The node's own, or judges the path and stats it by system call.

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod files;
 mod harness;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
                 (0..100).for_each(|seed| nodes(seed, MANY_NODES, Duration::from_secs(1)));
                 100.0
             }
+            row => files::work(row)?,
         })
     });
     ExitCode::SUCCESS

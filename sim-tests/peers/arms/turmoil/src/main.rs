@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod files;
+
 use std::time::Duration;
 
 use measure::{
@@ -34,6 +36,7 @@ fn main() {
                 nodes(1, MANY_NODES, Duration::from_millis(20));
                 0.02
             }
+            row => files::work(row)?,
         })
     });
 }
