@@ -139,6 +139,28 @@ fn fifo_runs_tasks_in_the_order_of_their_wakes() {
 }
 
 #[test]
+fn under_pct_the_same_task_runs_first_until_its_priority_changes() {
+    // Of depth 1: each of the five runs all of its four turns before the next one begins.
+    let (order, digest) = yielders(1, Box::new(Pct::new(1)));
+    assert_eq!(yielders(1, Box::new(Pct::new(1))).1, digest);
+    assert!(order.chunks(4).all(|turns| turns.iter().all(|task| *task == turns[0])), "{order:?}");
+    let firsts: std::collections::BTreeSet<u32> =
+        (0..40).filter_map(|seed| yielders(seed, Box::new(Pct::new(1))).0.first().copied()).collect();
+    assert_eq!(firsts.len(), 5, "the seed says which comes first");
+}
+
+#[test]
+fn a_portfolio_lets_the_seed_choose_and_a_wrong_name_is_none() {
+    let words: std::collections::BTreeSet<String> =
+        (0..200).filter_map(|seed| Some(policy_by_name("portfolio", seed)?.1)).collect();
+    assert_eq!(words.into_iter().collect::<Vec<_>>(), ["fifo", "pct:2", "pct:3", "pct:5", "random"]);
+    assert_eq!(policy_by_name("pct", 1).map(|found| found.1).as_deref(), Some("pct:3"));
+    for wrong in ["pct:0", "pct:x", "pct:101", "lifo", ""] {
+        assert!(policy_by_name(wrong, 1).is_none(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_panic_in_a_spawned_task_fails_the_run_and_says_where() {
     let report = run(1, async {
         let _detached = spawn_local(async { panic!("the bolt broke") });

@@ -77,9 +77,14 @@ where
     let overrides = overrides.map_err(|error| refusal(error.to_string(), "`trace` shows the keys of decisions"))?;
     let seed = request.seed;
     let mut options = Options::new(seed.0);
+    let mut chosen = None;
     if let Some(policy) = request.params.get(POLICY) {
-        options.policy = kernel::policy_by_name(policy)
-            .ok_or_else(|| refusal(format!("no scheduling policy `{policy}`"), "the policies are random and fifo"))?;
+        let (policy, word) = kernel::policy_by_name(policy, seed.0).ok_or_else(|| {
+            let hint = format!("the policies are {}", kernel::POLICIES);
+            refusal(format!("no scheduling policy `{policy}`"), &hint)
+        })?;
+        options.policy = policy;
+        chosen = Some(format!("policy {word}"));
     }
     options.overrides = overrides;
     options.limits = limits(&request);
@@ -94,6 +99,7 @@ where
         problem = Some(told);
     }
     let sim = Sim::new(request.clone(), seed);
+    chosen.iter().for_each(|policy| sim.feature(policy));
     let inside = sim.clone();
     let mut simulation = Simulation::new(options);
     simulation.universe().set_thread_spawner(program::spawn_node_thread);

@@ -184,7 +184,10 @@ impl Cluster {
             .await;
         match self.picture.lock().leader().filter(|_| found) {
             Some(leader) => Ok((leader, self.sim.now() - start)),
-            None => Err(Evidence::new("time", format!("no such leader within {within:?}"))),
+            None => {
+                let evidence = Evidence::new("time", format!("no such leader within {within:?}"));
+                Err(self.picture.lock().unrest().into_iter().fold(evidence, Evidence::detail))
+            }
         }
     }
 

@@ -24,7 +24,14 @@ pub(crate) struct Picture {
     pub(crate) truncations: u64,
     /// Each time that its disk stopped a node: the node, and what it said.
     pub(crate) disk_stops: Vec<(u64, String)>,
+    /// Who voted for whom in each of the last terms.
+    votes: BTreeMap<u64, BTreeMap<u64, u64>>,
+    /// How many elections each node began.
+    begun: BTreeMap<u64, u64>,
 }
+
+/// Of how many terms the votes are kept.
+const TERMS_KEPT: usize = 16;
 
 impl Picture {
     /// The node that leads in the highest term of those that lead.
@@ -36,6 +43,29 @@ impl Picture {
     pub(crate) fn stopped(&mut self, node: u64, said: String) {
         self.leading.remove(&node);
         self.disk_stops.push((node, said));
+    }
+
+    /// Why nobody leads, or not for long: who began elections, and what became of the last ones.
+    pub(crate) fn unrest(&self) -> Vec<String> {
+        let begun: Vec<String> = self.begun.iter().map(|(node, count)| format!("n{node} {count}")).collect();
+        if begun.is_empty() {
+            return vec!["no node began an election".to_owned()];
+        }
+        let mut reasons = vec![format!("elections begun: {}", begun.join(", "))];
+        let split =
+            |votes: &&BTreeMap<u64, u64>| votes.values().any(|first| votes.values().any(|other| other != first));
+        let splits = self.votes.values().filter(split).count();
+        if splits > 0 {
+            reasons.push(format!("the vote was split in {splits} of the last {} terms", self.votes.len()));
+        }
+        if let Some((term, votes)) = self.votes.last_key_value() {
+            let votes: Vec<String> = votes.iter().map(|(from, to)| format!("n{from} for n{to}")).collect();
+            reasons.push(format!("votes of term {term}: {}", votes.join(", ")));
+        }
+        for (node, term) in &self.leading {
+            reasons.push(format!("n{node} leads in term {term}, and the highest term is {}", self.term));
+        }
+        reasons
     }
 
     /// Every node that believes it leads.
@@ -110,6 +140,13 @@ impl Judge {
             Probe::Started { term, .. } => {
                 picture.leading.remove(&node);
                 picture.term = picture.term.max(term);
+            }
+            Probe::Voted { term, candidate } => {
+                picture.votes.entry(term).or_default().insert(node, candidate.0);
+                if picture.votes.len() > TERMS_KEPT {
+                    picture.votes.pop_first();
+                }
+                *picture.begun.entry(candidate.0).or_default() += u64::from(candidate.0 == node);
             }
             Probe::TermChanged { term } => picture.term = picture.term.max(term),
             Probe::BecameLeader { term } => {

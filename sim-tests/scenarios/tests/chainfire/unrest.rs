@@ -23,6 +23,8 @@ struct Unrest {
     elections: u64,
     /// Writes that were acknowledged in a second.
     acknowledged: u64,
+    /// Who began elections, and what became of them.
+    reasons: Vec<String>,
 }
 
 /// Five nodes under load; a cut, made for whoever leads; and what came of it by its end.
@@ -44,6 +46,7 @@ async fn unrest(sim: &Sim, plain: bool, cut: impl Fn(&Cluster, u64) -> Fault) ->
         terms: after.0 - before.0,
         elections: after.1 - before.1,
         acknowledged: book.acknowledged() as u64 / CUT.as_secs(),
+        reasons: cluster.picture.lock().unrest(),
     };
     sim.count("term growth", unrest.terms);
     sim.count("elections won", unrest.elections);
@@ -55,8 +58,12 @@ async fn unrest(sim: &Sim, plain: bool, cut: impl Fn(&Cluster, u64) -> Fault) ->
 }
 
 fn at_rest(unrest: &Unrest, terms_max: u64) -> Outcome {
-    let Unrest { terms, elections, acknowledged } = *unrest;
-    demand(terms <= terms_max, "term growth", || format!("the term grew by {terms}, and {terms_max} was allowed"))?;
+    let Unrest { terms, elections, acknowledged, ref reasons } = *unrest;
+    if terms > terms_max {
+        let cause = format!("the term grew by {terms}, and {terms_max} was allowed");
+        let evidence = Evidence::new("term growth", cause);
+        return Err(reasons.iter().cloned().fold(evidence, Evidence::detail));
+    }
     demand(acknowledged > 0, "availability", || format!("no write was acknowledged, with {elections} elections won"))?;
     Ok(Verdict::Pass)
 }

@@ -3,7 +3,11 @@
 //! A policy gives each wake a priority; the ready task with the smallest one runs first. Priorities of one node's tasks
 //! never depend on another node's, so that unrelated nodes do not disturb each other's order.
 
-use crate::decide::{Decisions, Domain, Point};
+mod pct;
+
+pub use pct::Pct;
+
+use crate::decide::{Decisions, Domain, Point, Site};
 use crate::ids::TaskKey;
 
 /// The decision behind the random policy: site = the task's key, ordinal = its wake number.
@@ -70,15 +74,34 @@ impl Policy for Fifo {
     }
 }
 
-/// The policies that a name can select.
-pub const NAMES: [&str; 2] = ["random", "fifo"];
+/// What a name can select, as told where a name is wrong.
+pub const POLICIES: &str = "random, fifo, pct (of depth 3), pct:DEPTH, and portfolio, which lets the seed choose";
 
-/// The policy called `name`, if there is one.
+/// The choice of a portfolio: site = the seed's own.
+const PORTFOLIO: Point = Point::new(Domain::Schedule, "portfolio");
+/// The depths that a portfolio has.
+const DEPTHS: [u32; 3] = [2, 3, 5];
+
+/// The policy called `name`, if there is one, and the word for it in records. `portfolio` is another one, by the seed: one time in
+/// two `random`, else `fifo` or `pct` of some depth.
 #[must_use]
-pub fn by_name(name: &str) -> Option<Box<dyn Policy>> {
-    match name {
-        "random" => Some(Box::new(Random)),
-        "fifo" => Some(Box::new(Fifo)),
-        _ => None,
-    }
+pub fn by_name(name: &str, seed: u64) -> Option<(Box<dyn Policy>, String)> {
+    let (policy, word): (Box<dyn Policy>, String) = match name {
+        "random" => (Box::new(Random), name.to_owned()),
+        "fifo" => (Box::new(Fifo), name.to_owned()),
+        "pct" => return by_name("pct:3", seed),
+        "portfolio" => {
+            let drawn = Decisions::new(seed, Vec::new()).range(PORTFOLIO, Site::named("policy"), 0, 0, 7);
+            return match drawn {
+                0..=3 => by_name("random", seed),
+                4 => by_name("fifo", seed),
+                depth => by_name(&format!("pct:{}", DEPTHS[depth as usize - 5]), seed),
+            };
+        }
+        _ => {
+            let depth = name.strip_prefix("pct:")?.parse().ok().filter(|depth| (1..=pct::DEPTH_MAX).contains(depth))?;
+            (Box::new(Pct::new(depth)), format!("pct:{depth}"))
+        }
+    };
+    Some((policy, word))
 }
