@@ -43,7 +43,12 @@ async fn exclusion(sim: Sim, families: &[Family]) -> Outcome {
         let granted = granted.clone();
         let sink = Arc::new(move |grant| granted(Probe::Granted(grant)));
         let address = format!("{}:{PORT}", host.name());
-        async move { serve(&address, LEASE, sink).await }
+        async move {
+            // What keeps it from starting, such as a want of descriptors, may pass: it is started again, as by a service manager.
+            while serve(&address, LEASE, sink.clone()).await.is_err() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
     });
     let holders = sim.nodes("holder", 3, move |_| hold(trust, observe.clone()));
     let mut names: Vec<NodeName> = holders.iter().map(|node| node.name().clone()).collect();

@@ -13,6 +13,9 @@ use crate::wire::{LeaseError, Question};
 
 const TOKENS: &str = "/tokens";
 
+/// How long to wait before a connection is asked for again after one that could not be had.
+const RETRY: Duration = Duration::from_millis(50);
+
 /// The lock was granted anew: whoever held it before does no more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Granted {
@@ -40,7 +43,11 @@ pub async fn serve(address: &str, lease: Duration, granted: GrantSink) -> Result
     let lock = Arc::new(Mutex::new(Lock { lease, token, until: Instant::now() + lease, granted }));
     let listener = TcpListener::bind(address).await.map_err(LeaseError::io("listen"))?;
     loop {
-        let (stream, _) = listener.accept().await.map_err(LeaseError::io("accept"))?;
+        // A connection that cannot be taken now, for want of descriptors or since it is gone again, is no reason to end.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        };
         let lock = Arc::clone(&lock);
         tokio::spawn(async move { answer(stream, &lock).await });
     }
