@@ -75,12 +75,14 @@ impl Host {
 
     /// Sends an answer that belongs to no socket.
     pub(crate) fn answer(&self, io: &mut Io<'_>, to: &Packet, body: Body) {
-        let mut flow = Flow::answer(self.node, to.from, to.site, to.ordinal);
+        let flow = Flow::answer(self.node, to.from, to.site, to.ordinal);
+        let mut flow = if to.copy { flow.of_copy() } else { flow };
         io.wire.send(io.kernel, &mut flow, to.destination, to.source, body, Vec::new());
     }
 
     fn on_syn(&mut self, io: &mut Io<'_>, packet: &Packet, segment: &Segment, key: Key, listener: SocketRef) {
         let flow = Flow::acceptor(io.kernel, packet.from, self.node, segment.number);
+        let flow = if packet.copy { flow.of_copy() } else { flow };
         let Some(heard) = self.sockets.listener(listener) else { return };
         let form = Form::at(heard.shown, segment.flags.has(Flags::V6));
         let (options, buffers) = (heard.options, heard.buffers.or(io.wire.buffers));

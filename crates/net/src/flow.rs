@@ -78,6 +78,14 @@ impl Flow {
     }
 }
 
+impl Flow {
+    /// What a copy of a packet leads to is another flow than what the packet itself does: both may come, one after the other.
+    pub(crate) fn of_copy(self) -> Self {
+        Self { site: Site::from_key(mix(self.site.as_u64(), COPY)), ..self }
+    }
+}
+
+const COPY: u64 = 0x636f_7079;
 const ANSWER: u64 = 0x616e_7377_6572;
 
 fn tcp_site(kernel: &Kernel, opener: NodeId, arrow: char, acceptor: NodeId, number: u32) -> Site {

@@ -100,6 +100,8 @@ pub(crate) struct Packet {
     pub(crate) payload: Vec<u8>,
     /// Bits have flipped on the way, and the checksum tells.
     pub(crate) corrupt: bool,
+    /// It is the second of two that one sending made.
+    pub(crate) copy: bool,
 }
 
 impl Packet {

@@ -66,7 +66,8 @@ impl Wire {
             Body::PortUnreachable => {}
         }
         let (from, to, site) = (flow.from, flow.to, flow.site);
-        let mut packet = Packet { from, to, source, destination, site, ordinal, body, payload, corrupt: false };
+        let mut packet =
+            Packet { from, to, source, destination, site, ordinal, body, payload, corrupt: false, copy: false };
         // The draws come first, so that a filter does not change what they are for other packets.
         let bytes = packet.bytes();
         let transit = self.links.transit(kernel, &mut self.counters, (from, to), (site, ordinal), bytes);
@@ -92,7 +93,7 @@ impl Wire {
             self.damage(&mut packet, transit.damage);
         }
         if let Some(copy_ns) = transit.copy_ns {
-            let copy = Packet { payload: packet.payload.clone(), ..packet };
+            let copy = Packet { payload: packet.payload.clone(), copy: true, ..packet };
             self.schedule(kernel, now.after_nanos(copy_ns), copy);
         }
         self.schedule(kernel, at, packet);
