@@ -54,6 +54,7 @@ impl Default for Net {
 impl Net {
     /// A network without faults. Its hosts are the kernel's nodes.
     #[must_use]
+    #[inline]
     pub fn new(options: NetOptions) -> Self {
         Self { hosts: Vec::new(), wire: Wire::new(options), dns: Dns::default(), ephemeral: PortRange::default() }
     }
