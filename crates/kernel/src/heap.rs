@@ -94,6 +94,10 @@ impl<T: Entry> Heap<T> {
         if place.div_ceil(ARITY) >= self.blocks.len() {
             self.blocks.push([T::LAST; ARITY]);
         }
+        if place == 0 {
+            self.blocks[0][ARITY - 1] = item;
+            return;
+        }
         let items = self.blocks.as_flattened_mut();
         let rank = item.rank();
         while place > 0 {

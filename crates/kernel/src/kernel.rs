@@ -447,7 +447,13 @@ impl Kernel {
             self.next_check = 0;
         }
         self.trace(Kind::SPAWN, key.0, parent_key);
-        self.make_ready(task);
+        // As any wake, of which is known already where it comes from.
+        if let Some(ready) = self.decide_wake(task) {
+            self.nodes[node_id.index()].ready.push(ready);
+            if parent == TaskRef::NONE {
+                self.see_to_run(node_id);
+            }
+        }
         Some(task)
     }
 }

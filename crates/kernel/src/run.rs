@@ -427,6 +427,8 @@ impl Runner<'_> {
         }
         let waiting = WAITING.take();
 
+        // Put where it is to be: it is much to be handed through closures.
+        let mut report = None;
         universe::with(|u| {
             let kernel = &mut u.kernel;
             kernel.trace.flush();
@@ -436,7 +438,7 @@ impl Runner<'_> {
                 (None, _) => Err(Failure::Deadlock),
             };
             let waiting = if outcome.is_ok() { Vec::new() } else { waiting };
-            Report {
+            report = Some(Report {
                 outcome,
                 digest: kernel.trace.digest(),
                 ended_at: kernel.now,
@@ -447,8 +449,9 @@ impl Runner<'_> {
                 counters: Counters::of(u.own_counters()),
                 recent: u.kernel.trace.recent(),
                 unused_overrides: u.kernel.decisions.unused_overrides(),
-            }
-        })
+            });
+        });
+        report.expect("the simulation is still there")
     }
 }
 

@@ -178,6 +178,7 @@ impl Tasks {
     }
 
     /// Notes that a task has ended. Its record stays until nobody waits for it.
+    #[inline]
     pub(crate) fn end(&mut self, task: TaskRef) {
         if let Some(record) = self.get_mut(task)
             && record.state == TaskState::Live

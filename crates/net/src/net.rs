@@ -41,7 +41,8 @@ impl Default for NetOptions {
 pub struct Net {
     pub(crate) hosts: Vec<Host>,
     pub(crate) wire: Wire,
-    dns: Dns,
+    /// There once somebody asks for it.
+    dns: Option<Box<Dns>>,
     ephemeral: PortRange,
 }
 
@@ -54,8 +55,9 @@ impl Default for Net {
 impl Net {
     /// A network without faults. Its hosts are the kernel's nodes.
     #[must_use]
+    #[inline]
     pub fn new(options: NetOptions) -> Self {
-        Self { hosts: Vec::new(), wire: Wire::new(options), dns: Dns::default(), ephemeral: PortRange::default() }
+        Self { hosts: Vec::new(), wire: Wire::new(options), dns: None, ephemeral: PortRange::default() }
     }
 
     /// The fault rules: cuts, latencies, losses, filters.
@@ -96,7 +98,7 @@ impl Net {
 
     /// Faults of lookups.
     pub fn dns(&mut self) -> &mut Dns {
-        &mut self.dns
+        self.dns.get_or_insert_default()
     }
 
     /// Which ports every host gives to sockets that ask for none of their own from now on: Linux's
@@ -113,7 +115,7 @@ impl Net {
     /// # Errors
     /// There is no such name, or a fault says so.
     pub fn lookup(&mut self, kernel: &mut Kernel, name: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let (answer, hit) = self.dns.lookup(kernel, name);
+        let (answer, hit) = self.dns().lookup(kernel, name);
         match hit {
             Hit::None => {}
             Hit::Failed => self.wire.counters.lookups_failed += 1,

@@ -59,6 +59,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    #[inline]
     pub(crate) fn new(default: LinkOptions) -> Self {
         Self {
             default: default.into(),

@@ -32,6 +32,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    #[inline]
     pub(crate) fn new(options: NetOptions) -> Self {
         Self {
             packets: Packets::default(),

@@ -74,8 +74,8 @@ fn add<F: Future<Output = ()> + 'static>(
 
 /// Boots `nodes` and waits until each of them has ended.
 async fn boot_all(nodes: Vec<NodeId>, each: Duration) {
-    nodes.iter().for_each(|&node| _ = with(|u| u.kernel.boot(node)));
-    while nodes.iter().any(|&node| with(|u| u.kernel.node(node).is_up())) {
+    with(|u| nodes.iter().for_each(|&node| _ = u.kernel.boot(node)));
+    while with(|u| nodes.iter().any(|&node| u.kernel.node(node).is_up())) {
         sleep(each).await;
     }
 }
