@@ -117,7 +117,7 @@ impl Simulation {
         F::Output: 'static,
     {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
-        panics::install_hook();
+        panics::install_telling_of_threads();
         let shared = Arc::clone(&self.universe.shared);
         universe::install(self.universe);
         exec::set_home(true);
