@@ -100,6 +100,18 @@ impl ThreadSeat {
     }
 }
 
+impl crate::kernel::Kernel {
+    /// Traces that the current thread panics, if it is one that a program started. Says whether it is.
+    pub(crate) fn thread_panics(&mut self) -> bool {
+        let task = self.current.as_ref().and_then(|current| self.tasks.get(current.task));
+        let number = task.map_or(0, |task| task.thread);
+        if number != 0 {
+            self.trace(crate::trace::Kind::THREAD_PANIC, u64::from(number), 0);
+        }
+        number != 0
+    }
+}
+
 impl Future for ThreadSeat {
     type Output = ();
 

@@ -1,4 +1,5 @@
-//! Where a panic happened: the hook that notes it quietly while a simulation runs.
+//! Where a panic happened: the hook that notes it quietly while a simulation runs. One that ends a thread of a program by itself
+//! is no failure of the run, so it is told where a machine tells it: on standard error.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -10,14 +11,28 @@ thread_local! {
 static INSTALLED: Once = Once::new();
 
 /// Installs, once per process, a panic hook that notes the place of a panic inside a simulation and prints nothing;
-/// panics elsewhere go to the hook that was there before.
+/// panics elsewhere go to the hook that was there before. For whoever prints those of a simulation too.
 pub fn install_hook() {
+    install(false);
+}
+
+/// As [`install_hook`], but that the panic of a thread which a program started goes to the hook that was there before, too: it may
+/// be that nobody joins that thread, and then nobody else tells of it.
+pub(crate) fn install_telling_of_threads() {
+    install(true);
+}
+
+fn install(tells_of_threads: bool) {
     INSTALLED.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if crate::universe::is_held() {
                 let place = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
                 LAST.with_borrow_mut(|last| *last = place);
+                let of_thread = crate::universe::try_with(|u| u.kernel.thread_panics()).unwrap_or(false);
+                if of_thread && tells_of_threads {
+                    before(info);
+                }
             } else {
                 before(info);
             }

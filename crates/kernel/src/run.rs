@@ -78,9 +78,9 @@ impl Simulation {
         F::Output: 'static,
     {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
-        panics::install_hook();
+        panics::install_telling_of_threads();
         let generation = self.universe.generation();
-        let told = self.universe.told.take().unwrap_or_else(Told::new);
+        let told = self.universe.told.take().unwrap_or_else(Told::listed);
         told.begin(generation);
         // Blank nodes that nobody has taken are no nodes of this simulation.
         let kernel = &mut self.universe.kernel;

@@ -63,6 +63,8 @@ kinds! {
     FAULT = 12, "fault";
     /// A client operation was invoked or completed: a = operation, b = phase.
     OPERATION = 13, "operation";
+    /// A thread that a program started panicked: a = which of the program's threads, from 1.
+    THREAD_PANIC = 14, "thread-panic";
     /// A segment or datagram left its node: a = flow, b = ordinal.
     PACKET_SENT = 20, "packet-sent";
     /// A segment or datagram arrived: a = flow, b = ordinal.
