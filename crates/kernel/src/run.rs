@@ -80,7 +80,7 @@ impl Simulation {
         assert!(!universe::is_held(), "a simulation runs on this thread already; run each on a thread of its own");
         panics::install_hook();
         let generation = self.universe.generation();
-        let told = self.universe.told.take().unwrap_or_else(Told::new);
+        let told = self.universe.told.take().unwrap_or_else(Told::listed);
         told.begin(generation);
         // Blank nodes that nobody has taken are no nodes of this simulation.
         let kernel = &mut self.universe.kernel;

@@ -72,7 +72,8 @@ pub(crate) struct Told {
 static TOLD: Mutex<Vec<Weak<Told>>> = Mutex::new(Vec::new());
 
 impl Told {
-    pub(crate) fn new() -> Arc<Self> {
+    /// One that wakers find.
+    pub(crate) fn listed() -> Arc<Self> {
         let told = Arc::default();
         let mut all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|other| other.strong_count() > 0);
