@@ -72,6 +72,7 @@ pub(crate) struct Told {
 static TOLD: Mutex<Vec<Weak<Told>>> = Mutex::new(Vec::new());
 
 impl Told {
+    /// One that wakers find.
     pub(crate) fn listed() -> Arc<Self> {
         let told = Arc::default();
         let mut all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
