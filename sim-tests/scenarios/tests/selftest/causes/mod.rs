@@ -122,6 +122,7 @@ fn word(difference: &Difference) -> &'static str {
         Some(Cause::Injection) => "injection",
         Some(Cause::LifeCycle) => "life cycle",
         Some(Cause::Slowness) => "slowness",
+        Some(Cause::Want) => "want",
         Some(Cause::Transit) => "transit",
         Some(Cause::Delivery(_)) => "delivery",
         Some(Cause::Edge(_)) => "edge",

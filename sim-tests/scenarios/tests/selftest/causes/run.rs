@@ -49,7 +49,7 @@ pub(crate) struct Sent {
 pub(crate) struct Run {
     pub(crate) logs: BTreeMap<NodeId, Vec<Record>>,
     pub(crate) sent: BTreeMap<PacketId, Sent>,
-    pub(crate) delivered: BTreeMap<PacketId, Record>,
+    pub(crate) delivered: BTreeMap<PacketId, Vec<Record>>,
     /// Beginnings (`true`) and ends of each fault, in order.
     pub(crate) faults: BTreeMap<FaultId, Vec<(Record, bool)>>,
 }
@@ -79,11 +79,21 @@ impl Run {
                 assert!(twice.is_none(), "a packet is sent once: {record:?}");
             }
             Kind::PACKET_DELIVERED => {
-                self.delivered.insert(packet, record);
+                self.delivered.entry(packet).or_default().push(record);
             }
             _ => {}
         }
         self.logs.entry(record.node).or_default().push(record);
+    }
+
+    /// When a packet arrived, each time.
+    pub(crate) fn arrivals(&self, packet: PacketId) -> Vec<VirtualTime> {
+        self.delivered.get(&packet).into_iter().flatten().map(|record| record.at).collect()
+    }
+
+    /// Where a packet arrived, if it did.
+    pub(crate) fn receiver(&self, packet: PacketId) -> Option<NodeId> {
+        self.delivered.get(&packet)?.first().map(|record| record.node)
     }
 
     /// What a node did.

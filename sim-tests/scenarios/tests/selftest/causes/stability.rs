@@ -23,6 +23,8 @@ pub(crate) enum Cause {
     LifeCycle,
     /// The fault slowed its processor.
     Slowness,
+    /// The fault misled its lookups of names, or left it no descriptors.
+    Want,
     /// The fault dropped or delayed a packet to it, or one of the same flow before that.
     Transit,
     /// A packet came, or did not come, from a node that was different already.
@@ -162,7 +164,7 @@ impl Comparison<'_> {
                 let earlier = self.firsts.get(&from).is_some_and(|first| first.at() <= event.at);
                 (earlier && from != event.node).then_some(Cause::Edge(from))
             }
-            _ => self.slowness(event),
+            _ => self.slowness(event).or_else(|| self.want(event)),
         }
     }
 
@@ -184,6 +186,14 @@ impl Comparison<'_> {
         self.stretches.iter().any(|s| slows(s) && s.begin.0 <= event.at).then_some(Cause::Slowness)
     }
 
+    fn want(&self, event: Record) -> Option<Cause> {
+        let wants = |s: &Stretch| {
+            let of_node = matches!(&s.effect, Effect::Names { .. } | Effect::Descriptors { .. });
+            of_node && s.effect.node() == Some(&name(event.node))
+        };
+        self.stretches.iter().any(|s| wants(s) && s.begin.0 <= event.at).then_some(Cause::Want)
+    }
+
     fn delivery(&self, event: Record, has_fault: bool) -> Option<Cause> {
         let packet = (event.a, event.b);
         let (here, there) = if has_fault { (self.with, self.without) } else { (self.without, self.with) };
@@ -200,10 +210,13 @@ impl Comparison<'_> {
     fn was_hit(&self, (flow, ordinal): PacketId) -> bool {
         let of_flow = self.with.sent.range((flow, 0)..=(flow, ordinal));
         of_flow.into_iter().any(|(packet, sent)| {
-            let fates = [self.with, self.without].map(|run| run.delivered.get(packet).map(|record| record.at));
-            let to = [self.with, self.without].iter().find_map(|run| Some(run.delivered.get(packet)?.node));
+            // A packet that was doubled is delivered twice.
+            let fates = [self.with, self.without].map(|run| run.arrivals(*packet));
+            let to = [self.with, self.without].iter().find_map(|run| run.receiver(*packet));
             let alike = self.without.sent.get(packet).is_some_and(|other| other.record == sent.record);
-            alike && fates[0] != fates[1] && to.is_some_and(|to| self.covers(sent.node, to, sent.record.at, fates[1]))
+            alike
+                && fates[0] != fates[1]
+                && to.is_some_and(|to| self.covers(sent.node, to, sent.record.at, fates[1].first().copied()))
         })
     }
 
