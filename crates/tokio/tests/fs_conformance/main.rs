@@ -48,7 +48,7 @@ macro_rules! saw {
 }
 
 behaviours! {
-    devices_that_every_machine_has => ["(true, false, 0, 20666, 103)", "(true, false, 0, 20666, 109)", "", "()", "4", "ENOSPC", "true"], |dir, saw| {
+    devices_that_every_machine_has => ["(true, false, 0, 20666, 103)", "(true, false, 0, 20666, 109)", "", "()", "4", "StorageFull", "true"], |dir, saw| {
         use std::os::unix::fs::{FileTypeExt, MetadataExt};
         for path in ["/dev/null", "/dev/urandom"] {
             saw!(saw, fs::metadata(path).await.map(|metadata| {
