@@ -95,6 +95,7 @@ const BANS: &[Ban] = &[
             // Threads of a node sleep in virtual time, and these test that they do.
             "crates/tokio/tests/blocked.rs",
             "crates/tokio/tests/threads.rs",
+            "crates/tokio/tests/thread_panics.rs",
             "crates/tokio/tests/parity/",
             // It leaks on purpose.
             "sim-tests/scenarios/tests/selftest/leaks.rs",

@@ -216,7 +216,7 @@ impl Comparison<'_> {
             let alike = self.without.sent.get(packet).is_some_and(|other| other.record == sent.record);
             alike
                 && fates[0] != fates[1]
-                && to.is_some_and(|to| self.covers(sent.node, to, sent.record.at, fates[1].first().copied()))
+                && to.is_some_and(|to| self.covers(sent.node, to, sent.record.at, fates[1].last().copied()))
         })
     }
 
