@@ -13,6 +13,8 @@ pub trait Keeping {
     const NAME: &'static str;
     /// What is said to it before anything else.
     const PRAGMAS: &'static str;
+    /// As [`Engine::MAY_COME_BACK`].
+    const MAY_COME_BACK: bool = false;
 }
 
 /// A rollback journal that is deleted at a commit, the directory synced after it: a commit is durable.
@@ -41,6 +43,9 @@ impl Keeping for Wal {
     // Checkpoints after so few pages fall into a life of a hundred transactions.
     const PRAGMAS: &'static str = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
                                    PRAGMA wal_autocheckpoint=40;";
+    // An opening that cuts off a torn tail leaves its bytes in the log, and goes on under the same salts. The next transaction
+    // begins in its place; where its first frames are the very ones that were torn, the frames behind them fit again.
+    const MAY_COME_BACK: bool = true;
 }
 
 /// A connection to a SQLite database.
@@ -52,6 +57,7 @@ fn text(error: impl std::fmt::Display) -> String {
 
 impl<K: Keeping> Engine for Sqlite<K> {
     const NAME: &'static str = K::NAME;
+    const MAY_COME_BACK: bool = K::MAY_COME_BACK;
 
     fn open(dir: &Path) -> Result<Self, String> {
         let connection = Connection::open(dir.join("db.sqlite")).map_err(text)?;
