@@ -252,6 +252,33 @@ fn after_a_failed_sync_the_pages_are_clean_and_lost_and_a_second_sync_succeeds()
     }
 }
 
+#[test]
+fn what_is_written_again_after_a_failed_sync_is_there_with_the_length_it_needs() {
+    for seed in 0..50 {
+        let found = crash(
+            Options::new(seed),
+            Down::PowerLoss,
+            LATER,
+            None,
+            || async {
+                let file = write_wal(&[1; 600]).await.expect("an empty disk");
+                sync(&file).await.expect("no fault is on");
+                sync_path("/").await.expect("no fault is on");
+                with(|u| u.get::<Disk>().expect("there is a disk").0.inject(8, u_node(), Injection::FailingSync));
+                let key = file.key().expect("open");
+                write_at(key, 600, vec![2; 3_000]).await.expect("there is room");
+                sync(&file).await.expect_err("the fault is on");
+                with(|u| u.get::<Disk>().expect("there is a disk").0.heal(8));
+                // The file is as long by now, so that this makes it no longer.
+                write_at(key, 600, vec![2; 2_000]).await.expect("there is room");
+                sync(&file).await.expect("no fault is on");
+            },
+            content,
+        );
+        assert_eq!(found, Some([vec![1; 600], vec![2; 2_000]].concat()), "seed {seed}");
+    }
+}
+
 fn u_node() -> NodeId {
     NodeId::from_index(1)
 }

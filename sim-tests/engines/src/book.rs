@@ -9,7 +9,7 @@ use crate::{Batch, Contents, value_of};
 pub struct Book {
     /// The version that each key was last acknowledged at.
     acknowledged: BTreeMap<u64, u64>,
-    /// The transaction whose answer has not come: done or not, but whole.
+    /// Transactions whose answer has not come: done or not, but whole.
     open: Vec<Batch>,
     version: u64,
     /// Transactions acknowledged in all.
@@ -33,7 +33,8 @@ impl Book {
 
     /// It was acknowledged.
     pub fn acknowledge(&mut self, batch: &Batch) {
-        self.open.retain(|open| open != batch);
+        // An older one that an opening did not show lies beneath this one now.
+        self.open.retain(|open| open.version > batch.version);
         for key in &batch.keys {
             self.acknowledged.insert(*key, batch.version);
         }
@@ -82,13 +83,87 @@ impl Book {
         Ok(())
     }
 
-    /// What a look has found is what there is: open transactions are done or not from now on.
-    pub fn settle(&mut self, contents: &Contents) {
+    /// What a look has found is what there is: open transactions are done or not from now on. With `may_come_back` those
+    /// that are newer than everything found stay open.
+    pub fn settle(&mut self, contents: &Contents, may_come_back: bool) {
+        let mut newest = 0;
         for (key, value) in contents {
             if let Some(version) = value.get(8..16).and_then(|v| v.try_into().ok()).map(u64::from_le_bytes) {
                 self.acknowledged.insert(*key, version);
+                newest = newest.max(version);
             }
         }
-        self.open.clear();
+        self.open.retain(|open| may_come_back && open.version > newest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A book with transaction 1 acknowledged and 2 open, and what a store holds after the first and after both.
+    fn book() -> (Book, [Contents; 2]) {
+        let mut book = Book::default();
+        let [first, second] = [vec![1, 2], vec![2, 3]].map(|keys| Batch { version: book.next(), keys });
+        book.ask(&first);
+        book.acknowledge(&first);
+        book.ask(&second);
+        let mut contents = Contents::new();
+        let held = [first, second].map(|batch| {
+            contents.extend(batch.keys.iter().map(|key| (*key, value_of(*key, batch.version))));
+            contents.clone()
+        });
+        (book, held)
+    }
+
+    #[test]
+    fn what_an_opening_did_not_show_is_gone_for_good_unless_the_engine_says_otherwise() {
+        for may_come_back in [false, true] {
+            let (mut book, [before, after]) = book();
+            assert_eq!(book.check(&before), Ok(()));
+            book.settle(&before, may_come_back);
+            assert_eq!(book.check(&before), Ok(()));
+            assert_eq!(book.check(&after).is_ok(), may_come_back);
+            let mut half = after.clone();
+            half.remove(&3);
+            assert!(book.check(&half).is_err(), "it comes back whole");
+        }
+    }
+
+    #[test]
+    fn nothing_comes_back_from_beneath_an_acknowledged_transaction() {
+        let (mut book, [mut before, mut after]) = book();
+        book.settle(&before, true);
+        let third = Batch { version: book.next(), keys: vec![4] };
+        book.ask(&third);
+        book.acknowledge(&third);
+        for contents in [&mut before, &mut after] {
+            contents.insert(4, value_of(4, third.version));
+        }
+        assert_eq!(book.check(&before), Ok(()));
+        assert!(book.check(&after).is_err());
+    }
+
+    #[test]
+    fn nothing_comes_back_from_beneath_what_an_opening_showed() {
+        let (mut book, [before, after]) = book();
+        book.settle(&before, true);
+        let third = Batch { version: book.next(), keys: vec![4] };
+        book.ask(&third);
+        let [before, after] = [before, after].map(|mut contents| {
+            contents.insert(4, value_of(4, third.version));
+            contents
+        });
+        book.settle(&before, true);
+        assert_eq!(book.check(&before), Ok(()));
+        assert!(book.check(&after).is_err());
+    }
+
+    #[test]
+    fn what_an_opening_showed_stays() {
+        let (mut book, [before, after]) = book();
+        book.settle(&after, true);
+        assert_eq!(book.check(&after), Ok(()));
+        assert!(book.check(&before).is_err());
     }
 }

@@ -19,6 +19,9 @@ pub type Contents = BTreeMap<u64, Vec<u8>>;
 pub trait Engine: Sized {
     /// Its name.
     const NAME: &'static str;
+    /// Whether a transaction whose answer never came, and of which an opening showed nothing, may be there after a later power
+    /// loss, as long as none has been acknowledged since.
+    const MAY_COME_BACK: bool = false;
 
     /// Opens the store in a directory, and recovers it.
     ///

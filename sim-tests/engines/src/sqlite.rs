@@ -13,6 +13,10 @@ pub trait Keeping {
     const NAME: &'static str;
     /// What is said to it before anything else.
     const PRAGMAS: &'static str;
+    /// The journal mode that is asked for after that.
+    const MODE: &'static str;
+    /// As [`Engine::MAY_COME_BACK`].
+    const MAY_COME_BACK: bool = false;
 }
 
 /// A rollback journal that is deleted at a commit, the directory synced after it: a commit is durable.
@@ -28,19 +32,25 @@ pub struct Wal;
 
 impl Keeping for Rollback {
     const NAME: &'static str = "sqlite";
-    const PRAGMAS: &'static str = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;";
+    const PRAGMAS: &'static str = "PRAGMA synchronous=EXTRA;";
+    const MODE: &'static str = "delete";
 }
 
 impl Keeping for RollbackFull {
     const NAME: &'static str = "sqlite-full";
-    const PRAGMAS: &'static str = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;";
+    const PRAGMAS: &'static str = "PRAGMA synchronous=FULL;";
+    const MODE: &'static str = "delete";
 }
 
 impl Keeping for Wal {
     const NAME: &'static str = "sqlite-wal";
     // Checkpoints after so few pages fall into a life of a hundred transactions.
-    const PRAGMAS: &'static str = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-                                   PRAGMA wal_autocheckpoint=40;";
+    const PRAGMAS: &'static str =
+        "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=40;";
+    const MODE: &'static str = "wal";
+    // An opening that cuts off a torn tail leaves its bytes in the log, and goes on under the same salts. The next transaction
+    // begins in its place; where its first frames are the very ones that were torn, the frames behind them fit again.
+    const MAY_COME_BACK: bool = true;
 }
 
 /// A connection to a SQLite database.
@@ -50,12 +60,28 @@ fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
+/// Asks for a journal mode. SQLite gives the mode in a row, and writes it to the file only after that row: whoever takes the
+/// row alone, as `execute_batch` does, never hears that this failed, and goes on with a rollback journal.
+fn set_mode(connection: &Connection, mode: &str) -> Result<(), String> {
+    let mut statement = connection.prepare(&format!("PRAGMA journal_mode={mode}")).map_err(text)?;
+    let mut rows = statement.query([]).map_err(text)?;
+    while let Some(row) = rows.next().map_err(text)? {
+        let found: String = row.get(0).map_err(text)?;
+        if found != mode {
+            return Err(format!("journal_mode is {found}"));
+        }
+    }
+    Ok(())
+}
+
 impl<K: Keeping> Engine for Sqlite<K> {
     const NAME: &'static str = K::NAME;
+    const MAY_COME_BACK: bool = K::MAY_COME_BACK;
 
     fn open(dir: &Path) -> Result<Self, String> {
         let connection = Connection::open(dir.join("db.sqlite")).map_err(text)?;
         connection.execute_batch(K::PRAGMAS).map_err(text)?;
+        set_mode(&connection, K::MODE)?;
         connection
             .execute_batch("CREATE TABLE IF NOT EXISTS t (k INTEGER PRIMARY KEY, v BLOB NOT NULL);")
             .map_err(text)?;

@@ -116,7 +116,7 @@ fn live<E: Engine>(shared: &Mutex<Shared>, mut draw: u64, is_last: bool) {
             return;
         }
     };
-    if !note(shared, &contents, is_last) {
+    if !note(shared, &contents, is_last, E::MAY_COME_BACK) {
         return;
     }
     while !is_last {
@@ -142,7 +142,7 @@ fn is_up() -> bool {
     try_with(|u| u.kernel.is_effective()).unwrap_or(false)
 }
 
-fn note(shared: &Mutex<Shared>, contents: &Contents, is_last: bool) -> bool {
+fn note(shared: &Mutex<Shared>, contents: &Contents, is_last: bool, may_come_back: bool) -> bool {
     // A thread whose node is down sees errors and no contents; what it says does not count.
     if !is_up() {
         return false;
@@ -151,7 +151,7 @@ fn note(shared: &Mutex<Shared>, contents: &Contents, is_last: bool) -> bool {
     let verdict = shared.book.check(contents);
     let fits = verdict.is_ok();
     if fits {
-        shared.book.settle(contents);
+        shared.book.settle(contents, may_come_back);
     } else if shared.verdict.is_ok() {
         shared.verdict = verdict;
     }

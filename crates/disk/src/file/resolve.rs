@@ -181,6 +181,10 @@ impl FileData {
                 }
             }
         }
+        if change.fate == Fate::Durable {
+            // A sync makes the length durable that its bytes need, also where the write that had grown the file failed to arrive.
+            device.size = device.size.max(end);
+        }
         if change.new_size == change.old_size {
             return true;
         }
