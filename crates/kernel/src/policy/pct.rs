@@ -4,7 +4,7 @@
 //! against exponentially little for a random walk (Burckhardt and others, *A Randomized Scheduler with Probabilistic Guarantees
 //! of Finding Bugs*, ASPLOS 2010). Here priorities and changes are keyed by the task, so that one node's order does not depend on
 //! another's; a change is not one of `d − 1` steps drawn beforehand but a coin at each wake, which comes up `d − 1` times in
-//! [`STEPS`] wakes on average.
+//! a thousand wakes on average.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub struct Pct {
 }
 
 impl Pct {
-    /// With `depth` ordering constraints in mind, 1 to [`DEPTH_MAX`]; 1 never changes a priority.
+    /// With `depth` ordering constraints in mind, 1 to 100; 1 never changes a priority.
     #[must_use]
     pub fn new(depth: u32) -> Self {
         Self { depth: depth.clamp(1, DEPTH_MAX), taken_down: BTreeMap::new() }
