@@ -182,7 +182,9 @@ impl Cluster {
             .sim
             .wait_until(within, Duration::from_millis(5), async || self.picture.lock().leader().is_some_and(&fits))
             .await;
-        match self.picture.lock().leader().filter(|_| found) {
+        // The picture is looked at again below.
+        let leader = self.picture.lock().leader();
+        match leader.filter(|_| found) {
             Some(leader) => Ok((leader, self.sim.now() - start)),
             None => {
                 let evidence = Evidence::new("time", format!("no such leader within {within:?}"));
