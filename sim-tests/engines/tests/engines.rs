@@ -1,8 +1,6 @@
 //! Some seeds of each engine; campaigns are `src/bin/campaign.rs`.
 
 use engines::{ControlLog, Engine, Fjall, Redb, Trial};
-#[cfg(feature = "sqlite")]
-use engines::{Rollback, RollbackFull, Sqlite, Wal};
 
 /// What an engine is known for, as the beginning of what is said then. `docs/src/engines.md` explains each.
 fn is_known(engine: &str, why: &str) -> bool {
@@ -45,16 +43,48 @@ fn fjall_keeps_what_it_acknowledged() {
     holds::<Fjall>(0..60);
 }
 
+/// Runs seeds of SQLite, each in a process of its own, since SQLite keeps a list of open files and random numbers for the whole
+/// process. Gives whether all held, and what was said.
+#[cfg(feature = "sqlite")]
+fn campaign(engine: &str, first: u64, last: u64) -> (bool, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_campaign"));
+    let output = command.arg(engine).args([first, last].map(|n| n.to_string())).output().expect("it runs");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What is said of seeds that lost something that was acknowledged.
+#[cfg(feature = "sqlite")]
+fn is_loss(line: &str) -> bool {
+    line.contains(": key ") && (line.ends_with("is gone") || line.contains("is back at"))
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn sqlite_keeps_what_it_acknowledged_with_a_journal_whose_removal_is_synced() {
-    holds::<Sqlite<Rollback>>(0..60);
+    let (held, said) = campaign("sqlite", 0, 60);
+    assert!(held, "{said}");
 }
 
 #[cfg(feature = "sqlite")]
 #[test]
 fn sqlite_keeps_what_it_acknowledged_with_a_write_ahead_log() {
-    holds::<Sqlite<Wal>>(0..60);
+    // Of the single ones, the change to a write-ahead log fails at first in 343 and 547, pages are written again after a sync of
+    // a longer file has failed in 10518, and a torn transaction comes back in 10371.
+    for (first, last) in [(0, 60), (343, 344), (547, 548), (10_371, 10_372), (10_518, 10_519)] {
+        let (held, said) = campaign("sqlite-wal", first, last);
+        assert!(held, "{said}");
+    }
+}
+
+/// SQLite syncs the directory of a new journal or log and does not look whether that worked: "Many systems … are unable to
+/// fsync a directory, so ignore errors on the fsync" (`unixSync`).
+#[cfg(feature = "sqlite")]
+#[test]
+fn sqlite_goes_on_where_the_sync_of_its_directory_failed() {
+    for seed in [426, 1_830, 1_998] {
+        let (held, said) = campaign("sqlite-wal", seed, seed + 1);
+        assert!(!held && said.lines().next().is_some_and(is_loss), "{said}");
+    }
 }
 
 /// As its manual says: a journal that is removed without a sync of its directory may be back after a power loss, and then takes
@@ -62,10 +92,8 @@ fn sqlite_keeps_what_it_acknowledged_with_a_write_ahead_log() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn sqlite_may_lose_its_last_commit_where_the_removal_of_its_journal_is_not_synced() {
-    let outcomes: Vec<_> =
-        (0..40).filter_map(|seed| Trial::of(seed).run::<Sqlite<RollbackFull>>().verdict.err()).collect();
-    let lost = |why: &String| why.starts_with("key ") && (why.ends_with("is gone") || why.contains("is back at"));
-    assert!(!outcomes.is_empty() && outcomes.iter().all(lost), "{outcomes:?}");
+    let (held, said) = campaign("sqlite-full", 0, 40);
+    assert!(!held && said.lines().filter(|line| line.starts_with("seed ")).all(is_loss), "{said}");
 }
 
 #[test]
