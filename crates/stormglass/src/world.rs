@@ -156,15 +156,15 @@ fn rules(universe: &mut Universe) -> Option<&mut Rules> {
     universe.get::<Net>().map(|(net, _)| net.rules())
 }
 
-fn impairment(fault: LinkFault) -> Impairment {
-    match fault {
+/// The network's own word for it; `None` for what it does not have.
+fn impairment(fault: LinkFault) -> Option<Impairment> {
+    Some(match fault {
         LinkFault::Duplication(probability) => Impairment::Duplicate { ppm: probability.ppm() },
         LinkFault::Corruption(probability) => Impairment::Corrupt { ppm: probability.ppm() },
         LinkFault::Reordering { probability, by } => Impairment::Reorder { ppm: probability.ppm(), by },
         LinkFault::Bandwidth { rate, queue } => Impairment::Narrow { rate, queue },
-        // Kinds that a later version of the crate may add.
-        _ => Impairment::Duplicate { ppm: 0 },
-    }
+        _ => return None,
+    })
 }
 
 fn losses(universe: &mut Universe, node: NodeId) -> LossReport {
@@ -275,8 +275,10 @@ impl World for KernelWorld {
                 }
                 Effect::Impair { links, fault } => {
                     let pairs = state.pairs(links)?;
+                    let what =
+                        impairment(*fault).ok_or(WorldError::Unsupported { effect: effect.kind(), available })?;
                     if let Some(rules) = rules(u) {
-                        rules.impair(id.0, &pairs, impairment(*fault));
+                        rules.impair(id.0, &pairs, what);
                     }
                     Held::Network
                 }
