@@ -56,6 +56,16 @@ fn limits(sim: &Sim) -> Limits {
     }
 }
 
+/// In half of the seeds the service takes its rare paths, and in half its inner limits have rare sizes.
+fn product(sim: &Sim) {
+    if sim.choose("rare paths", "cluster", 0, 0, 1) == 1 {
+        sim.buggify();
+    }
+    if sim.choose("rare sizes", "cluster", 0, 0, 1) == 1 {
+        sim.knobs();
+    }
+}
+
 /// What is left out of the storms: faults that take from a node what it was told is durable. A member of Raft that forgets its
 /// vote or its log is a faulty one, whatever it does about it; ChainFire's tell, and need a human.
 const DAMAGE: [Kind; 6] = [
@@ -116,11 +126,14 @@ fn hunt(sim: &Sim, cluster: &Cluster, budget: &Budget) {
     time = "150s",
     families("network", "process", "disk", "clock"),
     profiles("calm", "rough", "storm"),
+    properties("chainfire"),
+    sometimes_within = 500,
     tags("campaign")
 )]
 async fn chainfire_mixed(sim: Sim) -> Outcome {
     sim.keep_going();
     let size = sim.param("nodes").and_then(|n| n.parse().ok()).unwrap_or(5);
+    product(&sim);
     let cluster = Cluster::start(&sim, Options { size, limits: limits(&sim), ..Options::default() });
     hardware(&sim);
     let budget = budget(&sim, &cluster);

@@ -275,6 +275,29 @@ fn a_copy_of_an_old_append_truncates_nothing() -> Checked {
 }
 
 #[test]
+fn a_lost_append_is_sent_again_though_another_was_answered_twice() -> Checked {
+    let mut model = Model::new(3, 14);
+    let leader = model.elect()?;
+    let follower = others(&model, leader)[0];
+    model.propose(leader, "a")?;
+    let append = |model: &Model| {
+        model.wire.iter().position(|(_, to, message)| *to == follower && matches!(message, Message::Append(_)))
+    };
+    let at = append(&model).ok_or("the proposal is sent")?;
+    model.deliver(at)?;
+    let answer = |(from, _, message): &(_, _, Message)| *from == follower && matches!(message, Message::AppendReply(_));
+    let answer = model.wire.iter().find(|it| answer(it)).cloned().ok_or("it is answered")?;
+    model.settle()?;
+    model.propose(leader, "b")?;
+    let at = append(&model).ok_or("the second one is sent")?;
+    model.wire.remove(at);
+    model.wire.push_back(answer);
+    model.run(second() * 5)?;
+    assert!(model.converged(), "the follower has it though nothing more was proposed");
+    Ok(())
+}
+
+#[test]
 fn a_read_waits_for_a_round_begun_after_it() -> Checked {
     let mut model = Model::new(3, 10);
     let leader = model.elect()?;

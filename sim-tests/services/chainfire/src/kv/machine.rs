@@ -1,9 +1,10 @@
 //! The state machine: applies log entries, answers reads, and turns itself into a snapshot and back.
 
-use bytes::Bytes;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use stormglass_probes::reachable;
 
 use super::api::{RangeError, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 use super::command::{Action, Command, Outcome};
@@ -98,8 +99,14 @@ impl Machine {
                         sessions.applied(client, seq, outcome.clone(), index, *clock_ms);
                         outcome
                     }
-                    Verdict::Repeated(outcome) => outcome,
-                    Verdict::Superseded => Outcome::Superseded,
+                    Verdict::Repeated(outcome) => {
+                        reachable!("kv: a repeated write is answered from its session");
+                        outcome
+                    }
+                    Verdict::Superseded => {
+                        reachable!("kv: a late copy of a write that was given up is not applied");
+                        Outcome::Superseded
+                    }
                     Verdict::Unknown => Outcome::SessionExpired,
                 }
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngExt;
+use stormglass_probes::{buggify, reachable, sometimes};
 
 use super::core::{Leadership, Raft, Role, Tally};
 use super::message::{Message, Vote, VoteReply};
@@ -19,7 +20,11 @@ impl Raft {
     pub(super) fn draw_election_timeout(&mut self, now: Duration) {
         let range = self.timing.election_min.as_micros() as u64..=self.timing.election_max.as_micros() as u64;
         let drawn = self.rng.random_range(range);
-        self.election_timeout = if planted!("M28") { self.timing.election_min } else { Duration::from_micros(drawn) };
+        self.election_timeout = if planted!("M28") || buggify!("raft: the shortest election timeout") {
+            self.timing.election_min
+        } else {
+            Duration::from_micros(drawn)
+        };
         self.election_deadline = now + self.election_timeout;
     }
 
@@ -80,6 +85,8 @@ impl Raft {
         let refuse = vote.term < self.hard.term || undisturbed;
         let up_to_date =
             planted!("M04") || (vote.last_term, vote.last_index) >= (self.log.last_term(), self.log.last_index());
+        sometimes!(vote.pre && undisturbed, "raft: a pre-vote is refused, since a leader is heard");
+        sometimes!(!refuse && !up_to_date, "raft: a vote is refused to a log that is behind");
         let granted = if refuse {
             false
         } else if vote.pre {
@@ -88,7 +95,9 @@ impl Raft {
             if vote.term > self.hard.term {
                 self.become_follower(vote.term, None, "a newer term began");
             }
-            up_to_date && self.leader.is_none() && self.hard.voted_for.is_none_or(|candidate| candidate == from)
+            let free = self.hard.voted_for.is_none_or(|candidate| candidate == from);
+            sometimes!(!free, "raft: a vote is refused to the second candidate of a term");
+            up_to_date && self.leader.is_none() && free
         };
         if granted && !vote.pre {
             if self.hard.voted_for.is_none() {
@@ -142,6 +151,7 @@ impl Raft {
                 self.become_leader(now);
             }
         } else if tally.refused.len() >= quorum {
+            reachable!("raft: an election is lost");
             // Lost: wait out the timeout drawn at its start, then try again.
             self.become_follower(self.hard.term, None, "the election was lost");
         }
@@ -152,6 +162,10 @@ impl Raft {
         let noop = self.log.last_index() + 1;
         let progress: BTreeMap<_, _> = self.peers.iter().map(|peer| (*peer, Progress::new(noop, now))).collect();
         tracing::info!(node = %self.id, term, "leader");
+        sometimes!(
+            noop > self.commit + 1,
+            "raft: a new leader holds entries of which it does not know that they are committed"
+        );
         self.role = Role::Leader(Leadership { progress, noop, reads: Reads::default() });
         self.leader = Some(self.id);
         self.emit(|| Probe::BecameLeader { term });
@@ -168,6 +182,7 @@ impl Raft {
             .filter(|progress| now.saturating_sub(progress.heard_at) <= self.timing.election_max)
             .count();
         if heard + 1 < self.quorum() && !planted!("M16") {
+            reachable!("raft: a leader whom no majority answers steps down");
             self.become_follower(self.hard.term, None, "no majority was heard within an election timeout");
             self.draw_election_timeout(now);
         }

@@ -1,6 +1,8 @@
 //! Linearizable reads by ReadIndex (dissertation 6.4): a read is served once a majority has confirmed, by a round of
 //! messages begun after the read arrived, that this node still leads. All reads that wait share one round.
 
+use stormglass_probes::{sometimes, sometimes_greater_than};
+
 use super::core::{Leadership, NotLeader, Raft, Role};
 use crate::planted;
 use crate::probe::Probe;
@@ -44,10 +46,12 @@ impl Raft {
     pub(super) fn begin_read_round(&mut self) {
         let commit = self.commit;
         let Role::Leader(Leadership { reads, noop, .. }) = &mut self.role else { return };
+        sometimes!(!reads.waiting.is_empty() && commit < *noop, "raft: a read waits for the first commit of a term");
         if reads.waiting.is_empty() || !reads.in_round.is_empty() || commit < *noop {
             return;
         }
         std::mem::swap(&mut reads.waiting, &mut reads.in_round);
+        sometimes_greater_than!(reads.in_round.len(), 1, "raft: one round confirms several reads");
         reads.round += 1;
         self.conclude_read_round();
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use stormglass_probes::{always_at_most, buggify, reachable, sometimes};
+
 use super::core::{Leadership, Raft, Role};
 use super::message::{Append, AppendOutcome, AppendReply, Heartbeat, HeartbeatReply, Message};
 use super::progress::Mode;
@@ -42,6 +44,8 @@ impl Raft {
             Mode::Replicate => self.limits.append_window,
             Mode::Probe | Mode::Snapshot { .. } => 1,
         };
+        let replicating = progress.mode == Mode::Replicate;
+        sometimes!(replicating && progress.in_flight >= window, "raft: the window of appends to a follower is full");
         if progress.reachable && progress.in_flight < window {
             if let Mode::Snapshot { index, offset } = &mut progress.mode {
                 if let Some(chunk) = self.snapshot.as_ref().map(|it| it.chunk(term, round, index, offset, &self.limits))
@@ -69,7 +73,8 @@ impl Raft {
                 return Some(Message::Append(Append { term, prev_index, prev_term, commit, round, entries }));
             }
         }
-        if now.saturating_sub(progress.sent_at) >= self.timing.heartbeat
+        if (now.saturating_sub(progress.sent_at) >= self.timing.heartbeat
+            && !buggify!("raft: a heartbeat is skipped", 0.1))
             || (progress.reachable && progress.round_sent < round)
         {
             progress.sent(now, round);
@@ -82,6 +87,7 @@ impl Raft {
     pub(super) fn on_append(&mut self, now: Duration, from: NodeId, append: Append) {
         let round = append.round;
         let outcome = if append.term < self.hard.term {
+            reachable!("raft: an append of a leader of an older term is refused");
             AppendOutcome::Stale
         } else {
             self.follow(now, append.term, from);
@@ -99,9 +105,13 @@ impl Raft {
         if prev_index >= base && self.log.term(prev_index) != Some(prev_term) {
             return match self.log.term(prev_index) {
                 Some(term) => {
+                    reachable!("raft: an append meets an entry of another term");
                     AppendOutcome::Conflict { prev_index, term: Some(term), index: self.log.first_of_term(prev_index) }
                 }
-                None => AppendOutcome::Conflict { prev_index, term: None, index: self.log.last_index() + 1 },
+                None => {
+                    reachable!("raft: an append begins beyond the end of the log");
+                    AppendOutcome::Conflict { prev_index, term: None, index: self.log.last_index() + 1 }
+                }
             };
         }
         let last_new = prev_index + entries.len() as u64;
@@ -133,6 +143,7 @@ impl Raft {
             self.violation = Some((from, committed));
             return false;
         }
+        reachable!("raft: entries that were not committed are dropped");
         self.log.truncate(from);
         self.operations.push(LogOperation::Truncate(from));
         true
@@ -200,9 +211,12 @@ impl Raft {
         let overdue = self.timing.election_max * 2;
         let Role::Leader(Leadership { progress, .. }) = &mut self.role else { return };
         let Some(progress) = progress.get_mut(&from) else { return };
-        // The follower lives and yet an append is long unanswered: the answer was lost, or its disk is slow. Asking
-        // again is harmless.
-        if progress.in_flight > 0 && now.saturating_sub(progress.answered_at.max(progress.appended_at)) > overdue {
+        // The follower lives and yet an append is long unanswered: it was lost, or the answer, or its disk is slow. Asking
+        // again is harmless. What is in flight does not count alone, since a late answer to an older append may have been
+        // taken for that to a newer one.
+        let owed = progress.in_flight > 0 || progress.next > progress.matched + 1;
+        if owed && now.saturating_sub(progress.answered_at.max(progress.appended_at)) > overdue {
+            reachable!("raft: an append that is long unanswered is sent again");
             progress.probe();
         }
     }
@@ -235,6 +249,7 @@ impl Raft {
         matched.sort_unstable();
         let candidate = matched[matched.len() - self.quorum()];
         let own_term = self.log.term(candidate) == Some(self.hard.term);
+        sometimes!(candidate > self.commit && !own_term, "raft: a majority holds an entry of an older term");
         if candidate > self.commit && (own_term || planted!("M01")) {
             self.commit_to(candidate);
             self.conclude_read_round();
@@ -247,6 +262,7 @@ impl Raft {
             let Some((entry, hash)) = self.log.entry(index) else { return };
             let term = entry.term;
             self.commit = index;
+            always_at_most!(index, self.log.last_index(), "raft: what is committed is in the log");
             self.emit(|| Probe::Committed { index, term, hash });
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use stormglass_probes::{reachable, sometimes};
 
 use super::core::{Leadership, Raft, Role};
 use super::message::{Message, SnapshotChunk, SnapshotReply};
@@ -35,6 +36,7 @@ impl Snapshot {
             *offset = 0;
         }
         let start = usize::try_from(*offset).unwrap_or(usize::MAX).min(self.data.len());
+        sometimes!(start > 0, "raft: a snapshot takes several chunks");
         let end = start.saturating_add(limits.snapshot_chunk_bytes).min(self.data.len());
         SnapshotChunk {
             term,
@@ -70,6 +72,7 @@ impl Raft {
             self.follow(now, chunk.term, from);
             if self.commit >= meta.index || self.log.term(meta.index) == Some(meta.term) {
                 // The log already holds everything that the snapshot covers.
+                reachable!("raft: a snapshot arrives that covers nothing new");
                 self.commit_to(meta.index);
                 self.incoming = None;
                 installed = true;
@@ -93,6 +96,7 @@ impl Raft {
             .as_ref()
             .is_some_and(|it| it.meta == chunk.meta && it.total == chunk.total && it.crc == chunk.crc);
         if !same {
+            sometimes!(self.incoming.is_some(), "raft: a newer snapshot takes the place of one half received");
             self.incoming =
                 Some(Incoming { meta: chunk.meta, total: chunk.total, crc: chunk.crc, data: BytesMut::new() });
         }
@@ -112,6 +116,7 @@ impl Raft {
             tracing::warn!(node = %self.id, index = meta.index, "dropping a snapshot whose checksum is wrong");
             return false;
         }
+        sometimes!(self.log.last_index() > meta.index, "raft: a snapshot replaces entries that lie beyond it");
         self.log.reset(meta);
         self.commit = meta.index;
         self.operations.push(LogOperation::Install(snapshot.clone()));

@@ -11,6 +11,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
+use stormglass_probes::{buggify, knob};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
@@ -36,7 +37,7 @@ pub(super) struct Link {
 impl Link {
     /// Sends a message if the link can take it; otherwise it is lost, which Raft expects of messages.
     pub(super) fn send(&self, message: Message) {
-        if self.messages.try_send(message).is_err() {
+        if buggify!("server: a link loses a message", 0.02) || self.messages.try_send(message).is_err() {
             tracing::debug!("a link's queue is full");
         }
     }
@@ -54,7 +55,7 @@ pub(super) fn link(
     member: &Member,
     inbox: mpsc::Sender<Input>,
 ) -> (Link, impl Future<Output = ()> + Send + use<>) {
-    let (messages, outgoing) = mpsc::channel(QUEUE);
+    let (messages, outgoing) = mpsc::channel(knob!("server: messages that wait for a link", QUEUE, [1, 3]));
     let alive = Arc::new(Notify::new());
     let task = Task {
         peer: member.id,

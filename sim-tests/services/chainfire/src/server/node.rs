@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
+use stormglass_probes::{buggify, knob, reachable, sometimes};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -125,6 +126,7 @@ impl Node {
         let mut timer = pin!(sleep_until(armed));
         let mut batch = Vec::with_capacity(BATCH);
         let mut stop_at = None;
+        let most = knob!("server: inputs in a batch", BATCH, [1, 3, 20]);
         loop {
             tokio::select! {
                 biased;
@@ -138,7 +140,7 @@ impl Node {
                     self.raft.written(self.now(), durable);
                     self.release_held();
                 }
-                count = self.inputs.recv_many(&mut batch, BATCH) => {
+                count = self.inputs.recv_many(&mut batch, most) => {
                     if count == 0 {
                         // Every connection task has ended, which only happens when the node is being dropped.
                         return Ok(());
@@ -236,6 +238,7 @@ impl Node {
         } else if let Some(replies) = self.replies.get(&to)
             && replies.try_send(message).is_err()
         {
+            reachable!("server: an answer finds no connection");
             tracing::debug!(node = %self.config.id, peer = %to, "an answer found no connection");
         }
     }
@@ -258,7 +261,8 @@ impl Node {
         let applied = self.machine.applied();
         let entries = applied.index - self.raft.snapshot_index().min(applied.index);
         let due = entries >= self.config.limits.snapshot_entries
-            || (entries > 0 && self.applied_bytes >= self.config.limits.snapshot_log_bytes);
+            || (entries > 0 && self.applied_bytes >= self.config.limits.snapshot_log_bytes)
+            || (entries > 0 && buggify!("server: a snapshot before it is due", 0.002));
         if !due || self.snapshot_job.is_some() {
             return;
         }
@@ -292,6 +296,8 @@ impl Node {
 
     /// Fails what waits on a leadership that is over.
     fn fail_pending(&mut self) {
+        sometimes!(!self.writes.is_empty(), "server: a leadership ends with writes under way");
+        sometimes!(!self.reads.is_empty(), "server: a leadership ends with reads under way");
         for write in std::mem::take(&mut self.writes).into_values() {
             write.reply.send(Response { id: write.id, result: Err(Refusal::LeadershipLost) });
         }

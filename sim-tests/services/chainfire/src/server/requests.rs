@@ -1,5 +1,7 @@
 //! Clients' requests: checked against the limits, then proposed, queued as reads, or answered at once.
 
+use stormglass_probes::buggify;
+
 use super::inbox::Reply;
 use super::node::{Node, PendingRead, PendingWrite};
 use crate::kv::api::{Operation, RangeRequest, TxnRequest};
@@ -53,7 +55,8 @@ impl Node {
             return Err(self.not_leader());
         }
         let limits = &self.config.limits;
-        if self.writes.len() >= limits.in_flight || self.pending_bytes >= limits.uncommitted_bytes {
+        let full = self.writes.len() >= limits.in_flight || self.pending_bytes >= limits.uncommitted_bytes;
+        if full || buggify!("server: a write is refused for want of room", 0.02) {
             return Err(Refusal::Overloaded(format!(
                 "{} writes of {} bytes are in flight",
                 self.writes.len(),

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use stormglass_probes::reachable;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
@@ -231,6 +232,7 @@ impl Wal {
 
     /// Continues in a new segment.
     async fn cut(&mut self) -> Result<(), StorageError> {
+        reachable!("storage: the log goes on in a new segment");
         self.sequence += 1;
         let (file, path) = create_segment(&self.dir, self.next_segment, self.sequence, self.last).await?;
         self.file = file;
@@ -354,6 +356,7 @@ async fn read_segment(
                 if !newest || frame::find_later(&content[at..], last + 1).is_some() {
                     return Err(StorageError::corrupt(path, at as u64, reason));
                 }
+                reachable!("storage: a torn tail of the log is cut off");
                 let torn = content.len() - at;
                 tracing::warn!(path = %path.display(), offset = at, torn, reason, "cutting a torn tail");
                 if at > 0 {
