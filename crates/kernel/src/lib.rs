@@ -18,6 +18,7 @@ mod fire;
 mod guest;
 mod heap;
 mod ids;
+mod inspect;
 mod join;
 mod kernel;
 mod lifecycle;
@@ -53,6 +54,7 @@ pub use decide::{Decisions, Domain, Override, OverrideError, POLL_COST, Point, S
 pub use exec::{TaskError, is_home};
 pub use guest::{Guest, Invitation, NoThread, THREADS_MAX, ThreadSeat, invite, invite_thread};
 pub use ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
+pub use inspect::Sight;
 pub use join::{AbortHandle, JoinHandle, spawn, spawn_local};
 pub use kernel::{ENTROPY, Footprint, Kernel};
 pub use lifecycle::Clocks;

@@ -3,7 +3,7 @@
 use crate::exec::{self, Polled};
 use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
-use crate::limits::{Failure, Waiting};
+use crate::limits::Failure;
 use crate::node::{Down, NodeState, Ready};
 use crate::panics;
 use crate::queue::What;
@@ -420,39 +420,5 @@ impl Universe {
         kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
         let what = if task.cancelled { Act::Cancel } else { Act::Poll };
         Some(Step::of_task(what, task_ref))
-    }
-
-    pub(crate) fn waiting_of(&self, node: NodeId) -> Vec<Waiting> {
-        let record = &self.kernel.nodes[node.index()];
-        let tasks = self.kernel.tasks.of_node(node);
-        tasks
-            .into_iter()
-            .filter_map(|t| Some((t, self.kernel.tasks.get(t)?)))
-            .map(|(task_ref, task)| Waiting {
-                node: record.name.to_string(),
-                task: task.key.to_string(),
-                spawned_at: if task_ref == record.main {
-                    if node == NodeId::DRIVER { "the start".to_owned() } else { "boot".to_owned() }
-                } else if task.thread != 0 {
-                    format!("pthread_create, as thread {} of its program", task.thread)
-                } else {
-                    format!("{}:{}", task.spawned_at.file(), task.spawned_at.line())
-                },
-                on: if task.deaf & QUEUED != 0 {
-                    format!("its turn on the processor{}", if record.is_up() { "" } else { " of a node that is down" })
-                } else {
-                    match task.wait {
-                        Wait::Program => "something inside the program (a channel, a lock, a task)".to_owned(),
-                        Wait::Timer { deadline_ns } => {
-                            format!("a timer at {}", record.when_timer_clock_ns(deadline_ns))
-                        }
-                        Wait::Resource { what, id } => self.describe(what, id),
-                        Wait::Signal => "a signal".to_owned(),
-                        Wait::Lock => "a lock, a channel or the word of another thread".to_owned(),
-                        Wait::Thread => "another thread to end".to_owned(),
-                    }
-                },
-            })
-            .collect()
     }
 }

@@ -21,6 +21,7 @@ mod flow;
 mod handle;
 mod host;
 mod link;
+mod lost;
 mod net;
 mod packet;
 mod ports;
@@ -47,6 +48,7 @@ pub use flow::{
 };
 pub use handle::DESCRIPTORS;
 pub use link::{DropReason, LinkOptions};
+pub use lost::{Loss, Lost};
 pub use net::{Net, NetOptions};
 pub use packet::Protocol;
 pub use residue::Residue;

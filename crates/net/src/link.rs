@@ -150,3 +150,18 @@ pub enum DropReason {
     /// A filter refused it.
     Rejected = 8,
 }
+
+impl std::fmt::Display for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cut => "the link was cut",
+            Self::Lost => "the link lost it",
+            Self::Blocked => "a filter dropped it",
+            Self::NoMachine => "no machine with power had the address",
+            Self::Overflow => "the receiver's queue was full",
+            Self::QueueFull => "the link's queue was full",
+            Self::Corrupt => "its checksum was wrong",
+            Self::Rejected => "a filter refused it",
+        })
+    }
+}

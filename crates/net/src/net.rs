@@ -11,6 +11,7 @@ use crate::counter::Counters;
 use crate::dns::{Dns, Hit, LookupError};
 use crate::host::Host;
 use crate::link::{DropReason, LinkOptions};
+use crate::lost::Loss;
 use crate::packet::{Body, SocketRef};
 use crate::ports::PortRange;
 use crate::rule::{Pair, Rules};
@@ -73,6 +74,11 @@ impl Net {
     /// Changes every link that has no options of its own, from now on.
     pub fn set_default_link(&mut self, options: LinkOptions) {
         self.wire.links.set_default(options);
+    }
+
+    /// What was lost for good, as far as it is remembered (the last 256), oldest first.
+    pub fn losses(&self) -> impl DoubleEndedIterator<Item = &Loss> {
+        self.wire.losses.iter()
     }
 
     /// Writes every packet that leaves a node from now on to `sink`, as a pcapng file. It does not influence the run.

@@ -9,6 +9,7 @@ use crate::counter::Counters;
 use crate::filter::{Action, Direction};
 use crate::flow::Flow;
 use crate::link::DropReason;
+use crate::lost::Losses;
 use crate::net::NetOptions;
 use crate::packet::{Body, Flags, Packet, Packets, Protocol, Segment, SocketRef};
 use crate::transit::{Damage, Links, flip_undetected};
@@ -27,6 +28,7 @@ pub(crate) struct Wire {
     pub(crate) links: Links,
     pub(crate) counters: Counters,
     pub(crate) capture: Option<Box<Capture>>,
+    pub(crate) losses: Losses,
     /// Bytes of the send and receive buffers of new connections.
     pub(crate) buffers: (usize, usize),
 }
@@ -39,6 +41,7 @@ impl Wire {
             links: Links::new(options.links),
             counters: Counters::default(),
             capture: None,
+            losses: Losses::default(),
             buffers: (options.send_buffer.max(1), options.receive_buffer.max(1)),
         }
     }
@@ -179,6 +182,9 @@ impl Wire {
     /// Loses a packet.
     pub(crate) fn drop(&mut self, kernel: &mut Kernel, packet: Packet, reason: DropReason) {
         self.counters.packets_dropped += 1;
+        if matches!(packet.body, Body::Datagram) && !packet.copy {
+            self.losses.datagram(kernel.now(), &packet, reason);
+        }
         // Operand b: the ordinal above, the reason in the lowest four bits.
         kernel.trace(Kind::PACKET_DROPPED, packet.site.as_u64(), packet.ordinal << 4 | reason as u64);
         self.packets.recycle(packet.payload);

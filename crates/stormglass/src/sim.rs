@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) counters: BTreeMap<String, u64>,
     /// The first violation of each oracle, in order.
     pub(crate) violations: Vec<Evidence>,
+    /// How often each node told each thing of itself.
+    pub(crate) heard_of: BTreeMap<(NodeName, String), u64>,
     pub(crate) keep_going: bool,
     pub(crate) refusal: Option<Refusal>,
     /// What became of every fault, as of the end of the run.

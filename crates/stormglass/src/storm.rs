@@ -17,7 +17,11 @@ use stormglass_kernel::{self as kernel, NodeId};
 use stormglass_tokio::time::sleep;
 
 use crate::sim::Sim;
+use crate::standstill::Standstill;
 use crate::world::KernelWorld;
+
+/// A cluster that has not come to rest after this part of its time is looked at.
+const EARLY: u32 = 4;
 
 impl Stormy for Sim {
     type World = KernelWorld;
@@ -161,6 +165,9 @@ impl Sim {
     /// for the probe of that name. Callable from any node: they act on the driver.
     pub fn tell(&self, event: Observed) {
         let mut state = self.shared.state.lock();
+        if let Observed::Probe { node, name, .. } = &event {
+            *state.heard_of.entry((node.clone(), name.clone())).or_default() += 1;
+        }
         if !state.storms.cares_for(&event) {
             return;
         }
@@ -217,9 +224,31 @@ impl Calming {
     /// Asks `converged` until it is reached or the bound has passed. Gives how long it took.
     ///
     /// # Errors
-    /// The reasons that were pending at the bound, as evidence of the oracle `convergence`.
-    pub async fn until(self, converged: impl AsyncFnMut() -> Convergence) -> Result<Duration, Evidence> {
+    /// The reasons that were pending at the bound, as evidence of the oracle `convergence`, and what can be seen of their causes:
+    /// how busy the nodes were, what was told again and again, who waits for what since when, who is woken in vain, what the
+    /// network lost for good, and which faults are still in effect.
+    pub async fn until(self, mut converged: impl AsyncFnMut() -> Convergence) -> Result<Duration, Evidence> {
         let sim = &self.sim;
-        converge(self.calm, || sim.now(), sleep, converged).await
+        let until = self.calm.until();
+        let late = sim.now() + until.saturating_sub(sim.now()) / EARLY;
+        let mut standstill = Standstill::begin(sim);
+        let mut is_late = false;
+        let looked = async || {
+            let convergence = converged().await;
+            if !convergence.is_reached() && sim.now() >= late {
+                if std::mem::replace(&mut is_late, true) {
+                    standstill.look(sim);
+                } else {
+                    standstill.begin_again(sim);
+                }
+            }
+            convergence
+        };
+        let ended = converge(self.calm, || sim.now(), sleep, looked).await;
+        ended.map_err(|mut evidence| {
+            let why = standstill.explain(sim, &evidence.details);
+            evidence.details.extend(why);
+            evidence
+        })
     }
 }

@@ -11,6 +11,7 @@ use super::send::Sender;
 use crate::address::Form;
 use crate::error::Cause;
 use crate::flow::Flow;
+use crate::lost::{Loss, Lost};
 use crate::packet::{Flags, SocketRef};
 use crate::waiters::Waiters;
 use crate::wire::{OUTPUT, TIMER, Wire};
@@ -202,12 +203,27 @@ impl Connection {
         }
         self.phase = Phase::Closed;
         self.error = error;
+        self.note_losses(io);
         self.tx.clear();
         self.deadlines = Deadlines { armed: self.deadlines.armed, ..Deadlines::NONE };
         let state = error.map_or(CLOSED, |_| ENDED);
         io.kernel.trace(Kind::SOCKET, self.flow.site.as_u64(), state);
         self.readers.wake(io.kernel);
         self.writers.wake(io.kernel);
+    }
+
+    /// Remembers what is lost with the connection.
+    fn note_losses(&self, io: &mut Io<'_>) {
+        let (here, there) = ((self.flow.from, self.key.local.port()), (self.flow.to, self.key.remote.port()));
+        let at = io.kernel.now();
+        let unacknowledged = self.tx.unacknowledged();
+        if unacknowledged > 0 {
+            io.wire.losses.note(Loss { at, from: here, to: there, what: Lost::Unacknowledged(unacknowledged) });
+        }
+        let unread = self.rx.waiting() as u64;
+        if unread > 0 && !self.held {
+            io.wire.losses.note(Loss { at, from: there, to: here, what: Lost::Unread(unread) });
+        }
     }
 
     /// Whether both directions ended in good order.

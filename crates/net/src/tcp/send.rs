@@ -145,6 +145,11 @@ impl Sender {
         self.fin.is_some_and(|fin| self.next > fin)
     }
 
+    /// Bytes that were written and not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        self.written().saturating_sub(self.una.max(self.data_at))
+    }
+
     /// Frees what no longer can be sent.
     pub(crate) fn clear(&mut self) {
         self.data_at = self.written();

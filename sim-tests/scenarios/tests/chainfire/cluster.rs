@@ -217,7 +217,12 @@ impl Cluster {
         convergence = convergence.require(agreed, || format!("no one leader: {leaders:?}"));
         let applied: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.applied, s.commit)).collect();
         let level = applied.windows(2).all(|w| w[0].1 == w[1].1);
-        convergence = convergence.require(level, || format!("applied (node, applied, commit): {applied:?}"));
+        let most = statuses.values().map(|s| s.applied).max().unwrap_or_default();
+        for (id, status) in &statuses {
+            convergence = convergence.require(status.applied == most, || {
+                format!("n{id} has applied {} of {most}, and knows {} to be committed", status.applied, status.commit)
+            });
+        }
         let hashes: Vec<_> = statuses.iter().map(|(id, s)| (*id, s.state_hash)).collect();
         let same = hashes.windows(2).all(|w| w[0].1 == w[1].1);
         convergence.require(!level || same, || format!("replicas differ at the same index: {hashes:x?}"))

@@ -1,8 +1,9 @@
 //! Losing a node and getting it back: the catalogue's rows S1, S3, S4, A3 and R2.
 
 use chainfire::client::AttemptOutcome;
+use stormglass::DiskOptions;
 use stormglass::check::Evidence;
-use stormglass::faults::{Direction, block_port, graceful_stop, kill, one_way, pause};
+use stormglass::faults::{Direction, block_port, graceful_stop, kill, one_way, pause, power_loss};
 use stormglass::prelude::*;
 
 use crate::cluster::{API_PORT, Cluster};
@@ -219,5 +220,28 @@ async fn chainfire_r2_4_leader_paused(sim: Sim) -> Outcome {
     }
     demand(clients.await.is_ok(), "workload", || "the clients ended early".to_owned())?;
     rest(&cluster, s(15)).await?;
+    book.judge(&cluster).await
+}
+
+/// The power of one node after another blinks, under load and on slow disks: whoever waited for an answer of that node may wait for
+/// nothing. Everybody is level soon after the last time.
+#[stormglass::scenario(time = "120s", families("process"), tags("recovery"))]
+async fn chainfire_power_blinks(sim: Sim) -> Outcome {
+    sim.set_disks(DiskOptions { sync_latency: ms(20)..=ms(80), ..DiskOptions::default() });
+    let cluster = Cluster::of(&sim, 3);
+    cluster.leader_within(s(5)).await?;
+    let book = Book::new();
+    let clients = {
+        let (book, cluster) = (book.clone(), cluster.clone());
+        tokio::spawn(async move { book.run(&cluster, LOAD).await })
+    };
+    for blink in 0..10 {
+        let wait = sim.choose("between two blinks", "power", blink, 700, 1_300);
+        sim.sleep(ms(wait)).await;
+        let node = sim.choose("whose power", "power", blink, 1, 3);
+        sim.inject_for(power_loss(cluster.name(node)), ms(200)).await;
+    }
+    demand(clients.await.is_ok(), "workload", || "the clients ended early".to_owned())?;
+    rest(&cluster, s(5)).await?;
     book.judge(&cluster).await
 }

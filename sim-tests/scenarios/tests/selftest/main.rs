@@ -14,6 +14,7 @@ mod judging;
 mod leaks;
 mod leases;
 mod limits;
+mod monitors;
 mod panics;
 mod product;
 mod sealed;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
     }
     let rooms = [
         limits::CHECKS,
+        monitors::CHECKS,
         endings::CHECKS,
         panics::CHECKS,
         product::CHECKS,

@@ -30,6 +30,7 @@ pub const ALL: &[Bug] = &[
     Bug { name: "M29", defect: "the hard state is renamed into place and its directory not synced" },
     Bug { name: "M30", defect: "a retried command is applied again" },
     Bug { name: "M32", defect: "sessions age by the clock of the replica, not by that in the log" },
+    Bug { name: "M38", defect: "a link waits for an answer, however long, before it sends anything more" },
     Bug { name: "M39", defect: "a client gives each retry of a write a new number" },
     Bug { name: "M70", defect: "the log is replayed without looking at the checksum of a record" },
     Bug {

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::inbox::Input;
 use crate::config::{Member, NodeConfig, Timing};
+use crate::planted;
 use crate::raft::{Message, NodeId};
 use crate::wire::codec;
 use crate::wire::frame::{self, FrameError, FrameReader, Kind};
@@ -187,14 +188,14 @@ impl Task {
             let frame = tokio::select! {
                 biased;
                 frame = reader.next(&mut from) => frame,
-                message = self.outgoing.recv() => match message {
+                message = self.outgoing.recv(), if due.count == 0 || !planted!("M38") => match message {
                     Some(message) => {
                         next = Some(message);
                         continue;
                     }
                     None => return End::Closed,
                 },
-                () = &mut silence, if due.count > 0 => {
+                () = &mut silence, if due.count > 0 && !planted!("M38") => {
                     let silent_until = due.since + self.timing.peer_silence;
                     if Instant::now() >= silent_until {
                         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "the peer is silent");
