@@ -62,7 +62,7 @@ pub use limits::{Failure, Limits, Waiting};
 pub use node::{Down, MONOTONIC_START_NS, Node, NodeState, WALL_CLOCK_START_NS};
 pub use panics::install_hook as install_panic_hook;
 pub use parked::Parked;
-pub use policy::{Fifo, POLICIES, PRIORITY, Pct, Policy, Random, Wake, by_name as policy_by_name};
+pub use policy::{Fifo, POLICIES, PRIORITY, Pct, Policy, Pos, Random, Wake, by_name as policy_by_name};
 pub use prf::{hash_bytes, mix};
 pub use queue::NODES_MAX;
 pub use report::{Counters, Options, Report};

@@ -1,6 +1,6 @@
 //! From a wake to the place among what is ready: the decisions of a wake, and when the woken task's node runs.
 
-use crate::ids::{NodeId, TaskRef};
+use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::Kernel;
 use crate::node::{NodeState, Ready};
 use crate::policy::Wake;
@@ -54,9 +54,30 @@ impl Kernel {
             return Some(Ready::new(draw, task_ref));
         }
         let wakes = &mut self.nodes[task.node.index()].wakes;
-        let wake = Wake { task: task.key, ordinal, node_ordinal: *wakes, draw };
+        let wake = Wake { task: task.key, ordinal, node_ordinal: *wakes, during: self.polls, draw };
         *wakes += 1;
         Some(Ready::new(self.policy.priority(&self.decisions, wake), task_ref))
+    }
+
+    /// Tells the policy that a task of this node runs now, and puts those that it rates anew in their new order.
+    #[cold]
+    pub(crate) fn rate_anew(&mut self, id: NodeId, ran: TaskKey) {
+        if !self.policy.rates_anew(ran) {
+            return;
+        }
+        let ready = &mut self.nodes[id.index()].ready;
+        let mut waiting = Vec::with_capacity(ready.len());
+        ready.retain(|one| {
+            waiting.push(*one);
+            false
+        });
+        for one in &mut waiting {
+            let Some(task) = self.tasks.get(one.task()) else { continue };
+            if let Some(priority) = self.policy.rate(&self.decisions, task.key) {
+                *one = Ready::new(priority, one.task());
+            }
+        }
+        ready.extend(waiting);
     }
 
     /// What a node began when it was the first has ended: the queue has its next instant from now on.

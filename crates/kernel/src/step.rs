@@ -419,6 +419,10 @@ impl Universe {
         // There is one wake before each poll.
         kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
         let what = if task.cancelled { Act::Cancel } else { Act::Poll };
+        if !kernel.by_draw {
+            let key = task.key;
+            kernel.rate_anew(id, key);
+        }
         Some(Step::of_task(what, task_ref))
     }
 }

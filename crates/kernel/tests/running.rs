@@ -150,10 +150,21 @@ fn under_pct_the_same_task_runs_first_until_its_priority_changes() {
 }
 
 #[test]
+fn partial_order_sampling_is_its_own_order_and_the_seeds() {
+    let (order, digest) = yielders(1, Box::new(Pos::default()));
+    assert_eq!(yielders(1, Box::new(Pos::default())), (order.clone(), digest));
+    let orders: std::collections::BTreeSet<Vec<u32>> =
+        (0..40).map(|seed| yielders(seed, Box::new(Pos::default())).0).collect();
+    assert_eq!(orders.len(), 40, "each seed has another order");
+    let seconds: std::collections::BTreeSet<u32> = orders.iter().map(|order| order[1]).collect();
+    assert_eq!(seconds.len(), 5, "and anybody may come second");
+}
+
+#[test]
 fn a_portfolio_lets_the_seed_choose_and_a_wrong_name_is_none() {
     let words: std::collections::BTreeSet<String> =
         (0..200).filter_map(|seed| Some(policy_by_name("portfolio", seed)?.1)).collect();
-    assert_eq!(words.into_iter().collect::<Vec<_>>(), ["fifo", "pct:2", "pct:3", "pct:5", "random"]);
+    assert_eq!(words.into_iter().collect::<Vec<_>>(), ["fifo", "pct:2", "pct:3", "pct:5", "pos", "random"]);
     assert_eq!(policy_by_name("pct", 1).map(|found| found.1).as_deref(), Some("pct:3"));
     for wrong in ["pct:0", "pct:x", "pct:101", "lifo", ""] {
         assert!(policy_by_name(wrong, 1).is_none(), "{wrong}");

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn wake(task: u64, ordinal: u64) -> Wake {
-        Wake { task: TaskKey(task), ordinal, node_ordinal: ordinal, draw: 0 }
+        Wake { task: TaskKey(task), ordinal, node_ordinal: ordinal, during: ordinal, draw: 0 }
     }
 
     #[test]
