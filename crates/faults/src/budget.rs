@@ -1,6 +1,7 @@
 //! What a system is said to tolerate. Within it a lost write is a bug; outside it, an excuse.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -21,6 +22,7 @@ pub struct Budget {
     nodes: Vec<NodeName>,
     out_max: usize,
     cuts: bool,
+    damaged_max: Option<usize>,
 }
 
 /// Where a plan leaves a budget.
@@ -62,6 +64,21 @@ pub enum BudgetError {
         /// The faults that hold an effect at that instant.
         faults: Vec<FaultId>,
     },
+    /// Too many disks are damaged.
+    #[error(
+        "at {}, the disks of {} nodes have been damaged ({}) and the budget allows {damaged_max}; by faults {}",
+        Shown(at), damaged.len(), list(damaged), ids(faults)
+    )]
+    TooManyDamaged {
+        /// When the last of them is damaged, in virtual time since the start.
+        at: Duration,
+        /// The nodes whose disks are.
+        damaged: Vec<NodeName>,
+        /// How many may be.
+        damaged_max: usize,
+        /// The faults that do it.
+        faults: Vec<FaultId>,
+    },
 }
 
 /// A minority of these nodes may be out: [`Budget::minority`].
@@ -85,7 +102,7 @@ impl Budget {
         nodes.sort_unstable();
         nodes.dedup();
         let out_max = out_max.min(nodes.len());
-        Budget { nodes, out_max, cuts: false }
+        Budget { nodes, out_max, cuts: false, damaged_max: None }
     }
 
     /// Any number of nodes may be out at once, since all come back with their disks: safety must hold, progress need not.
@@ -100,6 +117,33 @@ impl Budget {
     pub fn counting_cuts(mut self) -> Budget {
         self.cuts = true;
         self
+    }
+
+    /// One good copy: of everything that all its nodes hold, one disk keeps what it was given. In the whole course of a plan the
+    /// disks of all nodes but one may lie, rot, mix up places, be replaced or swapped, and no others.
+    #[must_use]
+    pub fn one_good_copy(self) -> Budget {
+        let others = self.nodes.len().saturating_sub(1);
+        self.damaging_at_most(others)
+    }
+
+    /// In the whole course of a plan the disks of at most so many nodes may be damaged, and always the same ones: what a disk
+    /// lost does not come back when the fault ends. Without it any disk may.
+    #[must_use]
+    pub fn damaging_at_most(mut self, disks: usize) -> Budget {
+        self.damaged_max = Some(disks.min(self.nodes.len()));
+        self
+    }
+
+    /// How many of the nodes' disks may be damaged; `None` where that is not limited.
+    #[must_use]
+    pub fn damaged_max(&self) -> Option<usize> {
+        self.damaged_max
+    }
+
+    /// Whether more than which nodes are out at one instant counts.
+    pub(crate) fn needs_steps(&self) -> bool {
+        self.cuts || self.damaged_max.is_some()
     }
 
     /// The nodes it speaks of, in order of their names.
@@ -130,6 +174,7 @@ impl Budget {
 
     /// As [`check`](Budget::check), for steps in the order of a timeline.
     pub(crate) fn check_steps(&self, steps: &[Scheduled]) -> Result<(), BudgetError> {
+        self.check_damage(steps)?;
         let mut open: BTreeMap<FaultId, Vec<&Effect>> = BTreeMap::new();
         for (at, scheduled) in steps.iter().enumerate() {
             match &scheduled.step {
@@ -143,6 +188,23 @@ impl Budget {
                         self.check_instant(scheduled.at, &open)?;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_damage(&self, steps: &[Scheduled]) -> Result<(), BudgetError> {
+        let Some(damaged_max) = self.damaged_max else { return Ok(()) };
+        let (mut damaged, mut faults) = (BTreeSet::new(), BTreeSet::new());
+        for scheduled in steps {
+            let Step::Begin(effect) = &scheduled.step else { continue };
+            for node in effect.damaged().filter(|node| self.nodes.contains(node)) {
+                damaged.insert(node.clone());
+                faults.insert(scheduled.id);
+            }
+            if damaged.len() > damaged_max {
+                let (damaged, faults) = (damaged.into_iter().collect(), faults.into_iter().collect());
+                return Err(BudgetError::TooManyDamaged { at: scheduled.at, damaged, damaged_max, faults });
             }
         }
         Ok(())
@@ -184,6 +246,19 @@ impl Budget {
     }
 }
 
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {} of {} nodes ({}) out at once", self.out_max, self.nodes.len(), list(&self.nodes))?;
+        if self.cuts {
+            f.write_str(", cut off counts as out")?;
+        }
+        match self.damaged_max {
+            Some(disks) => write!(f, ", at most {disks} of their disks damaged"),
+            None => Ok(()),
+        }
+    }
+}
+
 fn ids(faults: &[FaultId]) -> String {
     faults.iter().map(FaultId::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -191,7 +266,7 @@ fn ids(faults: &[FaultId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fault, isolate, kill, one_way, pause};
+    use crate::{Fault, disk, isolate, kill, one_way, pause, power_loss, swap_disks};
 
     const SECOND: Duration = Duration::from_secs(1);
     const NODES: [&str; 3] = ["a", "b", "c"];
@@ -229,6 +304,25 @@ mod tests {
     fn one_node_counts_once() {
         let faults = [kill("a").lasting(SECOND), pause("a").lasting(2 * SECOND)];
         assert_eq!(minority(NODES).check(&plan(faults)), Ok(()));
+    }
+
+    #[test]
+    fn one_good_copy_is_left_however_late_the_last_disk_is_damaged() {
+        let rots = |node: &str, at: u32| disk(node, crate::DiskFault::LyingSync).at(at * SECOND).lasting(SECOND);
+        let all = [rots("a", 0), rots("b", 5), rots("a", 9), rots("c", 20)];
+        assert_eq!(minority(NODES).check(&plan(all.clone())), Ok(()), "not limited unless asked");
+        assert_eq!(
+            minority(NODES).one_good_copy().check(&plan(all[..3].to_vec())),
+            Ok(()),
+            "one node twice counts once"
+        );
+        let error = minority(NODES).one_good_copy().check(&plan(all)).expect_err("no good copy is left");
+        assert_eq!(
+            error.to_string(),
+            "at 20s, the disks of 3 nodes have been damaged (a, b, c) and the budget allows 2; by faults f0, f1, f2, f3"
+        );
+        let swapped = plan([power_loss(["a", "b"]).lasting(2 * SECOND), swap_disks("a", "b").at(SECOND)]);
+        assert!(minority(NODES).damaging_at_most(1).check(&swapped).is_err(), "a swap damages both");
     }
 
     #[test]

@@ -214,6 +214,17 @@ impl Effect {
         }
     }
 
+    /// The nodes whose disks lose by it what was durable.
+    pub fn damaged(&self) -> impl Iterator<Item = &NodeName> {
+        let (one, other) = match self {
+            Effect::Disk { node, fault } if fault.damages() => (Some(node), None),
+            Effect::NewDisk { node } => (Some(node), None),
+            Effect::SwapDisks { node, with } => (Some(node), Some(with)),
+            _ => (None, None),
+        };
+        one.into_iter().chain(other)
+    }
+
     /// The node acted on; `None` for an effect on links.
     #[must_use]
     pub fn node(&self) -> Option<&NodeName> {

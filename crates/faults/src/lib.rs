@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod blame;
 mod budget;
 mod calm;
 mod capabilities;
@@ -42,6 +43,7 @@ mod validity;
 mod verbs;
 mod world;
 
+pub use blame::{excuse, meanwhile};
 pub use budget::{Budget, BudgetError, minority};
 pub use calm::{Calm, CalmState, Convergence};
 pub use capabilities::{Capabilities, EffectKind};

@@ -36,6 +36,14 @@ pub enum DiskFault {
     MisdirectedReads(Probability),
 }
 
+impl DiskFault {
+    /// Whether it takes from a disk what was durable there, or says that something is that is not.
+    #[must_use]
+    pub fn damages(&self) -> bool {
+        matches!(self, Self::LyingSync | Self::BitRot(_) | Self::MisdirectedWrites(_) | Self::MisdirectedReads(_))
+    }
+}
+
 /// What is wrong with a node's clocks. When the fault ends, the wall clock is set right again and the monotonic clock runs
 /// at its rate again; it keeps what it gained, since it never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

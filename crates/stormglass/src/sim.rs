@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
 use stormglass_disk::{Disk, DiskOptions};
-use stormglass_faults::{FaultRecord, NodeName, Plan, Seed, Storms, SwarmChoice, Topology};
+use stormglass_faults::{Budget, FaultRecord, NodeName, Plan, Seed, Storms, SwarmChoice, Topology};
 use stormglass_harness::{IntoExit, Refusal, RunRequest};
 use stormglass_kernel::{self as kernel, Decisions, Domain, Failure, Kind, NodeId, Point, Site};
 use stormglass_net::{LinkOptions, Net};
@@ -48,6 +48,10 @@ pub(crate) struct State {
     pub(crate) listening_to_disks: bool,
     pub(crate) plan: Option<Plan>,
     pub(crate) choice: Option<SwarmChoice>,
+    /// What the faults of the plan were to stay within.
+    pub(crate) budgets: Vec<Budget>,
+    /// When the first oracle was violated.
+    pub(crate) violated_at: Option<Duration>,
     pub(crate) features: BTreeSet<String>,
     pub(crate) sometimes: BTreeMap<String, bool>,
     pub(crate) counters: BTreeMap<String, u64>,
@@ -333,7 +337,9 @@ impl Sim {
     /// scenario has said [`Sim::keep_going`].
     pub fn violation(&self, evidence: Evidence) {
         let failure = Failure::Violation { oracle: evidence.oracle.clone(), message: evidence.cause.clone() };
+        let now = self.now();
         let mut state = self.shared.state.lock();
+        state.violated_at.get_or_insert(now);
         if state.violations.iter().all(|known| known.oracle != evidence.oracle) {
             state.violations.push(evidence);
         }

@@ -11,7 +11,7 @@ pub(super) struct Admission<'a> {
     budgets: &'a [Budget],
     /// When which node is out; a node is never out twice at a time.
     out: Vec<Outage>,
-    /// The steps let in, kept only for budgets that count cuts.
+    /// The steps let in, kept only for budgets that count cuts or damage.
     steps: Option<Vec<Scheduled>>,
     pub(super) admitted: Vec<(FaultId, Fault)>,
     pub(super) dropped: Vec<Dropped>,
@@ -26,7 +26,7 @@ struct Outage {
 
 impl<'a> Admission<'a> {
     pub(super) fn new(budgets: &'a [Budget]) -> Admission<'a> {
-        let steps = budgets.iter().any(Budget::counts_cuts).then(Vec::new);
+        let steps = budgets.iter().any(Budget::needs_steps).then(Vec::new);
         Admission { budgets, out: Vec::new(), steps, admitted: Vec::new(), dropped: Vec::new() }
     }
 

@@ -55,6 +55,8 @@ pub struct Drawn {
     pub choice: SwarmChoice,
     /// What was drawn and left out, since no budget had room for it.
     pub dropped: Vec<Dropped>,
+    /// What it stays within.
+    pub budgets: Vec<Budget>,
 }
 
 /// A fault that was drawn but did not fit into the budget, on any node.
@@ -262,7 +264,8 @@ impl Planner {
             plan.insert(id, fault)?;
         }
         plan.sort_by_start();
-        Ok(Drawn { plan, choice, dropped: admission.dropped })
+        let dropped = admission.dropped;
+        Ok(Drawn { plan, choice, dropped, budgets })
     }
 
     /// The instants of one lane, each with its ordinal: a first within one mean gap, then gap after gap.

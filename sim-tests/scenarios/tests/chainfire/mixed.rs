@@ -152,6 +152,8 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
         .port(stormglass::faults::Protocol::Tcp, PEER_PORT)
         .topology(zones(&cluster))
         .between(sim.now(), minute);
+    // Without the swarm everything is on in every seed.
+    let storm = if sim.param("swarm") == Some("off") { storm.all_on() } else { storm };
     sim.storm(DAMAGE.into_iter().fold(storm, |storm, kind| storm.without(kind)));
     hunt(&sim, &cluster, &budget);
     let book = Book::new();

@@ -3,6 +3,7 @@
 //! Asked for by the command line or by its own checks, this binary is a worker as any other scenario target is. Run as a
 //! test it judges: it starts itself as a worker, has its scenarios misbehave there, and looks at the verdicts.
 
+mod blames;
 mod calibration;
 mod campaigns;
 mod captures;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         return stormglass::harness::main();
     }
     let rooms = [
+        blames::CHECKS,
         limits::CHECKS,
         monitors::CHECKS,
         endings::CHECKS,
