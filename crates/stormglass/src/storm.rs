@@ -10,7 +10,7 @@ use stormglass_check::Evidence;
 use stormglass_disk::Disk;
 use stormglass_faults::{
     Budget, Calm, Convergence, FSYNC, Fault, FaultId, FaultRecord, Hits, Missing, Nemesis, NodeName, Observed, Plan,
-    Planner, Storms, Stormy, World,
+    Planner, Storms, Stormy, World, power_loss,
 };
 use stormglass_harness::{Refusal, converge};
 use stormglass_kernel::{self as kernel, NodeId};
@@ -213,7 +213,29 @@ impl Sim {
     #[must_use = "a calm phase is judged by `until`"]
     pub fn calm(&self, within: Duration) -> Calming {
         self.heal_all();
-        Calming { sim: self.clone(), calm: Calm::new(self.now(), within) }
+        let core = self.shared.state.lock().world.names().cloned().collect();
+        Calming { sim: self.clone(), calm: Calm::new(self.now(), within), core }
+    }
+
+    /// As [`Sim::calm`], but of the nodes of `budget` only a core, drawn by the seed, is left: as many as may be out at once (a
+    /// minority, where all may be) lose power now and for good. What is said to tolerate their loss must come to rest without them.
+    #[must_use = "a calm phase is judged by `until`"]
+    pub fn calm_with_core(&self, budget: &Budget, within: Duration) -> Calming {
+        let mut calming = self.calm(within);
+        let mut nodes = budget.nodes().to_vec();
+        let most = nodes.len().saturating_sub(1);
+        let out = if budget.out_max() > most { most / 2 } else { budget.out_max() };
+        let dead: Vec<NodeName> = (0..out as u64)
+            .map(|nth| {
+                let last = nodes.len() as u64 - 1;
+                nodes.remove(self.choose("outside the core", "calm", nth, 0, last) as usize)
+            })
+            .collect();
+        if !dead.is_empty() {
+            self.inject(power_loss(dead.clone()));
+        }
+        calming.core.retain(|node| !dead.contains(node));
+        calming
     }
 }
 
@@ -222,9 +244,16 @@ impl Sim {
 pub struct Calming {
     sim: Sim,
     calm: Calm,
+    core: Vec<NodeName>,
 }
 
 impl Calming {
+    /// The nodes that are left: all of them, unless the calm is one [with a core](Sim::calm_with_core).
+    #[must_use]
+    pub fn core(&self) -> &[NodeName] {
+        &self.core
+    }
+
     /// Asks `converged` until it is reached or the bound has passed. Gives how long it took.
     ///
     /// # Errors

@@ -206,9 +206,16 @@ impl Cluster {
 
     /// Whether every node is up, follows one leader, and has applied the same entries to the same state.
     pub(crate) async fn converged(&self) -> Convergence {
-        let statuses = self.statuses().await;
+        self.converged_among(&self.names()).await
+    }
+
+    /// The same of these nodes only: the others are out for good.
+    pub(crate) async fn converged_among(&self, core: &[NodeName]) -> Convergence {
+        let is_core = |id: u64| core.contains(&self.name(id));
+        let mut statuses = self.statuses().await;
+        statuses.retain(|id, _| is_core(*id));
         let mut convergence = Convergence::reached();
-        for member in &self.members {
+        for member in self.members.iter().filter(|member| is_core(member.id.0)) {
             convergence = convergence
                 .require(statuses.contains_key(&member.id.0), || format!("n{} does not answer", member.id.0));
         }

@@ -172,3 +172,25 @@ async fn chainfire_mixed(sim: Sim) -> Outcome {
     sim.count("acknowledged unique writes", book.acknowledged() as u64);
     book.judge(&cluster).await
 }
+
+/// Half a minute of rough weather, and then calm of another kind: a core of three, drawn by the seed, goes on without the other two,
+/// who never come back. It comes to rest, still takes writes, and has lost nothing.
+#[stormglass::scenario(time = "120s", families("network", "process", "disk", "clock"), tags("campaign"))]
+async fn chainfire_random_core(sim: Sim) -> Outcome {
+    sim.keep_going();
+    let cluster = Cluster::start(&sim, Options { size: 5, limits: limits(&sim), ..Options::default() });
+    hardware(&sim);
+    let budget = budget(&sim, &cluster);
+    cluster.leader_within(Duration::from_secs(10)).await?;
+    let end = Duration::from_secs(30);
+    let storm = swarm().everything().sparing(budget.clone()).topology(zones(&cluster)).between(sim.now(), end);
+    sim.storm(DAMAGE.into_iter().fold(storm, |storm, kind| storm.without(kind)));
+    let book = Book::new();
+    let duration = end.saturating_sub(sim.now());
+    book.run(&cluster, Load { clients: 3, rate: 50, keys: 5, duration }).await;
+    let calm = sim.calm_with_core(&budget, Duration::from_secs(30));
+    let core = calm.core().to_vec();
+    calm.until(async || cluster.converged_among(&core).await).await?;
+    crate::expect::write(&mut cluster.client(), "after the storm", "1").await?;
+    book.judge(&cluster).await
+}
