@@ -34,6 +34,14 @@ pub fn meanwhile(
     lines
 }
 
+/// Whether a text speaks of a node: its name stands there as a word.
+#[must_use]
+pub fn mentions(text: &str, name: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    text.match_indices(name)
+        .any(|(at, _)| !is_part(text[..at].chars().next_back()) && !is_part(text[at + name.len()..].chars().next()))
+}
+
 /// The line as it was carried out.
 fn text_of(fault: &FaultRecord) -> &str {
     fault.struck.as_deref().unwrap_or(&fault.text)
@@ -114,5 +122,11 @@ mod tests {
             "{beyond}"
         );
         assert_eq!(excuse(&[], &plan(Vec::new())), None);
+    }
+
+    #[test]
+    fn names_are_whole_words() {
+        assert!(mentions("n1 lags behind n12", "n12") && mentions("of n1:2380 > n4", "n1"));
+        assert!(!mentions("n12 lags", "n1") && !mentions("main1", "n1") && !mentions("n1-b", "n1"));
     }
 }

@@ -43,7 +43,7 @@ mod validity;
 mod verbs;
 mod world;
 
-pub use blame::{excuse, meanwhile};
+pub use blame::{excuse, meanwhile, mentions};
 pub use budget::{Budget, BudgetError, minority};
 pub use calm::{Calm, CalmState, Convergence};
 pub use capabilities::{Capabilities, EffectKind};

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod blame;
 mod campaign;
 mod case;
 mod client;
@@ -39,6 +40,7 @@ mod seeds_file;
 mod summary;
 mod worker;
 
+pub use blame::{Faulted, span_of};
 pub use campaign::{Campaign, CampaignError, Ended, Observer, Outcome, TROUBLES_MAX, binary_identity, default_name};
 pub use case::{CaseReport, MEMORY, POLL_CPU, Status, WALL_TIME};
 pub use client::{Death, Worker, WorkerCommand, WorkerError, WorkerKill};

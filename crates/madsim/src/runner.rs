@@ -14,8 +14,10 @@ use madsim::runtime::Runtime;
 use madsim::{Config, runtime::Handle};
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
-use stormglass_faults::{Injector, Missing};
-use stormglass_harness::{IntoOutcome, Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines};
+use stormglass_faults::{Injector, Missing, NodeName};
+use stormglass_harness::{
+    Faulted, IntoOutcome, Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines, span_of,
+};
 
 use crate::logs;
 use crate::sim::{DRIVER, Sim};
@@ -175,7 +177,9 @@ fn record(name: &str, request: &RunRequest, sim: &Sim, ended: Ended) -> RunRecor
     record.sometimes = std::mem::take(&mut state.sometimes);
     record.families = state.choice.iter().flat_map(|c| c.families()).map(|f| f.to_string()).collect();
     let mut violations = std::mem::take(&mut state.violations).into_iter();
-    match (ended, violations.next()) {
+    let first = violations.next();
+    let span = first.as_ref().or(state.verdict.as_ref().and_then(Verdict::evidence)).and_then(span_of);
+    match (ended, first) {
         (Ended::Finished, None) => {
             let verdict = state.verdict.take().unwrap_or(Verdict::Pass);
             record.conclude(&verdict);
@@ -194,6 +198,10 @@ fn record(name: &str, request: &RunRequest, sim: &Sim, ended: Ended) -> RunRecor
     if dropped > 0 && state.missing == Missing::Drop {
         record.counters.insert("faults that madsim cannot carry out".to_owned(), dropped as u64);
     }
+    let nodes: Vec<NodeName> = state.books.names().cloned().collect();
+    let at = state.violated_at.unwrap_or(state.events.last);
+    let known = Faulted { at, nodes: &nodes, faults: &faults, budgets: &state.budgets, plan: state.plan.as_ref() };
+    record.blame(span, &known);
     drop(state);
     record.take_faults(&faults);
     record

@@ -17,7 +17,7 @@ use madsim::task::NodeId;
 use madsim::time::TimeHandle;
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, OpId, Verdict};
-use stormglass_faults::{FaultRecord, Missing, NodeName, Plan, Seed, Storms, SwarmChoice};
+use stormglass_faults::{Budget, FaultRecord, Missing, NodeName, Plan, Seed, Storms, SwarmChoice};
 use stormglass_harness::{IntoExit, Refusal, RunClock, RunRequest};
 
 use crate::books::Books;
@@ -46,6 +46,10 @@ pub(crate) struct State {
     pub(crate) missing: Missing,
     pub(crate) plan: Option<Plan>,
     pub(crate) choice: Option<SwarmChoice>,
+    /// What the faults of the plan were to stay within.
+    pub(crate) budgets: Vec<Budget>,
+    /// When the first oracle was violated.
+    pub(crate) violated_at: Option<Duration>,
     pub(crate) features: BTreeSet<String>,
     pub(crate) sometimes: BTreeMap<String, bool>,
     pub(crate) counters: BTreeMap<String, u64>,
@@ -316,10 +320,12 @@ impl Sim {
     /// An oracle was violated. The first violation of each oracle counts, and the very first one ends the run, unless the
     /// scenario has said [`Sim::keep_going`].
     pub fn violation(&self, evidence: Evidence) {
-        let mut state = self.shared.state.lock();
-        if state.over {
+        if self.shared.state.lock().over {
             return;
         }
+        let now = self.now();
+        let mut state = self.shared.state.lock();
+        state.violated_at.get_or_insert(now);
         if state.violations.iter().all(|known| known.oracle != evidence.oracle) {
             state.violations.push(evidence);
         }

@@ -43,7 +43,11 @@ impl Sim {
             Ok(drawn) => drawn,
             Err(error) => panic!("the storm cannot be drawn: {error}"),
         };
-        self.shared.state.lock().choice = Some(drawn.choice);
+        {
+            let mut state = self.shared.state.lock();
+            state.choice = Some(drawn.choice);
+            state.budgets = drawn.budgets;
+        }
         self.carry_out(drawn.plan);
     }
 

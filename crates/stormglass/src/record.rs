@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use stormglass_check::{Evidence, Verdict};
-use stormglass_faults::{FaultRecord, NodeName, excuse, meanwhile};
+use stormglass_check::Verdict;
+use stormglass_faults::NodeName;
 use stormglass_harness as harness;
-use stormglass_harness::{RunRecord, RunRequest};
+use stormglass_harness::{Faulted, RunRecord, RunRequest, span_of};
 use stormglass_kernel::{Failure, Report};
 
 use crate::sim::Sim;
-use crate::standstill::{mentions, seconds};
-
-/// A violation that no operations stand for is looked at with what was on so long before it.
-const BEFORE: Duration = Duration::from_secs(5);
 
 /// The record of a run that has ended.
 pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report<Verdict>) -> RunRecord {
@@ -55,40 +51,12 @@ pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report
         (Err(failure), None) => ended_by(&mut record, &failure, request),
     }
     violations.for_each(|evidence| record.also(&evidence));
-    if record.verdict == harness::Verdict::Fail {
-        let window = span.unwrap_or_else(|| {
-            let at = state.violated_at.unwrap_or(Duration::from_nanos(record.virtual_ns));
-            (at.saturating_sub(BEFORE), at)
-        });
-        let nodes: Vec<NodeName> = state.world.names().cloned().collect();
-        let blamed = blame(&record.evidence, &nodes, &faults, window);
-        record.evidence.extend(blamed);
-        record.evidence.extend(state.plan.as_ref().and_then(|plan| excuse(&state.budgets, plan)));
-    }
+    let nodes: Vec<NodeName> = state.world.names().cloned().collect();
+    let at = state.violated_at.unwrap_or(Duration::from_nanos(record.virtual_ns));
+    let known = Faulted { at, nodes: &nodes, faults: &faults, budgets: &state.budgets, plan: state.plan.as_ref() };
+    record.blame(span, &known);
     record.take_faults(&faults);
     record
-}
-
-/// From the first call to the last return of the operations that cannot be explained.
-fn span_of(evidence: &Evidence) -> Option<(Duration, Duration)> {
-    let ns = Duration::from_nanos;
-    let first = evidence.operations.iter().map(|op| op.call).min()?;
-    let last = evidence.operations.iter().map(|op| op.returned.unwrap_or(op.call)).max()?;
-    Some((ns(first), ns(last)))
-}
-
-/// The faults that may have touched what failed: those that were on meanwhile, and of them those on the nodes that the evidence
-/// names.
-fn blame(evidence: &[String], nodes: &[NodeName], faults: &[FaultRecord], window: (Duration, Duration)) -> Vec<String> {
-    let named: Vec<&str> =
-        nodes.iter().map(NodeName::as_str).filter(|node| evidence.iter().any(|line| mentions(line, node))).collect();
-    let concerns = |text: &str| named.iter().any(|node| mentions(text, node));
-    let told = meanwhile(faults, window, concerns);
-    if told.is_empty() {
-        return Vec::new();
-    }
-    let head = format!("faults that were on from {} to {} and hit:", seconds(window.0), seconds(window.1));
-    std::iter::once(head).chain(told.into_iter().map(|line| format!("  {line}"))).collect()
 }
 
 fn ended_by(record: &mut RunRecord, failure: &Failure, request: &RunRequest) {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use stormglass_faults::{FaultRecord, NodeName, Stormy};
+use stormglass_faults::{FaultRecord, NodeName, Stormy, mentions};
 use stormglass_kernel::{self as kernel, NodeId, TaskKey, Wait};
 use stormglass_net::Net;
 
@@ -233,23 +233,4 @@ fn first(lines: Vec<String>, matters: impl Fn(&str) -> bool) -> impl Iterator<It
 /// A time of the run, or a span, for people.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.3} s", time.as_secs_f64())
-}
-
-/// Whether a text speaks of a node: its name stands there as a word.
-pub(crate) fn mentions(text: &str, name: &str) -> bool {
-    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
-    text.match_indices(name)
-        .any(|(at, _)| !is_part(text[..at].chars().next_back()) && !is_part(text[at + name.len()..].chars().next()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_whole_words() {
-        assert!(mentions("n1 lags behind n12", "n12"));
-        assert!(mentions("of n1:2380 > n4", "n1"));
-        assert!(!mentions("n12 lags", "n1") && !mentions("main1", "n1") && !mentions("n1-b", "n1"));
-    }
 }
