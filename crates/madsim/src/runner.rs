@@ -14,7 +14,7 @@ use madsim::runtime::Runtime;
 use madsim::{Config, runtime::Handle};
 use parking_lot::Mutex;
 use stormglass_check::{Evidence, Verdict};
-use stormglass_faults::{Injector, Missing, NodeName};
+use stormglass_faults::{Missing, NodeName};
 use stormglass_harness::{
     Faulted, IntoOutcome, Refusal, RunRecord, RunRequest, ScenarioDef, TraceError, TraceLines, span_of,
 };
