@@ -28,6 +28,9 @@ impl<K> Component<K> {
 
 /// The parts, ordered by their first operation.
 pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Vec<Component<M::Key>> {
+    if let Some(key) = only_key(model, ops) {
+        return vec![Component { keys: vec![key], ops: (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect() }];
+    }
     let mut keys = Keys { ids: BTreeMap::new(), parent: Vec::new(), recent: None };
     let mut home: Vec<Option<u32>> = Vec::with_capacity(ops.len());
     for operation in ops {
@@ -41,13 +44,8 @@ pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) 
         });
         home.push(first);
     }
-    let all = || (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect();
     if home.iter().any(Option::is_none) {
-        return vec![Component { keys: Vec::new(), ops: all() }];
-    }
-    // One key, as of a register: nothing is to be split.
-    if let (1, Some((key, _))) = (keys.ids.len(), keys.ids.first_key_value()) {
-        return vec![Component { keys: vec![key.clone()], ops: all() }];
+        return vec![Component { keys: Vec::new(), ops: (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect() }];
     }
     let mut slots: BTreeMap<u32, usize> = BTreeMap::new();
     let mut parts: Vec<Component<M::Key>> = Vec::new();
@@ -66,6 +64,20 @@ pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) 
         }
     }
     parts
+}
+
+/// The key that every operation is on, as of a register: then nothing is to be split.
+fn only_key<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Option<M::Key> {
+    let mut only: Option<M::Key> = None;
+    let alone = ops.iter().all(|operation| {
+        let (mut count, mut same) = (0, true);
+        model.each_key(&operation.op, &mut |key| {
+            count += 1;
+            same &= *only.get_or_insert_with(|| key.clone()) == *key;
+        });
+        same && count > 0
+    });
+    only.filter(|_| alone)
 }
 
 /// Keys by number, and a union-find over them.
