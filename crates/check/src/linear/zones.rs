@@ -118,24 +118,47 @@ struct Zones<'a> {
     initial: u32,
 }
 
+/// How many zones begin before `at`. They are looked for from `near` in ever longer steps, for values come about in the
+/// order of time, more or less.
+fn before(forward: &[(u64, u64, u32)], near: usize, at: u64) -> usize {
+    let early = |place: usize| forward[place].0 < at;
+    let mut step = 1;
+    let (low, high) = if near < forward.len() && early(near) {
+        let mut low = near + 1;
+        while low + step <= forward.len() && early(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        (low, forward.len().min(low + step))
+    } else {
+        let mut high = near;
+        while high >= step && !early(high - step) {
+            high -= step;
+            step *= 2;
+        }
+        (high.saturating_sub(step), high)
+    };
+    low + forward[low..high].partition_point(|(first, ..)| *first < at)
+}
+
 impl Zones<'_> {
     fn decide(mut self) -> Found {
+        let present = |cluster: &Cluster, value: u32| value == self.initial || cluster.first_of != NOBODY;
+        let mut forward: Vec<(u64, u64, u32)> = Vec::with_capacity(self.clusters.len());
         for (value, cluster) in (0u32..).zip(&self.clusters) {
-            if cluster.first_of == NOBODY || value == self.initial {
+            if !present(cluster, value) {
                 continue;
             }
-            // A read of what nobody wrote, or one that returned before the write was called.
-            if cluster.write == NOBODY {
-                return self.refused(&[cluster.first_of]);
+            if value != self.initial {
+                // A read of what nobody wrote, or one that returned before the write was called.
+                if cluster.write == NOBODY {
+                    return self.refused(&[cluster.first_of]);
+                }
+                if cluster.first < self.list[cluster.write as usize].call.saturating_add(1) {
+                    return self.refused(&[cluster.first_of, cluster.write]);
+                }
             }
-            if cluster.first < self.list[cluster.write as usize].call.saturating_add(1) {
-                return self.refused(&[cluster.first_of, cluster.write]);
-            }
-        }
-        let present = |cluster: &Cluster, value: u32| value == self.initial || cluster.first_of != NOBODY;
-        let mut forward: Vec<(u64, u64, u32)> = Vec::new();
-        for (value, cluster) in (0u32..).zip(&self.clusters) {
-            if present(cluster, value) && cluster.first < cluster.last {
+            if cluster.first < cluster.last {
                 forward.push((cluster.first, cluster.last, value));
             }
         }
@@ -147,15 +170,17 @@ impl Zones<'_> {
         }
         // An instant, whether the cluster spans a zone from there on, and the cluster, packed so that sorting is cheap.
         let pack = |at: u64, zone: bool, value: u32| u128::from(at) << 64 | u128::from(zone) << 32 | u128::from(value);
-        let mut order: Vec<u128> = forward.iter().map(|(first, _, value)| pack(*first, true, *value)).collect();
+        let mut order: Vec<u128> = Vec::with_capacity(self.clusters.len());
+        order.extend(forward.iter().map(|(first, _, value)| pack(*first, true, *value)));
+        let mut near = 0;
         for (value, cluster) in (0u32..).zip(&self.clusters) {
             if !present(cluster, value) || cluster.first < cluster.last {
                 continue;
             }
             let mut at = cluster.last;
             // The one zone that `last` may be inside of is the latest that begins before it.
-            let before = forward.partition_point(|(first, ..)| *first < at);
-            if let Some((_, end, other)) = before.checked_sub(1).map(|index| forward[index])
+            near = before(&forward, near, at);
+            if let Some((_, end, other)) = near.checked_sub(1).map(|index| forward[index])
                 && at < end
             {
                 if cluster.first < end {
