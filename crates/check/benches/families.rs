@@ -1,6 +1,9 @@
 //! What a check costs on generated families of histories, and how that grows: time and peak memory per cell, each cell
-//! in a process of its own. `cargo bench -p stormglass-check --bench families -- [PART OF A NAME]`.
+//! in a process of its own. `cargo bench -p stormglass-check --bench families -- [PART OF A NAME]`, or `-- histories` for
+//! files of others.
 
+#[path = "families/files.rs"]
+mod files;
 #[path = "families/generate.rs"]
 mod generate;
 #[path = "families/plain.rs"]
@@ -22,6 +25,9 @@ fn main() {
             (FAMILIES.iter().find(|family| family.name == cell), clients.parse(), operations.parse(), unknown.parse())
     {
         return measure(family, clients, operations, unknown);
+    }
+    if arguments.as_slice() == ["histories"] {
+        return files::table();
     }
     let wanted = |name: &str| arguments.iter().all(|part| name.contains(part.as_str()));
     println!("| family | clients | operations | unknown % | verdict | CPU time | peak memory | of that the history |");

@@ -42,7 +42,7 @@ pub use invariant::{Invariant, MONOTONIC, Monotonic};
 pub use invariant::{NodeId, Probe, RaftOracle, raft_oracles};
 pub use linear::{
     Budget, Certificate, CertificateError, Engine, LINEARIZABILITY, Linearizability, Monitored, Online, OnlineError,
-    Part, linearizability, linearizability_by, linearizable, linearizable_within, replay,
+    Part, is_linearizable, linearizability, linearizability_by, linearizable, linearizable_within, replay,
 };
 pub use property::{
     CAUSAL, CONVERGENCE, Guarantee, SEQUENTIAL, Seen, SessionEvent, WATCH, Watch, WatchEvent, WatchResponse, causal,

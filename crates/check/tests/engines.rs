@@ -15,7 +15,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use registers::{guessed, unique};
 use stormglass_check::model::{CasRegister, Kv, KvOp, KvRet, Model, RegisterOp, RegisterRet};
-use stormglass_check::{Budget, Engine, History, Online, Operation, Verdict, linearizability_by, replay};
+use stormglass_check::{Budget, Engine, History, Online, Operation, Outcome, Verdict, linearizability_by, replay};
 
 /// Counts what was compared, so that a gate through which nothing passes is seen.
 #[derive(Default, Debug)]
@@ -101,6 +101,44 @@ fn every_engine_judges_twenty_thousand_registers_as_brute_force_does() {
         assert!(narrow || (tally.passes > 2_000 && tally.failures > 2_000), "{engine:?} is one-sided: {tally:?}");
         eprintln!("{engine:?}: {tally:?}");
     }
+}
+
+/// The history as it was known at the instant `cut`: what returned later had not, and what was called later was not.
+fn known_at(history: &History<RegisterOp, RegisterRet>, cut: u64) -> History<RegisterOp, RegisterRet> {
+    let mut known = History::new();
+    for operation in history.operations().iter().filter(|operation| operation.call <= cut) {
+        let mut operation = operation.clone();
+        if operation.returned.is_some_and(|returned| returned > cut) && operation.outcome != Outcome::Fail {
+            (operation.returned, operation.outcome) = (None, Outcome::Indeterminate);
+        }
+        known.push(operation).expect("the beginning of a history is one");
+    }
+    known
+}
+
+/// Evidence ends with the first return that nothing explains: by that instant there is no order, and just before there is.
+#[test]
+fn evidence_of_twenty_thousand_registers_ends_where_brute_force_says() {
+    let mut seen = 0;
+    for seed in 0..20_000 {
+        let history = guessed(&mut rng(seed ^ 0xe71d));
+        for engine in [Engine::DepthFirst, Engine::Frontier] {
+            let Verdict::Fail(evidence) = linearizability_by(engine, &CasRegister, &history, Budget::default()).verdict
+            else {
+                continue;
+            };
+            let misfit = evidence.dead_end.and_then(|end| end.misfit).expect("an answer fits nowhere");
+            let at = history.operations()[misfit as usize].returned.expect("it was answered");
+            assert!(
+                !register_is_linearizable(&known_at(&history, at)),
+                "{engine:?}, seed {seed}: too early\n{history:#?}"
+            );
+            let before = known_at(&history, at.saturating_sub(1));
+            assert!(register_is_linearizable(&before), "{engine:?}, seed {seed}: too late\n{history:#?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 8_000, "only {seen} failures");
 }
 
 /// Two ways to one state, of which each leaves the other for later: neither makes the other superfluous, though both used

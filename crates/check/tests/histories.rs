@@ -40,6 +40,49 @@ fn known_histories_get_their_known_verdicts() -> Result<(), FormatError> {
     Ok(())
 }
 
+/// Of porcupine's 102 logs of etcd, those that are linearizable; number 95 is of a run that never began.
+const LINEARIZABLE: [u32; 23] =
+    [2, 5, 7, 18, 25, 31, 38, 45, 48, 49, 51, 53, 56, 67, 75, 76, 80, 87, 92, 98, 100, 101, 102];
+
+#[test]
+fn whatever_of_the_hundred_logs_of_etcd_is_there_gets_its_known_verdict() -> Result<(), FormatError> {
+    let Some(folder) = folder("whatever_of_the_hundred_logs_of_etcd_is_there_gets_its_known_verdict") else {
+        return Ok(());
+    };
+    let mut judged = 0;
+    for number in (0..=102).filter(|number| *number != 95) {
+        let path = folder.join(format!("etcd_{number:03}.log"));
+        if !path.exists() {
+            continue;
+        }
+        let verdict = check_file(&path, ModelName::CasRegister, CheckOptions::default())?;
+        assert_eq!(verdict.is_pass(), LINEARIZABLE.contains(&number), "{number}: {verdict}");
+        assert_eq!(verdict.is_fail(), !LINEARIZABLE.contains(&number), "{number}: {verdict}");
+        judged += 1;
+    }
+    eprintln!("{judged} of 102 logs were there");
+    Ok(())
+}
+
+/// Knossos keeps its histories as `cas-register/good/*.edn`, `cas-register/bad/*.edn`, and so on by model.
+#[test]
+fn histories_of_knossos_are_judged_as_their_folders_say() -> Result<(), FormatError> {
+    let Some(data) = std::env::var_os("STORMGLASS_KNOSSOS").map(PathBuf::from) else {
+        eprintln!("SKIPPED: Knossos's histories were not looked at, because STORMGLASS_KNOSSOS does not name its data");
+        return Ok(());
+    };
+    for (name, good) in [("cas-register/good", true), ("cas-register/bad", false)] {
+        for entry in std::fs::read_dir(data.join(name)).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "edn") {
+                let verdict = check_file(&path, ModelName::CasRegister, CheckOptions::default())?;
+                assert_eq!((verdict.is_pass(), verdict.is_fail()), (good, !good), "{}: {verdict}", path.display());
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn evidence_of_known_failures_is_small() -> Result<(), FormatError> {
     let Some(folder) = folder("evidence_of_known_failures_is_small") else { return Ok(()) };

@@ -61,15 +61,22 @@ fn apply<O: Clone, R>(
 ) -> Result<(), Wrong> {
     let field =
         |word: &str| map.get(word).ok_or_else(|| (map.at, format!("{word} is missing, expected a map with it")));
-    let process = match &field(":process")?.form {
-        Form::Number(number) => u32::try_from(*number).map_err(|_| (map.at, "this is no process number".to_owned()))?,
-        _ => return Ok(()),
+    // A history by hand may be of one client, whose transactions need no name.
+    let by_hand = map.get(":process").is_none() && map.get(":f").is_none() && map.get(":type").is_some();
+    let process = match map.get(":process").map(|node| &node.form) {
+        Some(Form::Number(number)) => {
+            u32::try_from(*number).map_err(|_| (map.at, "this is no process number".to_owned()))?
+        }
+        None if by_hand => 0,
+        None => field(":process").map(|_| 0)?,
+        Some(_) => return Ok(()),
     };
     let word = |node: &'_ Node| match &node.form {
         Form::Word(word) => Ok(word.clone()),
         _ => Err((node.at, "expected a keyword".to_owned())),
     };
-    let (kind, f) = (word(field(":type")?)?, word(field(":f")?)?);
+    let kind = word(field(":type")?)?;
+    let f = if by_hand { ":txn".to_owned() } else { word(field(":f")?)? };
     let event = Event { process, f: &f, map, value: map.get(":value").unwrap_or(&NIL) };
     let recorded = match (kind.as_str(), open.remove(&process)) {
         (":invoke", None) => {
@@ -274,8 +281,11 @@ pub fn read_edn_transactions(name: &str, text: &str, lists: bool) -> Result<Tran
         list(event.value)?.iter().map(|access| one(access, lists, told)).collect()
     }
     fn one(node: &Node, lists: bool, told: bool) -> Result<Access, Wrong> {
-        let [f, key, value] = list(node)? else {
-            return Err((node.at, "expected an access such as [:append 1 2]".to_owned()));
+        let (f, key, value) = match list(node)? {
+            [f, key, value] => (f, key, value),
+            // A read may be asked without a place for its answer.
+            [f, key] if !told => (f, key, &NIL),
+            _ => return Err((node.at, "expected an access such as [:append 1 2]".to_owned())),
         };
         let (key, Form::Word(f)) = (given(key)?, &f.form) else {
             return Err((f.at, "expected :append, :w or :r".to_owned()));

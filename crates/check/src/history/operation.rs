@@ -67,6 +67,7 @@ pub enum Outcome<R> {
 
 impl<R> Outcome<R> {
     /// The answer, if there was one.
+    #[inline]
     #[must_use]
     pub fn answer(&self) -> Option<&R> {
         match self {

@@ -5,13 +5,14 @@ use super::Invariant;
 use super::raft_log::{Entry, Matching};
 use super::raft_node::NodeView;
 use crate::history::Clock;
+use crate::linear::FixedState;
 use crate::verdict::Evidence;
 use raft_oracles::{
     COMMIT_ON_QUORUM, COMMITTED_IMMUTABLE, ELECTION_SAFETY, LEADER_APPEND_ONLY, LEADER_COMPLETENESS, MONOTONIC_APPLIED,
     MONOTONIC_COMMIT, STATE_MACHINE_SAFETY,
 };
 pub(super) use raft_oracles::{LOG_MATCHING, MONOTONIC_TERM, ONE_VOTE_PER_TERM};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A Raft node, by number.
 pub type NodeId = u64;
@@ -117,7 +118,7 @@ pub struct RaftOracle {
     nodes: BTreeMap<NodeId, NodeView>,
     leaders: BTreeMap<u64, (NodeId, u64)>,
     matching: Matching,
-    committed: BTreeMap<u64, Committed>,
+    committed: HashMap<u64, Committed, FixedState>,
     /// Per term in which something was committed, the highest index.
     committed_in: BTreeMap<u64, u64>,
     voters: Option<BTreeSet<NodeId>>,

@@ -5,8 +5,9 @@
 //! induction that is the whole prefix, so no prefix is ever walked.
 
 use super::raft::{LOG_MATCHING, NodeId, evidence_at};
+use crate::linear::FixedState;
 use crate::verdict::Evidence;
-use std::collections::BTreeMap;
+use std::collections::{HashMap, hash_map};
 
 /// A log entry: its term, and a hash of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,14 @@ impl NodeLog {
 /// Every entry that was ever in a log, by index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matching {
-    seen: BTreeMap<u64, Vec<Seen>>,
+    seen: HashMap<u64, Place, FixedState>,
+}
+
+/// What was seen at one index: nearly always one entry, of one term.
+#[derive(Clone, Debug)]
+struct Place {
+    first: Seen,
+    others: Vec<Seen>,
 }
 
 #[derive(Clone, Debug)]
@@ -116,9 +124,17 @@ impl Matching {
         entry: Entry,
         before: Option<u64>,
     ) -> Result<(), Evidence> {
-        let seen = self.seen.entry(index).or_default();
-        let Some(known) = seen.iter_mut().find(|seen| seen.entry.term == entry.term) else {
-            seen.push(Seen { entry, before, node, at_ns });
+        let news = Seen { entry, before, node, at_ns };
+        let place = match self.seen.entry(index) {
+            hash_map::Entry::Occupied(place) => place.into_mut(),
+            hash_map::Entry::Vacant(place) => {
+                place.insert(Place { first: news, others: Vec::new() });
+                return Ok(());
+            }
+        };
+        let mut all = std::iter::once(&mut place.first).chain(&mut place.others);
+        let Some(known) = all.find(|seen| seen.entry.term == entry.term) else {
+            place.others.push(news);
             return Ok(());
         };
         let term = entry.term;

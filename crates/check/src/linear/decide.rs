@@ -21,6 +21,24 @@ pub fn linearizable_within<M: Model>(model: &M, history: &History<M::Op, M::Ret>
     linearizability(model, history, budget).verdict
 }
 
+/// Whether there is an order, and nothing else: no evidence is looked for, which on short histories takes longer than the
+/// verdict. `None` if the budget ran out. An order that was found is replayed, and a monitor's refusal is confirmed by the
+/// search, as ever.
+pub fn is_linearizable<M: Model>(model: &M, history: &History<M::Op, M::Ret>, budget: Budget) -> Option<bool> {
+    let parts = components(model, history.operations());
+    let source = Source { model, ops: history.operations() };
+    let mut run = Run { source, engine: Engine::Portfolio, budget, steps: 0 };
+    let mut orders: Vec<Option<Vec<OpId>>> = vec![None; parts.len()];
+    match run.decide(&parts, &mut orders) {
+        Decided::Pass => certify(model, history, orders.into_iter().flatten().collect()).0.is_pass().then_some(true),
+        Decided::Fail(part, refusal) => {
+            minimise::is_confirmed(source, &parts[part].ops, &refusal, budget).then_some(false)
+        }
+        Decided::Broken(..) => Some(false),
+        Decided::Unknown(..) => None,
+    }
+}
+
 /// As [`linearizable_within`], with the certificate and the cost.
 pub fn linearizability<M: Model>(model: &M, history: &History<M::Op, M::Ret>, budget: Budget) -> Linearizability {
     linearizability_by(Engine::Portfolio, model, history, budget)

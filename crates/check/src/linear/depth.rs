@@ -38,7 +38,7 @@ pub(super) enum Found {
     Impossible {
         /// The longest beginning of one that was met; empty if the engine keeps none.
         deepest: Vec<u32>,
-        /// The instant of the return that nothing explains, if the engine knows.
+        /// By every return before this one there was an order, if the engine knows.
         at: Option<u64>,
         /// A few of the operations that have no order by themselves, if the engine knows.
         witness: Vec<u32>,
@@ -93,6 +93,8 @@ struct Search<'a, 'p, M: Model> {
     configurations: u64,
     deepest: Vec<Move>,
     deepest_count: usize,
+    /// The latest return that some configuration had next: all before it were explained.
+    reached: u64,
 }
 
 enum Arrival {
@@ -124,6 +126,7 @@ pub(super) fn search<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M
         configurations: 0,
         deepest: Vec::new(),
         deepest_count: 0,
+        reached: 0,
     };
     search.run(0, quota)
 }
@@ -138,7 +141,8 @@ impl<M: Model> Search<'_, '_, M> {
                 Arrival::Entered | Arrival::Covered => {}
             }
             let Some(frame) = self.frames.last_mut() else {
-                return Found::Impossible { deepest: self.ids(&self.deepest), at: None, witness: Vec::new() };
+                let (deepest, at) = (self.ids(&self.deepest), Some(self.reached));
+                return Found::Impossible { deepest, at, witness: Vec::new() };
             };
             let Some(&next) = self.moves.get(frame.next_move) else {
                 let (first_move, order_before) = (frame.first_move, frame.order_before);
@@ -258,6 +262,7 @@ impl<M: Model> Search<'_, '_, M> {
         if self.done_count == required.len() {
             return Arrival::Finished;
         }
+        self.reached = self.reached.max(due);
         let end = index.min(required.len());
         while self.is_done(base) {
             base += 1;

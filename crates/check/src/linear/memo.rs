@@ -19,6 +19,7 @@ pub(crate) struct FixedHasher(u64);
 impl BuildHasher for FixedState {
     type Hasher = FixedHasher;
 
+    #[inline]
     fn build_hasher(&self) -> FixedHasher {
         FixedHasher(0)
     }
@@ -35,10 +36,12 @@ impl Hasher for FixedHasher {
         }
     }
 
+    #[inline]
     fn write_u8(&mut self, value: u8) {
         self.write_u64(u64::from(value));
     }
 
+    #[inline]
     fn write_u32(&mut self, value: u32) {
         self.write_u64(u64::from(value));
     }
@@ -48,6 +51,7 @@ impl Hasher for FixedHasher {
         self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
+    #[inline]
     fn write_usize(&mut self, value: usize) {
         self.write_u64(value as u64);
     }
@@ -59,6 +63,7 @@ impl Hasher for FixedHasher {
 }
 
 /// The finaliser of splitmix64 (Steele, Lea and Flood 2014): every input bit reaches every output bit.
+#[inline]
 pub(super) fn scatter(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -71,7 +76,12 @@ pub(crate) struct Numbers<T> {
     list: Vec<T>,
     /// Half of each thing's hash, and its number plus one; a power of two of them, at most half of them taken.
     table: Vec<(u32, u32)>,
+    /// The last that were asked for, by the low bits of their hashes, as in the table: most are asked for again soon, and
+    /// this is small enough to stay close to the processor.
+    recent: [(u32, u32); RECENT],
 }
+
+const RECENT: usize = 128;
 
 impl<T: Eq + Hash> Numbers<T> {
     pub(crate) fn new() -> Self {
@@ -80,7 +90,8 @@ impl<T: Eq + Hash> Numbers<T> {
 
     /// With room for `count` of them.
     pub(crate) fn with_room(count: usize) -> Self {
-        Numbers { list: Vec::new(), table: vec![(0, 0); (2 * count).next_power_of_two().max(16)] }
+        let table = vec![(0, 0); (2 * count).next_power_of_two().max(16)];
+        Numbers { list: Vec::new(), table, recent: [(0, 0); RECENT] }
     }
 
     pub(crate) fn get(&self, number: u32) -> &T {
@@ -93,29 +104,32 @@ impl<T: Eq + Hash> Numbers<T> {
 
     /// The number of `thing`.
     pub(crate) fn of(&mut self, thing: T) -> u32 {
+        let hash = FixedState.hash_one(&thing);
+        let (tag, slot) = ((hash >> 32) as u32, hash as usize % RECENT);
+        let (known, number) = self.recent[slot];
+        if known == tag && number != 0 && self.list[number as usize - 1] == thing {
+            return number - 1;
+        }
         if 2 * self.list.len() >= self.table.len() {
             self.grow();
         }
-        let (at, tag) = self.find(&thing);
-        let (_, number) = self.table[at];
-        if number != 0 {
-            return number - 1;
+        let at = self.find(hash, &thing);
+        if self.table[at].1 == 0 {
+            self.list.push(thing);
+            self.table[at] = (tag, u32::try_from(self.list.len()).unwrap_or(NONE));
         }
-        self.list.push(thing);
-        let number = u32::try_from(self.list.len()).unwrap_or(NONE);
-        self.table[at] = (tag, number);
-        number - 1
+        self.recent[slot] = self.table[at];
+        self.table[at].1 - 1
     }
 
     /// The place of `thing` in the table, or the free one where it belongs.
-    fn find(&self, thing: &T) -> (usize, u32) {
-        let hash = FixedState.hash_one(thing);
+    fn find(&self, hash: u64, thing: &T) -> usize {
         let (mask, tag) = (self.table.len() - 1, (hash >> 32) as u32);
         let mut at = hash as usize & mask;
         loop {
             match self.table[at] {
-                (_, 0) => return (at, tag),
-                (known, number) if known == tag && self.list[number as usize - 1] == *thing => return (at, tag),
+                (_, 0) => return at,
+                (known, number) if known == tag && self.list[number as usize - 1] == *thing => return at,
                 _ => at = (at + 1) & mask,
             }
         }
@@ -124,8 +138,9 @@ impl<T: Eq + Hash> Numbers<T> {
     fn grow(&mut self) {
         self.table = vec![(0, 0); 2 * self.table.len()];
         for (number, thing) in (1u32..).zip(&self.list) {
-            let (at, tag) = self.find(thing);
-            self.table[at] = (tag, number);
+            let hash = FixedState.hash_one(thing);
+            let at = self.find(hash, thing);
+            self.table[at] = ((hash >> 32) as u32, number);
         }
     }
 

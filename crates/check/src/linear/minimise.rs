@@ -7,14 +7,13 @@ use super::depth::{Exhausted, Found, Quota, search};
 use super::machine::{Machine, Source};
 use super::prepare::{prepare, seen_at};
 use super::sight::Sights;
-use super::sweep::sweep;
 use crate::history::Operation;
 use crate::model::Model;
 
 /// What the engine that refused a part knew of it.
 #[derive(Default)]
 pub(super) struct Refusal {
-    /// The return that nothing explains.
+    /// By every return before this one there was an order.
     pub(super) at: Option<u64>,
     /// A few operations that have no order by themselves, by a monitor's word.
     pub(super) witness: Vec<u32>,
@@ -48,16 +47,10 @@ pub(super) fn minimise<M: Model>(
     budget: Budget,
 ) -> Option<Minimal> {
     let Source { model, ops } = source;
-    let machine = Machine::new(model);
-    let steps = budget.steps.min(STEPS_MAX);
-    let mut probe = Probe { source, machine, steps, bytes: budget.bytes, exhausted: false };
-    // A monitor's witness is small and stands for itself.
-    let witnessed = !known.witness.is_empty() && probe.refused(&known.witness, None);
-    if !witnessed && !known.witness.is_empty() && !probe.refused(ids, None) {
-        return None;
-    }
+    let mut probe = Probe::new(source, budget);
+    let witnessed = probe.confirms(ids, known)?;
     let ids = if witnessed { &known.witness } else { ids };
-    let cut = if witnessed { probe.earliest(ids) } else { probe.first_refused(ids, known.at) };
+    let cut = if witnessed { probe.earliest(ids, 0) } else { probe.first_refused(ids, known.at) };
     let mut alive: Vec<u32> = ids.iter().copied().filter(|id| plays_a_part(model, &ops[*id as usize], cut)).collect();
     alive.sort_by_key(|id| (ops[*id as usize].call, *id));
     let sights = Sights::new(model, ops, &alive, cut);
@@ -74,6 +67,11 @@ pub(super) fn minimise<M: Model>(
     Some(Minimal { ids, cut, smallest: !probe.exhausted })
 }
 
+/// Whether the refusal of `ids` stands: the search's does, a monitor's if the search agrees.
+pub(super) fn is_confirmed<M: Model>(source: Source<'_, M>, ids: &[u32], known: &Refusal, budget: Budget) -> bool {
+    Probe::new(source, budget).confirms(ids, known).is_some()
+}
+
 fn plays_a_part<M: Model>(model: &M, operation: &Operation<M::Op, M::Ret>, cut: Option<u64>) -> bool {
     seen_at(operation, cut).is_some_and(|(ret, _)| ret.is_some() || !model.observes_only(&operation.op, None))
 }
@@ -86,7 +84,18 @@ struct Probe<'a, M: Model> {
     exhausted: bool,
 }
 
-impl<M: Model> Probe<'_, M> {
+impl<'a, M: Model> Probe<'a, M> {
+    fn new(source: Source<'a, M>, budget: Budget) -> Self {
+        let steps = budget.steps.min(STEPS_MAX);
+        Probe { source, machine: Machine::new(source.model), steps, bytes: budget.bytes, exhausted: false }
+    }
+
+    /// Whether a monitor's witness is refused, which is small and stands for itself; `None` if neither it nor the whole is.
+    fn confirms(&mut self, ids: &[u32], known: &Refusal) -> Option<bool> {
+        let witnessed = !known.witness.is_empty() && self.refused(&known.witness, None);
+        (witnessed || known.witness.is_empty() || self.refused(ids, None)).then_some(witnessed)
+    }
+
     /// True only if these operations are shown to have no order.
     fn refused(&mut self, ids: &[u32], cut: Option<u64>) -> bool {
         let mut quota = Quota { steps: self.steps, bytes: self.bytes };
@@ -97,35 +106,23 @@ impl<M: Model> Probe<'_, M> {
         matches!(found, Found::Impossible { .. })
     }
 
-    /// The earliest return by which there is no order. The frontier sees on its way where it ends; but what happens later
-    /// may have told more of what was of unknown outcome then, so that is looked at again.
+    /// The earliest return by which there is no order. The engines see on their way how far there is one; but what happens
+    /// later may have told more of what was of unknown outcome then, so that is looked at again.
     fn first_refused(&mut self, ids: &[u32], known: Option<u64>) -> Option<u64> {
-        // Bisecting takes a dozen searches; over a short history they cost less than a frontier of any width.
-        const SHORT: usize = 2_000;
-        if known.is_none() && ids.len() < SHORT {
-            return self.earliest(ids);
-        }
-        let at = known.or_else(|| {
-            let problem = prepare(self.source, &mut self.machine, ids, None);
-            let mut quota = Quota { steps: self.steps / 2, bytes: self.bytes };
-            let swept = sweep(&problem, &mut self.machine, usize::MAX, &mut quota);
-            self.steps = self.steps - self.steps / 2 + quota.steps;
-            if let Some(Found::Impossible { at, .. }) = swept { at } else { None }
-        });
-        match at {
-            Some(at) if self.refused(ids, Some(at)) && !self.refused(ids, at.checked_sub(1)) => Some(at),
-            _ => self.earliest(ids),
+        match known {
+            Some(at) if self.refused(ids, Some(at)) => Some(at),
+            known => self.earliest(ids, known.unwrap_or(0)),
         }
     }
 
-    /// The earliest return by which there is no order, by bisection.
-    fn earliest(&mut self, ids: &[u32]) -> Option<u64> {
+    /// The earliest return by which there is no order, by bisection. There is one by all that come before `from`.
+    fn earliest(&mut self, ids: &[u32], from: u64) -> Option<u64> {
         let ops = self.source.ops;
         let mut returns: Vec<u64> =
             ids.iter().filter_map(|id| seen_at(&ops[*id as usize], None)?.0.and(ops[*id as usize].returned)).collect();
         returns.sort_unstable();
         returns.dedup();
-        let (mut low, mut high) = (0, returns.len().checked_sub(1)?);
+        let (mut low, mut high) = (returns.partition_point(|at| *at < from), returns.len().checked_sub(1)?);
         while low < high && !self.exhausted {
             let middle = low + (high - low) / 2;
             if self.refused(ids, Some(returns[middle])) { high = middle } else { low = middle + 1 }

@@ -27,7 +27,7 @@ mod sweep;
 mod zones;
 
 pub(crate) use decide::part_is_linearizable;
-pub use decide::{linearizability, linearizability_by, linearizable, linearizable_within};
+pub use decide::{is_linearizable, linearizability, linearizability_by, linearizable, linearizable_within};
 pub(crate) use memo::FixedState;
 pub use monitor::{Monitored, Part};
 pub use online::{Online, OnlineError};

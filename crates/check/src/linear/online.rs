@@ -20,6 +20,10 @@ use thiserror::Error;
 /// A frontier wider than this is not worth its time while a run goes on; the end of the run decides.
 const WIDTH: usize = 256;
 
+/// Every operation of unknown outcome may be what explains the next answer, so each return costs as much as there are of
+/// them. A key with more kinds than these is left to the end of the run, where what comes later tells which of them matter.
+const KINDS_MAX: usize = 64;
+
 /// A history that cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OnlineError {
@@ -203,6 +207,10 @@ impl<M: Model> Online<M> {
         let class = stream.machine.class(source, id, answered, || (pure, blind(source, id, answered, 0)));
         if !answered {
             frontier.call_optional(id, class);
+            if frontier.kinds() > KINDS_MAX {
+                stream.frontier = None;
+                self.left_over = true;
+            }
             return;
         }
         let deadline = operation.returned.unwrap_or(u64::MAX);

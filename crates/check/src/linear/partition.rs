@@ -1,9 +1,10 @@
 //! Splitting a history into parts that can be judged alone. Operations that share a key are in one part, and so are
 //! those that a multi-key operation ties together.
 
+use super::memo::Numbers;
 use crate::history::Operation;
 use crate::model::Model;
-use std::collections::BTreeMap;
+use std::hash::Hash;
 
 /// A part of a history: the keys of its operations, and their ids in ascending order.
 pub(super) struct Component<K> {
@@ -28,7 +29,10 @@ impl<K> Component<K> {
 
 /// The parts, ordered by their first operation.
 pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Vec<Component<M::Key>> {
-    let mut keys = Keys { ids: BTreeMap::new(), parent: Vec::new(), recent: None };
+    if let Some(key) = only_key(model, ops) {
+        return vec![Component { keys: vec![key], ops: (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect() }];
+    }
+    let mut keys = Keys { ids: Numbers::new(), parent: Vec::new() };
     let mut home: Vec<Option<u32>> = Vec::with_capacity(ops.len());
     for operation in ops {
         let mut first: Option<u32> = None;
@@ -41,55 +45,58 @@ pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) 
         });
         home.push(first);
     }
-    let all = || (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect();
     if home.iter().any(Option::is_none) {
-        return vec![Component { keys: Vec::new(), ops: all() }];
+        return vec![Component { keys: Vec::new(), ops: (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect() }];
     }
-    // One key, as of a register: nothing is to be split.
-    if let (1, Some((key, _))) = (keys.ids.len(), keys.ids.first_key_value()) {
-        return vec![Component { keys: vec![key.clone()], ops: all() }];
-    }
-    let mut slots: BTreeMap<u32, usize> = BTreeMap::new();
+    const NONE: usize = usize::MAX;
+    let mut slots = vec![NONE; keys.parent.len()];
     let mut parts: Vec<Component<M::Key>> = Vec::new();
     for (id, first) in (0u32..).zip(home) {
-        let root = keys.root(first.unwrap_or(0));
-        let slot = *slots.entry(root).or_insert_with(|| {
+        let slot = &mut slots[keys.root(first.unwrap_or(0)) as usize];
+        if *slot == NONE {
+            *slot = parts.len();
             parts.push(Component { keys: Vec::new(), ops: Vec::new() });
-            parts.len() - 1
-        });
-        parts[slot].ops.push(id);
-    }
-    let known: Vec<(M::Key, u32)> = std::mem::take(&mut keys.ids).into_iter().collect();
-    for (key, id) in known {
-        if let Some(slot) = slots.get(&keys.root(id)) {
-            parts[*slot].keys.push(key);
         }
+        parts[*slot].ops.push(id);
+    }
+    for id in (0u32..).take(keys.parent.len()) {
+        let slot = slots[keys.root(id) as usize];
+        if let Some(part) = parts.get_mut(slot) {
+            part.keys.push(keys.ids.get(id).clone());
+        }
+    }
+    for part in parts.iter_mut().filter(|part| part.keys.len() > 1) {
+        part.keys.sort_unstable();
     }
     parts
 }
 
-/// Keys by number, and a union-find over them.
-struct Keys<K> {
-    ids: BTreeMap<K, u32>,
-    parent: Vec<u32>,
-    /// The last that was asked for: often it is the next, too.
-    recent: Option<(K, u32)>,
+/// The key that every operation is on, as of a register: then nothing is to be split.
+fn only_key<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Option<M::Key> {
+    let mut only: Option<M::Key> = None;
+    let alone = ops.iter().all(|operation| {
+        let (mut count, mut same) = (0, true);
+        model.each_key(&operation.op, &mut |key| {
+            count += 1;
+            same &= *only.get_or_insert_with(|| key.clone()) == *key;
+        });
+        same && count > 0
+    });
+    only.filter(|_| alone)
 }
 
-impl<K: Ord + Clone> Keys<K> {
+/// Keys by number, and a union-find over them.
+struct Keys<K> {
+    ids: Numbers<K>,
+    parent: Vec<u32>,
+}
+
+impl<K: Eq + Hash + Clone> Keys<K> {
     fn id(&mut self, key: &K) -> u32 {
-        if let Some((recent, id)) = &self.recent
-            && recent == key
-        {
-            return *id;
+        let id = self.ids.of(key.clone());
+        if id as usize == self.parent.len() {
+            self.parent.push(id);
         }
-        let id = self.ids.get(key).copied().unwrap_or_else(|| {
-            let fresh = u32::try_from(self.parent.len()).unwrap_or(u32::MAX);
-            self.parent.push(fresh);
-            self.ids.insert(key.clone(), fresh);
-            fresh
-        });
-        self.recent = Some((key.clone(), id));
         id
     }
 

@@ -10,7 +10,7 @@ use super::monitor::monitor;
 use super::phantom::phantom;
 use super::prepare::{Problem, prepare};
 use super::sweep::sweep;
-use crate::model::Model;
+use crate::model::{Model, Step};
 
 /// Widths of the frontier, round by round; after the last, any width.
 const WIDTHS: [usize; 3] = [64, 1_024, 16_384];
@@ -36,6 +36,12 @@ pub(super) fn round<M: Model>(
     engine: Engine,
     quota: &mut Quota,
 ) -> Round {
+    if engine == Engine::Portfolio
+        && round == 0
+        && let Some(found) = in_order_of_return(source, ids, quota)
+    {
+        return Round::Decided(found);
+    }
     if matches!(engine, Engine::Portfolio | Engine::Monitor)
         && round == 0
         && let Some(found) = monitor(source, ids, one_key)
@@ -65,6 +71,30 @@ pub(super) fn round<M: Model>(
             None => Round::Out(Exhausted::Width),
         },
     }
+}
+
+/// A few operations that fit one after the other as they returned need no search and no tables: histories of many keys with
+/// a handful of operations each consist of such parts. Real time is respected, for who returned before another was called
+/// also returned before it.
+fn in_order_of_return<M: Model>(source: Source<'_, M>, ids: &[u32], quota: &mut Quota) -> Option<Found> {
+    const FEW: usize = 16;
+    if ids.len() > FEW {
+        return None;
+    }
+    let answered = |id: &u32| source.ops[*id as usize].outcome.answer().is_some();
+    let mut order: Vec<u32> = ids.iter().copied().filter(answered).collect();
+    order.sort_by_key(|id| source.ops[*id as usize].returned);
+    let mut state = source.model.initial();
+    for id in &order {
+        quota.steps = quota.steps.checked_sub(1)?;
+        let (op, ret) = source.pair(*id, true);
+        match source.model.step(&state, op, ret) {
+            Step::Refused => return None,
+            Step::Same => {}
+            Step::Next(next) => state = next,
+        }
+    }
+    Some(Found::Order(order))
 }
 
 fn alone(found: Found) -> Round {

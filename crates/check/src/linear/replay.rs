@@ -4,7 +4,8 @@
 use super::Certificate;
 use crate::history::{History, OpId, Outcome};
 use crate::model::{Model, Step};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use thiserror::Error;
 
 /// Why a certificate proves nothing.
@@ -49,7 +50,7 @@ pub fn replay<M: Model>(
     certificate: &Certificate,
 ) -> Result<(), CertificateError> {
     let mut ordered = vec![false; history.len()];
-    let mut owner: BTreeMap<M::Key, usize> = BTreeMap::new();
+    let mut owner: HashMap<M::Key, usize, BuildHasherDefault<DefaultHasher>> = HashMap::default();
     for (part, order) in certificate.orders.iter().enumerate() {
         let mut state = model.initial();
         // The last key that was found to be this order's own.

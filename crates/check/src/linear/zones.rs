@@ -40,6 +40,9 @@ struct Cluster {
 
 const NOBODY: u32 = u32::MAX;
 
+const EMPTY: Cluster =
+    Cluster { write: NOBODY, first: u64::MAX, first_of: NOBODY, last: 0, last_of: NOBODY, place: 0, reads: 0 };
+
 /// The order of a register's operations, or why there is none; `None` if it is not such a register. All of `ids` must be
 /// on one key.
 pub(super) fn zones<M: Model>(source: Source<'_, M>, ids: &[u32]) -> Option<Found> {
@@ -48,6 +51,9 @@ pub(super) fn zones<M: Model>(source: Source<'_, M>, ids: &[u32]) -> Option<Foun
     let mut values: Numbers<M::Value> = Numbers::with_room(ids.len() / 2);
     let initial = values.of(initial);
     let mut list: Vec<Seen> = Vec::with_capacity(ids.len());
+    let mut clusters: Vec<Cluster> = Vec::with_capacity(ids.len() / 2);
+    clusters.push(Cluster { first: 0, ..EMPTY });
+    let mut open = false;
     for &id in ids {
         let operation = &source.ops[id as usize];
         let Some((ret, returned)) = seen_at(operation, None) else { continue };
@@ -57,43 +63,53 @@ pub(super) fn zones<M: Model>(source: Source<'_, M>, ids: &[u32]) -> Option<Foun
             Flow::Nothing if ret.is_none() && model.observes_only(&operation.op, ret) => continue,
             _ => return None,
         };
-        list.push(Seen { call: operation.call, returned, id, value, write });
+        // Numbers are given in order of first appearance.
+        if value as usize == clusters.len() {
+            clusters.push(EMPTY);
+        }
+        let seen = Seen { call: operation.call, returned, id, value, write };
+        if write && (value == initial || clusters[value as usize].write != NOBODY) {
+            return None;
+        }
+        clusters[value as usize].add(u32::try_from(list.len()).unwrap_or(NOBODY), &seen, initial);
+        open |= returned == u64::MAX;
+        list.push(seen);
     }
     if !list.is_sorted_by_key(|seen| seen.call) {
         list.sort_by_key(|seen| seen.call);
-    }
-    let empty =
-        Cluster { write: NOBODY, first: u64::MAX, first_of: NOBODY, last: 0, last_of: NOBODY, place: 0, reads: 0 };
-    let mut clusters = vec![empty; values.len()];
-    clusters[initial as usize].first = 0;
-    let mut open = false;
-    for (index, seen) in (0u32..).zip(&list) {
-        let cluster = &mut clusters[seen.value as usize];
-        if seen.write && (seen.value == initial || std::mem::replace(&mut cluster.write, index) != NOBODY) {
-            return None;
+        clusters.fill(EMPTY);
+        clusters[initial as usize].first = 0;
+        for (index, seen) in (0u32..).zip(&list) {
+            clusters[seen.value as usize].add(index, seen, initial);
         }
-        open |= seen.returned == u64::MAX;
-        cluster.reads += u32::from(!seen.write);
     }
     // What nobody read and nobody acknowledged need not have happened.
     if open {
-        list.retain(|seen| seen.returned != u64::MAX || clusters[seen.value as usize].reads > 0);
-        clusters.iter_mut().for_each(|cluster| cluster.write = NOBODY);
-        for (index, seen) in (0u32..).zip(&list).filter(|(_, seen)| seen.write) {
-            clusters[seen.value as usize].write = index;
-        }
-    }
-    for (index, seen) in (0u32..).zip(&list) {
-        let cluster = &mut clusters[seen.value as usize];
-        let (call, returned) = (seen.call.saturating_add(1), seen.returned.saturating_add(1));
-        if returned < cluster.first || (cluster.first_of == NOBODY && seen.value != initial) {
-            (cluster.first, cluster.first_of) = (returned, index);
-        }
-        if call > cluster.last || cluster.last_of == NOBODY {
-            (cluster.last, cluster.last_of) = (call, index);
+        for cluster in clusters.iter_mut().filter(|cluster| cluster.reads == 0 && cluster.write != NOBODY) {
+            if list[cluster.write as usize].returned == u64::MAX {
+                *cluster = EMPTY;
+            }
         }
     }
     Some(Zones { list: &list, clusters, initial }.decide())
+}
+
+impl Cluster {
+    /// The operation at `index` belongs to it.
+    fn add(&mut self, index: u32, seen: &Seen, initial: u32) {
+        if seen.write {
+            self.write = index;
+        } else {
+            self.reads += 1;
+        }
+        let (call, returned) = (seen.call.saturating_add(1), seen.returned.saturating_add(1));
+        if returned < self.first || (self.first_of == NOBODY && seen.value != initial) {
+            (self.first, self.first_of) = (returned, index);
+        }
+        if call > self.last || self.last_of == NOBODY {
+            (self.last, self.last_of) = (call, index);
+        }
+    }
 }
 
 struct Zones<'a> {
@@ -102,24 +118,47 @@ struct Zones<'a> {
     initial: u32,
 }
 
+/// How many zones begin before `at`. They are looked for from `near` in ever longer steps, for values come about in the
+/// order of time, more or less.
+fn before(forward: &[(u64, u64, u32)], near: usize, at: u64) -> usize {
+    let early = |place: usize| forward[place].0 < at;
+    let mut step = 1;
+    let (low, high) = if near < forward.len() && early(near) {
+        let mut low = near + 1;
+        while low + step <= forward.len() && early(low + step - 1) {
+            low += step;
+            step *= 2;
+        }
+        (low, forward.len().min(low + step))
+    } else {
+        let mut high = near;
+        while high >= step && !early(high - step) {
+            high -= step;
+            step *= 2;
+        }
+        (high.saturating_sub(step), high)
+    };
+    low + forward[low..high].partition_point(|(first, ..)| *first < at)
+}
+
 impl Zones<'_> {
     fn decide(mut self) -> Found {
+        let present = |cluster: &Cluster, value: u32| value == self.initial || cluster.first_of != NOBODY;
+        let mut forward: Vec<(u64, u64, u32)> = Vec::with_capacity(self.clusters.len());
         for (value, cluster) in (0u32..).zip(&self.clusters) {
-            if cluster.first_of == NOBODY || value == self.initial {
+            if !present(cluster, value) {
                 continue;
             }
-            // A read of what nobody wrote, or one that returned before the write was called.
-            if cluster.write == NOBODY {
-                return self.refused(&[cluster.first_of]);
+            if value != self.initial {
+                // A read of what nobody wrote, or one that returned before the write was called.
+                if cluster.write == NOBODY {
+                    return self.refused(&[cluster.first_of]);
+                }
+                if cluster.first < self.list[cluster.write as usize].call.saturating_add(1) {
+                    return self.refused(&[cluster.first_of, cluster.write]);
+                }
             }
-            if cluster.first < self.list[cluster.write as usize].call.saturating_add(1) {
-                return self.refused(&[cluster.first_of, cluster.write]);
-            }
-        }
-        let present = |cluster: &Cluster, value: u32| value == self.initial || cluster.first_of != NOBODY;
-        let mut forward: Vec<(u64, u64, u32)> = Vec::new();
-        for (value, cluster) in (0u32..).zip(&self.clusters) {
-            if present(cluster, value) && cluster.first < cluster.last {
+            if cluster.first < cluster.last {
                 forward.push((cluster.first, cluster.last, value));
             }
         }
@@ -131,15 +170,17 @@ impl Zones<'_> {
         }
         // An instant, whether the cluster spans a zone from there on, and the cluster, packed so that sorting is cheap.
         let pack = |at: u64, zone: bool, value: u32| u128::from(at) << 64 | u128::from(zone) << 32 | u128::from(value);
-        let mut order: Vec<u128> = forward.iter().map(|(first, _, value)| pack(*first, true, *value)).collect();
+        let mut order: Vec<u128> = Vec::with_capacity(self.clusters.len());
+        order.extend(forward.iter().map(|(first, _, value)| pack(*first, true, *value)));
+        let mut near = 0;
         for (value, cluster) in (0u32..).zip(&self.clusters) {
             if !present(cluster, value) || cluster.first < cluster.last {
                 continue;
             }
             let mut at = cluster.last;
             // The one zone that `last` may be inside of is the latest that begins before it.
-            let before = forward.partition_point(|(first, ..)| *first < at);
-            if let Some((_, end, other)) = before.checked_sub(1).map(|index| forward[index])
+            near = before(&forward, near, at);
+            if let Some((_, end, other)) = near.checked_sub(1).map(|index| forward[index])
                 && at < end
             {
                 if cluster.first < end {
@@ -156,24 +197,23 @@ impl Zones<'_> {
     /// Operations cluster by cluster: the write, then the reads in order of call.
     fn order(&mut self, order: &[u128]) -> Found {
         let mut at = 0u32;
+        let mut ids = vec![0; self.list.len()];
         for packed in order {
             let cluster = &mut self.clusters[*packed as u32 as usize];
             cluster.place = at;
-            at += cluster.reads + u32::from(cluster.write != NOBODY);
+            if cluster.write != NOBODY {
+                ids[at as usize] = self.list[cluster.write as usize].id;
+                at += 1;
+            }
+            at += std::mem::replace(&mut cluster.reads, u32::from(cluster.write != NOBODY));
         }
-        let mut ids = vec![0; self.list.len()];
-        let mut filled: Vec<u32> =
-            self.clusters.iter().map(|cluster| cluster.place + u32::from(cluster.write != NOBODY)).collect();
-        for seen in self.list {
-            let place = if seen.write {
-                self.clusters[seen.value as usize].place
-            } else {
-                let next = &mut filled[seen.value as usize];
-                *next += 1;
-                *next - 1
-            };
-            ids[place as usize] = seen.id;
+        // From here on `reads` is how many of the cluster's operations have their place.
+        for seen in self.list.iter().filter(|seen| !seen.write) {
+            let cluster = &mut self.clusters[seen.value as usize];
+            ids[(cluster.place + cluster.reads) as usize] = seen.id;
+            cluster.reads += 1;
         }
+        ids.truncate(at as usize);
         Found::Order(ids)
     }
 

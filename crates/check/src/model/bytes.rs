@@ -24,6 +24,7 @@ enum Held {
 const HERE_MAX: usize = 22;
 
 impl PartialEq for Bytes {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             // What is beyond the length is zero.
@@ -69,6 +70,7 @@ impl Hash for Bytes {
 
 impl Bytes {
     /// The bytes themselves.
+    #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {

@@ -46,6 +46,7 @@ impl Model for CasRegister {
     type Key = ();
     type Value = Option<Bytes>;
 
+    #[inline]
     fn each_key(&self, _: &RegisterOp, visit: &mut dyn FnMut(&())) {
         visit(&());
     }
@@ -54,6 +55,7 @@ impl Model for CasRegister {
         None
     }
 
+    #[inline]
     fn step(&self, state: &Option<Bytes>, op: &RegisterOp, ret: Option<&RegisterRet>) -> Step<Option<Bytes>> {
         match (op, ret) {
             (RegisterOp::Read, Some(RegisterRet::Value(value))) if value == state => Step::Same,
@@ -68,10 +70,12 @@ impl Model for CasRegister {
         }
     }
 
+    #[inline]
     fn observes_only(&self, op: &RegisterOp, ret: Option<&RegisterRet>) -> bool {
         matches!((op, ret), (RegisterOp::Read, _) | (RegisterOp::Cas { .. }, Some(RegisterRet::Swapped(false))))
     }
 
+    #[inline]
     fn flow(&self, op: &RegisterOp, ret: Option<&RegisterRet>) -> Flow<Option<Bytes>> {
         match (op, ret) {
             (RegisterOp::Read, Some(RegisterRet::Value(value))) => Flow::Read(value.clone()),
@@ -85,6 +89,7 @@ impl Model for CasRegister {
         }
     }
 
+    #[inline]
     fn initial_value(&self) -> Option<Option<Bytes>> {
         Some(None)
     }

@@ -18,9 +18,9 @@ struct List<'a> {
 pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anomaly> {
     let mut numbers: HashMap<&Bytes, usize, FixedState> = HashMap::default();
     let mut lists: Vec<List<'_>> = Vec::new();
-    let mut found = Vec::new();
     // Reads by transactions that committed: the list, who, what, and whether the transaction had appended before.
     let mut reads: Vec<(usize, u32, &[Bytes], bool)> = Vec::new();
+    let mut early = Vec::new();
     for (at, transaction) in (0u32..).zip(&index.transactions) {
         if transaction.returned.is_none() {
             continue;
@@ -38,8 +38,18 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
                 .iter()
                 .any(|before| matches!(before, Access::Append { key: other, .. } if other == key));
             reads.push((number, at, values, own));
+            let later = transaction.accesses[place..].iter().find_map(|access| match access {
+                Access::Append { key: other, value } if other == key && values.contains(value) => Some(value),
+                _ => None,
+            });
+            if let Some(value) = later {
+                let id = transaction.id;
+                let cause = format!("internal: T{id} reads {value} of {key} before it appends it");
+                early.push(Anomaly { kind: AnomalyKind::Internal, transactions: vec![id], cause, details: vec![] });
+            }
         }
     }
+    let mut found = early;
     let mut keys: Vec<Option<&Bytes>> = vec![None; lists.len()];
     for (key, number) in &numbers {
         keys[*number] = Some(key);
@@ -105,15 +115,6 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
             unread[number].iter().for_each(|writer| graph.add(reader, *writer, Kind::ReadWrite));
         }
         let accesses = index.transactions[reader as usize].accesses;
-        let early = accesses.iter().find_map(|access| match access {
-            Access::Append { key: other, value } if other == key && values.contains(value) => Some(value),
-            _ => None,
-        });
-        if let Some(value) = early {
-            let id = index.id(reader);
-            let cause = format!("internal: T{id} reads {value} of {key} before it appends it");
-            found.push(Anomaly { kind: AnomalyKind::Internal, transactions: vec![id], cause, details: vec![] });
-        }
         let appends = accesses.iter().any(|access| matches!(access, Access::Append { key: other, .. } if other == key));
         if appends && let Some(other) = updates.insert((number, values.len()), reader).filter(|other| *other != reader)
         {

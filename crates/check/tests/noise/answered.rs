@@ -16,9 +16,18 @@ pub(crate) struct Answers {
 pub(crate) fn in_every_format(text: &str) -> Answers {
     let mut answers = Answers::default();
     for format in Format::ALL.map(Some).into_iter().chain([None]) {
-        for model in ModelName::ALL {
-            if judged(text, format, model) { answers.judged += 1 } else { answers.refused += 1 }
-        }
+        let more = in_format(text, format);
+        answers.judged += more.judged;
+        answers.refused += more.refused;
+    }
+    answers
+}
+
+/// Reads `text` in this format, or in the one it looks like, and judges it against every model.
+pub(crate) fn in_format(text: &str, format: Option<Format>) -> Answers {
+    let mut answers = Answers::default();
+    for model in ModelName::ALL {
+        if judged(text, format, model) { answers.judged += 1 } else { answers.refused += 1 }
     }
     answers
 }

@@ -151,6 +151,11 @@ impl Frontier {
         }
     }
 
+    /// How many kinds of unknown outcome there are.
+    pub(super) fn kinds(&self) -> usize {
+        self.optional.len()
+    }
+
     /// The operation in `slot` returns. False if no configuration explains that.
     pub(super) fn returns<M: Model>(
         &mut self,

@@ -1,0 +1,159 @@
+//! Small histories of transactions on lists of which it is known what is wrong with them, from the literature on
+//! isolation: the examples of Adya (2000) and the cases that Elle is tried on. What must be named is named, and what is in
+//! order is not blamed. Elle's own folder of histories is read, too, if `STORMGLASS_ELLE` names it.
+
+use AnomalyKind as Kind;
+use std::path::PathBuf;
+use stormglass_check::format::{CheckOptions, ModelName, judge_file};
+use stormglass_check::model::Bytes;
+use stormglass_check::{Access, AnomalyKind, Isolation, Operation, Outcome, Transactions, isolation};
+
+/// `x+1` appends 1 to x; `x=12` reads x as [1, 2], and `x=` as empty.
+fn accesses(text: &str) -> Vec<Access> {
+    let access = |word: &str| {
+        let key = Bytes::from(&word[..1]);
+        let values: Vec<Bytes> = word[2..].chars().map(|digit| Bytes::from(digit.to_string())).collect();
+        match &word[1..2] {
+            "+" => Access::Append { key, value: values[0].clone() },
+            _ => Access::List { key, values: Some(values) },
+        }
+    };
+    text.split_whitespace().map(access).collect()
+}
+
+/// A transaction: its process, and what it did. `!` before it says that it aborted, `?` that nobody knows.
+type Told = (u32, &'static str);
+
+fn history(told: &[Told], in_turn: bool) -> Transactions {
+    let mut history = Transactions::new();
+    for (at, (process, text)) in (0u64..).zip(told) {
+        let op = accesses(text.trim_start_matches(['!', '?']));
+        let outcome = match &text[..1] {
+            "!" => Outcome::Fail,
+            "?" => Outcome::Indeterminate,
+            _ => Outcome::Ok(op.clone()),
+        };
+        let (call, returned) = if in_turn { (at * 10, at * 10 + 5) } else { (at, 1_000 + at) };
+        let operation = Operation { process: (*process).into(), call, returned: Some(returned), op, outcome };
+        history.push(operation).expect("a client does one thing at a time");
+    }
+    history
+}
+
+fn found(told: &[Told], in_turn: bool) -> (Vec<Kind>, Option<Isolation>) {
+    let found = isolation(&history(told, in_turn));
+    let mut kinds: Vec<Kind> = found.anomalies.iter().map(|anomaly| anomaly.kind).collect();
+    kinds.dedup();
+    (kinds, found.strongest)
+}
+
+/// Side by side, each by a process of its own.
+fn together(told: &[&'static str]) -> (Vec<Kind>, Option<Isolation>) {
+    let told: Vec<Told> = (0..).zip(told.iter().copied()).collect();
+    found(&told, false)
+}
+
+#[test]
+fn histories_in_order_are_not_blamed() {
+    let best = Some(Isolation::StrictSerializable);
+    // Adya's figure 3.
+    assert_eq!(together(&["z+1 x+1 y+1", "x=1 y+2", "y=12 z+3", "z=13"]), (vec![], best));
+    assert_eq!(together(&["x=", "x+1"]), (vec![], best), "what was appended alone came after the empty list");
+    assert_eq!(together(&["?x+2 y=", "x+1 y+1", "x=12 y=1"]), (vec![], best), "what was told to nobody proves nothing");
+    assert_eq!(found(&[(0, "x= x+1 x+2"), (1, "x=12")], true), (vec![], best), "two writes over one read of one's own");
+    assert_eq!(together(&["x=5 y+1", "y= z+2", "z= t+3", "t=3 u+4", "u= x+5"]), (vec![], best), "no circle");
+}
+
+#[test]
+fn what_is_read_of_aborted_and_unfinished_transactions_is_named() {
+    assert_eq!(together(&["!x+1", "x=1"]), (vec![Kind::G1a], Some(Isolation::ReadUncommitted)));
+    let (kinds, strongest) = found(&[(0, "x+1 x+2"), (1, "x=1")], true);
+    assert!(kinds.contains(&Kind::G1b), "{kinds:?}");
+    assert_eq!(strongest, Some(Isolation::ReadUncommitted), "{kinds:?}");
+    for told in [&["!x+1", "x+2", "x=12"][..], &["!x+1", "?x+2", "x+3", "x=123"]] {
+        let (kinds, strongest) = together(told);
+        assert!(kinds.contains(&Kind::DirtyUpdate) && kinds.contains(&Kind::G1a), "{kinds:?}");
+        assert_eq!(strongest, None);
+    }
+}
+
+#[test]
+fn cycles_are_named_by_their_dependencies() {
+    assert_eq!(together(&["x+1 y+1", "x+2 y+2", "x=12 y=21"]).0[..1], [Kind::G0]);
+    assert_eq!(together(&["x+1 y=1", "x+2 y+1", "x=12 y=1"]), (vec![Kind::G1c], Some(Isolation::ReadUncommitted)));
+    assert_eq!(together(&["x+1 y+1", "x+2 y=", "x=12"]), (vec![Kind::GSingle], Some(Isolation::ReadCommitted)));
+    assert_eq!(together(&["x+1 y=", "y+1 x="]), (vec![Kind::G2Item], Some(Isolation::SnapshotIsolation)));
+    assert_eq!(together(&["x= y+1", "y= x+1"]), (vec![Kind::G2Item], Some(Isolation::SnapshotIsolation)));
+    let apart = together(&["x+1", "x=1 y=", "y+1", "y=1 x="]);
+    assert_eq!(apart, (vec![Kind::GNonadjacent], Some(Isolation::ReadCommitted)));
+    let (kinds, strongest) = together(&["x+1 y+1", "x+2 y+2", "x+3 y+3", "x=12", "y=2"]);
+    assert!(kinds.contains(&Kind::G0), "what the longest read lacks came after it: {kinds:?}");
+    assert_eq!(strongest, None);
+    let (kinds, strongest) = together(&["x+0", "x=0 x+1", "x=0 x+2"]);
+    assert!(kinds.contains(&Kind::LostUpdate), "{kinds:?}");
+    assert_eq!(strongest, Some(Isolation::ReadCommitted));
+}
+
+#[test]
+fn cycles_through_processes_and_real_time_are_told_apart() {
+    let stale: [Told; 4] = [(0, "x+1"), (1, "x+2"), (2, "x=1"), (3, "x=12")];
+    assert_eq!(found(&stale, true), (vec![Kind::GSingleRealtime], Some(Isolation::StrongSessionSerializable)));
+    let own: [Told; 4] = [(0, "x+1"), (1, "x+2"), (1, "x=1"), (2, "x=12")];
+    let (kinds, strongest) = found(&own, true);
+    assert!(kinds.contains(&Kind::GSingleProcess), "{kinds:?}");
+    assert_eq!(strongest, Some(Isolation::Serializable));
+    let (kinds, strongest) = found(&[(0, "x= z=1"), (1, "x+1"), (1, "z="), (2, "z+1")], true);
+    assert!(kinds.contains(&Kind::GNonadjacentProcess), "{kinds:?}");
+    assert_eq!(strongest, Some(Isolation::Serializable), "{kinds:?}");
+    let (kinds, strongest) = found(&[(1, "x=1 y+1"), (2, "y=1"), (2, "x+1")], true);
+    assert!(kinds.contains(&Kind::G1cProcess), "{kinds:?}");
+    assert_eq!(strongest, Some(Isolation::Serializable), "{kinds:?}");
+}
+
+#[test]
+fn reads_that_make_no_sense_are_named() {
+    let (kinds, strongest) = together(&["x+1 y=1", "x+2", "x+3 y+1", "x=13", "x=123"]);
+    assert!(kinds.contains(&Kind::IncompatibleOrder) && kinds.contains(&Kind::G1c), "{kinds:?}");
+    assert_eq!(strongest, None);
+    let (kinds, strongest) = together(&["x+1 y=1", "x+2 y+1", "x=121"]);
+    assert!(kinds.contains(&Kind::DuplicateElements), "{kinds:?}");
+    assert_eq!(strongest, None);
+    let odd = [
+        &["x+1", "x+2", "x=12 x+3 x=12"][..],
+        &["x+1", "x+2", "x=12 x+3 x=1"],
+        &["x+3 x="],
+        &["x+3 x=1", "x+1"],
+        &["x+1 x+2 x+4", "x+3 x=1234"],
+        // What comes later in the transaction itself cannot have been seen.
+        &["x+0", "x+2", "x=012 x+1"],
+        &["x+1 x=01 x+0 x+3"],
+    ];
+    for told in odd {
+        let (kinds, strongest) = together(told);
+        assert!(kinds.contains(&Kind::Internal), "{told:?}: {kinds:?}");
+        assert!(strongest <= Some(Isolation::ReadCommitted), "{told:?}: {strongest:?}");
+    }
+}
+
+#[test]
+fn the_histories_that_come_with_elle_are_not_in_order() {
+    let Some(folder) = std::env::var_os("STORMGLASS_ELLE").map(PathBuf::from) else {
+        return eprintln!(
+            "SKIPPED: Elle's histories were not looked at, because STORMGLASS_ELLE does not name their folder"
+        );
+    };
+    let mut read = 0;
+    for entry in std::fs::read_dir(&folder).expect("the folder is there").flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|extension| extension != "edn") {
+            continue;
+        }
+        let lists = std::fs::read_to_string(&path).expect("it is text").contains(":append");
+        let model = if lists { ModelName::ListAppend } else { ModelName::RwRegister };
+        let judged = judge_file(&path, model, CheckOptions::default()).expect("it is a history");
+        eprintln!("{}: {}", path.display(), judged.verdict);
+        assert!(!judged.verdict.is_pass(), "{}", path.display());
+        read += 1;
+    }
+    assert!(read > 0, "{} holds no histories", folder.display());
+}
