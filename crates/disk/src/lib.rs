@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod at_once;
 mod change;
 mod content;
 mod crash;
@@ -41,6 +42,7 @@ mod volume;
 mod watch;
 mod world;
 
+pub use at_once::POOL;
 pub use crash::{COMMIT, CUT, GROW, KEEP, MOOD, NAME, RESIZE, SECTOR, SHORT, SIZE, TEAR};
 pub use descriptors::DESCRIPTOR_MIN;
 pub use errno::Errno;

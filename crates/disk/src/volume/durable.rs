@@ -1,6 +1,7 @@
 //! What a sync makes durable, by the rules of each file system, and changes of length that a journal keeps in order.
 
 use super::*;
+use crate::device::Sync;
 
 impl Volume {
     /// Changes a file's length, as an operation of the file system.
@@ -29,6 +30,15 @@ impl Volume {
         if self.model.is_journaled() {
             self.journaled_lengths.insert(number, id);
         }
+    }
+
+    /// Begins a sync of all that was done before. The inode is held until it is finished.
+    pub(crate) fn begin_sync(&mut self, id: InodeId, data_only: bool) -> Sync {
+        let names = self.names.next();
+        let inode = self.inodes.get_mut(id);
+        inode.holds += 1;
+        let changes = inode.file().map_or(0, |file| file.changes());
+        Sync { inode: id, data_only, changes, names, further: None }
     }
 
     /// A sync of `id` that was asked for when `changes` and `names` were the next numbers has come to its end.
