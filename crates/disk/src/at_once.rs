@@ -11,7 +11,7 @@ use std::path::Path;
 
 use stormglass_kernel::{Decisions, Domain, Kernel, Kind, NodeId, Point, Site};
 
-use crate::device::{Next, OperationKey};
+use crate::device::{Next, OperationKey, Sync};
 use crate::errno::Errno;
 use crate::inode::InodeId;
 use crate::perform::{Class, OFFSET_MAX, Performed};
@@ -19,13 +19,13 @@ use crate::request::{HandleKey, OpenFlags, Reply, Request, Synced};
 use crate::world::{Disk, options_of, sort_entries, usual_ns, wall_ns};
 
 /// Whether others run while the page cache does an operation of a task: site = the file, ordinal = the operation's number
-/// there; 0 for yes, of 32 numbers.
+/// there; 0 for yes, of 64 numbers.
 pub const POOL: Point = Point::new(Domain::Disk, "pool");
 
 /// One operation of so many lets others run though nobody is ready yet.
-const POOLED_OF: u64 = 32;
+const POOLED_OF: u64 = 64;
 /// A poll that has used its node for so long lets others run.
-const SLICE_NS: u64 = 200_000;
+const SLICE_NS: u64 = 500_000;
 /// What takes longer is never done within a poll.
 const AT_ONCE_NS_MAX: u64 = 20_000;
 
@@ -153,7 +153,9 @@ impl Disk {
             return None;
         }
         let now_ns = wall_ns(kernel, node);
-        let volume = &mut self.devices.get_mut(node.index())?.as_deref_mut()?.volume;
+        let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
+        device.settle(kernel.now());
+        let volume = &mut device.volume;
         let file = volume.handles.get(handle).ok()?;
         if !file.write || file.direct || file.synced != Synced::No || file.inode.is_special() {
             return None;
@@ -190,8 +192,9 @@ impl Disk {
     /// Begins a sync of the current node's file; where something is wrong, as any request.
     pub(crate) fn issue_sync(&mut self, kernel: &mut Kernel, handle: HandleKey, data_only: bool) -> Issued {
         match self.begin_sync(kernel, handle, data_only) {
-            Some((key, delay_ns)) => {
+            Some((sync, delay_ns)) => {
                 let node = kernel.current_node();
+                let key = self.device(kernel, node).issue(Next::Sync(sync));
                 self.complete_after(kernel, node, key, delay_ns);
                 Issued::Running(key)
             }
@@ -199,26 +202,28 @@ impl Disk {
         }
     }
 
-    /// A sync in the midst of a poll: it takes its time of the node, and its end is an event of its own. `None`, and nothing
-    /// has happened, where something is wrong.
+    /// A sync in the midst of a poll: it takes its time of the node. Nobody waits for its end, so it is no event, but looked
+    /// at when the disk is next. `None`, and nothing has happened, where something is wrong or somebody watches.
     pub(crate) fn sync_now(&mut self, kernel: &mut Kernel, handle: HandleKey, data_only: bool) -> Option<()> {
-        let (key, delay_ns) = self.begin_sync(kernel, handle, data_only)?;
-        let node = kernel.current_node();
-        if let Some(slot) = self.existing(node).and_then(|device| device.slot(key)) {
-            slot.detached = true;
+        if self.watch.is_asked() {
+            return None;
         }
+        let (sync, delay_ns) = self.begin_sync(kernel, handle, data_only)?;
         kernel.occupy_ns(delay_ns);
-        self.complete_after(kernel, node, key, 0);
+        let node = kernel.current_node();
+        let end = kernel.now();
+        self.existing(node)?.ending.push_back((end, sync));
         Some(())
     }
 
     /// A sync that nothing is wrong with, and how long it takes.
-    fn begin_sync(&mut self, kernel: &mut Kernel, handle: HandleKey, data_only: bool) -> Option<(OperationKey, u64)> {
+    fn begin_sync(&mut self, kernel: &mut Kernel, handle: HandleKey, data_only: bool) -> Option<(Sync, u64)> {
         let node = kernel.current_node();
         if !self.injections.spare(node) {
             return None;
         }
         let device = self.existing(node)?;
+        device.settle(kernel.now());
         let inode = device.volume.handles.get(handle).ok()?.inode;
         if inode.is_special() {
             return None;
@@ -228,11 +233,10 @@ impl Disk {
         let (site, ordinal) = (synced.site, synced.operations);
         synced.operations += 1;
         let bytes = synced.file().map_or(0, |file| file.pending_bytes());
-        let key = device.issue(Next::Sync(sync));
         self.operations += 1;
         self.syncs += 1;
         kernel.trace_on(node, Kind::DISK, site.as_u64(), bytes << 8 | 5);
-        Some((key, self.delay_ns(kernel, node, Class::Sync, bytes, site, ordinal)))
+        Some((sync, self.delay_ns(kernel, node, Class::Sync, bytes, site, ordinal)))
     }
 
     /// Opens a file if that can be done now. `None`, and nothing has happened, if not.
@@ -247,16 +251,23 @@ impl Disk {
         if !self.is_free(kernel, node, way) {
             return None;
         }
-        let root = self.device(kernel, node).volume.inodes.get(InodeId::ROOT);
+        let options = options_of(&self.options, &self.special, node);
+        let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
+        let root = device.volume.inodes.get_mut(InodeId::ROOT);
         let (site, ordinal) = (root.site, root.operations);
-        let delay_ns = {
-            let options = options_of(&self.options, &self.special, node);
-            usual_ns(options, kernel.decisions(), Class::Name, 0, site, ordinal)
-        };
+        let delay_ns = usual_ns(options, kernel.decisions(), Class::Name, 0, site, ordinal);
         if !way.is_at_once(kernel.decisions(), site, ordinal, delay_ns) {
             return None;
         }
         let may_open = kernel.has_descriptor(node);
+        if may_open && let Some(opened) = device.volume.open_plainly(path, &flags) {
+            device.volume.inodes.get_mut(InodeId::ROOT).operations += 1;
+            kernel.take_descriptor(node);
+            self.operations += 1;
+            kernel.trace_on(node, Kind::DISK, site.as_u64(), 1);
+            kernel.occupy_ns(delay_ns);
+            return Some(Ok(opened));
+        }
         let mut performer = self.performer(kernel, node)?;
         performer.may_open = may_open;
         let (opened, class, site) = performer.open_at(path, flags);

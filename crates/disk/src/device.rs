@@ -1,5 +1,7 @@
 //! One node's disk: its volume, and the operations that are on their way.
 
+use std::collections::VecDeque;
+
 use stormglass_kernel::{Parked, VirtualTime};
 
 use crate::descriptors::Descriptors;
@@ -95,6 +97,8 @@ pub(crate) struct Device {
     /// Operations that wait for a lock, in the order in which they came.
     pub(crate) waiting: Vec<OperationKey>,
     pub(crate) descriptors: Descriptors,
+    /// Syncs that nobody waits for, with their ends, in order.
+    pub(crate) ending: VecDeque<(VirtualTime, Sync)>,
 }
 
 impl Device {
@@ -109,6 +113,15 @@ impl Device {
             free_at: VirtualTime::ZERO,
             waiting: Vec::new(),
             descriptors: Descriptors::default(),
+            ending: VecDeque::new(),
+        }
+    }
+
+    /// Finishes the syncs that nobody waits for and whose end has come.
+    #[inline]
+    pub(crate) fn settle(&mut self, now: VirtualTime) {
+        while let Some((_, sync)) = self.ending.pop_front_if(|(end, _)| *end <= now) {
+            self.volume.finish_plain(&sync);
         }
     }
 
@@ -149,6 +162,9 @@ impl Device {
 
     /// Forgets every operation: the processes that asked are gone. Gives who waited for them.
     pub(crate) fn clear(&mut self) -> Vec<Parked> {
+        for (_, sync) in std::mem::take(&mut self.ending) {
+            self.abandon(Next::Sync(sync));
+        }
         let keys: Vec<_> = self.keys().map(|(key, _)| key).collect();
         let mut sleepers = Vec::new();
         for (state, sleeper) in keys.into_iter().filter_map(|key| self.free(key)).collect::<Vec<_>>() {

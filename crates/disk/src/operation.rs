@@ -89,6 +89,8 @@ pub struct Operation {
 
 #[derive(Debug)]
 enum Stage {
+    /// A sync of a file that is asked for at the first poll.
+    Sync(HandleKey, bool),
     Running(OperationKey),
     Done(Result<Reply, Errno>),
     Taken,
@@ -124,6 +126,36 @@ impl Operation {
         };
         Self { owner, stage }
     }
+
+    fn begin_sync(&mut self, handle: HandleKey, data_only: bool, cx: &Context<'_>) -> Poll<io::Result<Reply>> {
+        let owner = self.owner;
+        let begun = try_with(|u| {
+            if !u.kernel.is_effective() {
+                return Err(Misuse::GoingDown);
+            }
+            if u.generation() == owner.universe && u.kernel.current_node() != owner.node {
+                return Err(Misuse::OtherNode);
+            }
+            let (disk, kernel) = owner.world(u)?;
+            let issued = disk.issue_sync(kernel, handle, data_only);
+            if let Issued::Running(key) = issued {
+                disk.poll(kernel, owner.node, key, cx.waker());
+            }
+            Ok(issued)
+        });
+        self.stage = Stage::Taken;
+        let begun = match begun.unwrap_or(Err(Misuse::NoSimulation)) {
+            Ok(begun) => begun,
+            Err(misuse) => return Poll::Ready(Err(misuse.into())),
+        };
+        match begun {
+            Issued::Running(key) => {
+                self.stage = Stage::Running(key);
+                Poll::Pending
+            }
+            Issued::Done(result) => Poll::Ready(result.map_err(io::Error::from)),
+        }
+    }
 }
 
 impl Future for Operation {
@@ -132,6 +164,7 @@ impl Future for Operation {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let key = match &self.stage {
             Stage::Running(key) => *key,
+            &Stage::Sync(handle, data_only) => return self.begin_sync(handle, data_only, cx),
             _ => {
                 return Poll::Ready(match std::mem::replace(&mut self.stage, Stage::Taken) {
                     Stage::Done(result) => result.map_err(io::Error::from),
@@ -217,23 +250,10 @@ impl Handle {
         Ok(Self { owner: self.owner, key })
     }
 
-    /// Begins to make everything durable that was done to the file before; `data_only`: as fdatasync ([`Request::Sync`]).
-    ///
-    /// # Errors
-    /// [`Misuse`].
-    pub fn sync(&self, data_only: bool) -> io::Result<Operation> {
-        let Self { owner, key } = *self;
-        let issued = try_with(|u| {
-            if !u.kernel.is_effective() {
-                return Err(Misuse::GoingDown);
-            }
-            if u.generation() == owner.universe && u.kernel.current_node() != owner.node {
-                return Err(Misuse::OtherNode);
-            }
-            let (disk, kernel) = owner.world(u)?;
-            Ok(disk.issue_sync(kernel, key, data_only))
-        });
-        Ok(Operation::new(owner, issued.unwrap_or(Err(Misuse::NoSimulation))?))
+    /// Makes everything durable that was done to the file before; `data_only`: as fdatasync ([`Request::Sync`]). It begins when
+    /// it is first polled.
+    pub fn sync(&self, data_only: bool) -> Operation {
+        Operation { owner: self.owner, stage: Stage::Sync(self.key, data_only) }
     }
 
     /// Reads at the file's position, if the page cache answers within this poll. `None`: ask for it ([`Request::Read`]).

@@ -12,7 +12,7 @@ use stormglass_kernel::{
 
 use crate::change::Changes;
 use crate::crash::Crash;
-use crate::device::{Device, Next, OperationKey, State};
+use crate::device::{Device, Next, OperationKey, State, Sync};
 use crate::errno::Errno;
 use crate::injection::{Asker, Asking, Injection, Injections};
 use crate::losses::LossReport;
@@ -80,11 +80,13 @@ impl Disk {
             self.devices.resize_with(node.index() + 1, || None);
         }
         let options = options_of(&self.options, &self.special, node);
-        self.devices[node.index()].get_or_insert_with(|| {
+        let device = self.devices[node.index()].get_or_insert_with(|| {
             let mut volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
             volume.device = device_number(kernel, node);
             Box::new(Device::new(volume))
-        })
+        });
+        device.settle(kernel.now());
+        device
     }
 
     pub(crate) fn existing(&mut self, node: NodeId) -> Option<&mut Device> {
@@ -170,6 +172,7 @@ impl Disk {
 
     pub(crate) fn performer<'a>(&'a mut self, kernel: &'a Kernel, node: NodeId) -> Option<Performer<'a>> {
         let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
+        device.settle(kernel.now());
         Some(Performer {
             volume: &mut device.volume,
             injections: &mut self.injections,
@@ -263,8 +266,14 @@ impl Disk {
     fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
         let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
         let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
-        if let Next::Finish(result) = next {
-            return self.finish(kernel, node, key, result);
+        match next {
+            Next::Finish(result) => return self.finish(kernel, node, key, result),
+            Next::Sync(sync @ Sync { further: None, .. }) => {
+                self.device(kernel, node).volume.finish_plain(&sync);
+                self.watch.note(kernel, node, true);
+                return self.finish(kernel, node, key, Ok(Reply::Done));
+            }
+            _ => {}
         }
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
@@ -422,6 +431,7 @@ impl Subsystem for Disk {
 
     fn on_down(&mut self, kernel: &mut Kernel, node: NodeId, how: Down) {
         let Some(device) = self.existing(node) else { return };
+        device.settle(kernel.now());
         device.clear().into_iter().for_each(|sleeper| kernel.forget(sleeper));
         device.waiting.clear();
         device.descriptors.clear();

@@ -159,16 +159,19 @@ fn run_at(first: (i32, &Path), second: Option<(i32, &Path)>, request: Request) -
 
 /// Gives an open file a descriptor. Where none is left the file is closed again.
 fn describe(handle: HandleKey, close_on_exec: bool) -> Result<i32> {
-    with_disk(|disk, kernel, node| {
-        let boot = kernel.node(node).incarnation().number();
-        match disk.device(kernel, node).descriptors.insert(Descriptor { handle, close_on_exec }) {
-            Ok(slot) => Ok(number_of(slot, node.index(), boot)),
-            Err(errno) => {
-                disk.close_and_wake(kernel, node, handle);
-                Err(errno)
-            }
+    with_disk(|disk, kernel, _| describe_in(disk, kernel, handle, close_on_exec))
+}
+
+fn describe_in(disk: &mut Disk, kernel: &mut Kernel, handle: HandleKey, close_on_exec: bool) -> Result<i32> {
+    let node = kernel.current_node();
+    let boot = kernel.node(node).incarnation().number();
+    match disk.device(kernel, node).descriptors.insert(Descriptor { handle, close_on_exec }) {
+        Ok(slot) => Ok(number_of(slot, node.index(), boot)),
+        Err(errno) => {
+            disk.close_and_wake(kernel, node, handle);
+            Err(errno)
         }
-    })
+    }
 }
 
 fn owned(path: &Path) -> PathBuf {

@@ -21,8 +21,13 @@ pub fn open(at: At<'_>, flags: i32, mode: u32) -> Result<i32> {
     let (path, open) = (at.1, open_flags(flags, mode));
     if path.is_absolute() || at.0 == libc::AT_FDCWD {
         make_temporary(path)?;
-        if let Some(opened) = now(|disk, kernel| disk.open_now(kernel, path, open, Way::Call)) {
-            return describe(opened?, flags & libc::O_CLOEXEC != 0);
+        let close_on_exec = flags & libc::O_CLOEXEC != 0;
+        let opened = now(|disk, kernel| {
+            let opened = disk.open_now(kernel, path, open, Way::Call)?;
+            Some(opened.and_then(|handle| describe_in(disk, kernel, handle, close_on_exec)))
+        });
+        if let Some(opened) = opened {
+            return opened;
         }
     }
     match run_at(at, None, Request::Open(owned(path), open))? {

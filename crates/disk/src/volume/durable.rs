@@ -41,6 +41,12 @@ impl Volume {
         Sync { inode: id, data_only, changes, names, further: None }
     }
 
+    /// Finishes a sync that nothing is wrong with.
+    pub(crate) fn finish_plain(&mut self, sync: &Sync) {
+        self.make_durable(sync.inode, sync.changes, sync.names, sync.data_only);
+        self.let_go(sync.inode);
+    }
+
     /// A sync of `id` that was asked for when `changes` and `names` were the next numbers has come to its end.
     pub(crate) fn make_durable(&mut self, id: InodeId, changes: u64, names: u64, data_only: bool) {
         let Self { inodes, names: all_names, .. } = self;

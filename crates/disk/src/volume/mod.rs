@@ -9,13 +9,13 @@ use stormglass_kernel::{Site, hash_bytes};
 
 use crate::errno::Errno;
 use crate::file::FileData;
-use crate::handles::Handles;
+use crate::handles::{Handles, OpenFile};
 use crate::inode::{Body, Directory, Entry, Inode, InodeId, Inodes, LinkId};
 use crate::locks::Locks;
 use crate::names::{NameChange, Names, Place};
 use crate::options::{CrashModel, DiskOptions};
 use crate::path::{self, Step, Steps, check_name};
-use crate::request::{FileKind, Stat};
+use crate::request::{FileKind, HandleKey, OpenFlags, Stat};
 use crate::special::{self, Special};
 
 mod durable;
@@ -221,6 +221,35 @@ impl Volume {
             at = entry.ok_or(Errno::ENOENT)?.inode;
         }
         Ok(None)
+    }
+
+    /// Opens an existing regular file, where that is all that is asked for; `None` of anything else.
+    #[inline]
+    pub(crate) fn open_plainly(&mut self, path: &Path, flags: &OpenFlags) -> Option<HandleKey> {
+        let OpenFlags { read, write, append, truncate, create, create_new, .. } = *flags;
+        let writes = write || append;
+        let is_plain =
+            !truncate && !create_new && (writes || (read && !create)) && !flags.directory && !flags.no_follow;
+        if !is_plain || self.handles.is_full() {
+            return None;
+        }
+        let Spot { entry: Some(Entry { inode, .. }), directory: false, .. } = self.spot_followed(path).ok()? else {
+            return None;
+        };
+        let opened = self.inodes.get_mut(inode);
+        opened.file()?;
+        opened.holds += 1;
+        let (synced, direct) = (flags.synced, flags.direct);
+        Some(self.handles.insert(OpenFile {
+            inode,
+            read,
+            write: writes,
+            append,
+            position: 0,
+            synced,
+            direct,
+            shares: 0,
+        }))
     }
 
     /// What a spot holds, if anything. `ENOTDIR` when it must be a directory and is none.

@@ -29,7 +29,8 @@ pub(super) struct SimulatedFile {
 
 #[derive(Debug)]
 struct Inner {
-    busy: Option<(What, Operation)>,
+    /// In a box, since most files never have one: what the page cache answers is over at once.
+    busy: Option<Box<(What, Operation)>>,
     /// Bytes read and not yet taken, from `taken` on; its memory goes along with reads and writes.
     buffer: Vec<u8>,
     taken: usize,
@@ -72,14 +73,14 @@ impl SimulatedFile {
         if inner.busy.is_some() {
             inner.complete().await;
         }
-        self.handle.sync(data_only)?.await.map(drop)
+        self.handle.sync(data_only).await.map(drop)
     }
 
     pub(super) async fn set_len(&self, size: u64) -> io::Result<()> {
         let mut inner = self.inner.lock().await;
         inner.complete().await;
         let by = inner.discard_read();
-        inner.busy = Some((What::Seek, submit(Request::SetLen(self.handle.key()?, by, size))?));
+        inner.start(What::Seek, Request::SetLen(self.handle.key()?, by, size))?;
         let (_, result) = poll_fn(|cx| inner.poll_busy(cx)).await;
         result.map(|_| inner.position = 0)
     }
@@ -123,7 +124,7 @@ impl SimulatedFile {
                     return Poll::Ready(Ok(()));
                 }
                 let buffer = inner.take_buffer();
-                inner.busy = Some((What::Read, submit(Request::Read(self.handle.key()?, max, buffer))?));
+                inner.start(What::Read, Request::Read(self.handle.key()?, max, buffer))?;
             }
             match ready!(inner.poll_busy(cx)) {
                 (What::Read, Ok(_)) => {
@@ -148,8 +149,7 @@ impl SimulatedFile {
             SeekFrom::Current(by) => Whence::Current(by),
             SeekFrom::End(by) => Whence::End(by),
         };
-        inner.busy = Some((What::Seek, submit(Request::Seek(self.handle.key()?, by, whence))?));
-        Ok(())
+        inner.start(What::Seek, Request::Seek(self.handle.key()?, by, whence))
     }
 
     pub(super) fn poll_complete(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
@@ -187,7 +187,7 @@ impl SimulatedFile {
             data.extend_from_slice(&slice[..slice.len().min(room)]);
         }
         let written = data.len();
-        inner.busy = Some((What::Write, submit(Request::Write(self.handle.key()?, by, data))?));
+        inner.start(What::Write, Request::Write(self.handle.key()?, by, data))?;
         Poll::Ready(Ok(written))
     }
 
@@ -207,9 +207,15 @@ impl SimulatedFile {
 }
 
 impl Inner {
+    fn start(&mut self, what: What, request: Request) -> io::Result<()> {
+        self.busy = Some(Box::new((what, submit(request)?)));
+        Ok(())
+    }
+
     /// Waits for what is on its way, and takes in what it brought.
     fn poll_busy(&mut self, cx: &mut Context<'_>) -> Poll<(What, io::Result<()>)> {
-        let Some((what, operation)) = &mut self.busy else { return Poll::Ready((What::Seek, Ok(()))) };
+        let Some(busy) = &mut self.busy else { return Poll::Ready((What::Seek, Ok(()))) };
+        let (what, operation) = &mut **busy;
         let (what, result) = (*what, ready!(Pin::new(operation).poll(cx)));
         self.busy = None;
         let result = result.map(|reply| match reply {

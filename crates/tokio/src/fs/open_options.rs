@@ -92,8 +92,8 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         if self.std.is_none()
-            && let Ok(flags) = self.all_flags()
-            && let Some(opened) = Handle::open_now(path, flags)
+            && self.custom_flags == 0
+            && let Some(opened) = Handle::open_now(path, self.flags)
         {
             return opened.map(File::simulated);
         }
@@ -118,9 +118,6 @@ impl OpenOptions {
     /// The flags with those of open(2) that std leaves to the caller.
     #[cfg(target_os = "linux")]
     fn all_flags(&self) -> io::Result<OpenFlags> {
-        if self.custom_flags == 0 {
-            return Ok(self.flags);
-        }
         let OpenFlags { synced, direct, no_follow, directory, .. } =
             stormglass_disk::posix::open_flags(self.custom_flags, 0);
         Ok(OpenFlags { synced, direct, no_follow, directory, ..self.flags })
