@@ -38,6 +38,7 @@ mod request;
 mod setup;
 mod socket_file;
 mod special;
+mod syncing;
 mod volume;
 mod watch;
 mod world;
@@ -56,4 +57,5 @@ pub use request::{
     Allocation, FileKind, HandleKey, LockRange, OpenFlags, Reply, Request, Stat, Synced, Target, Whence,
 };
 pub use socket_file::SocketFile;
+pub use syncing::Syncing;
 pub use world::{Disk, LATENCY, ORDER};

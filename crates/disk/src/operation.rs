@@ -11,6 +11,7 @@ use crate::at_once::{Issued, Way};
 use crate::device::OperationKey;
 use crate::errno::Errno;
 use crate::request::{HandleKey, OpenFlags, Reply, Request};
+use crate::syncing::Syncing;
 use crate::world::Disk;
 
 /// A use of the disk that makes no sense, named.
@@ -45,9 +46,9 @@ impl From<Misuse> for io::Error {
 
 /// Who holds a number: which simulation, which node, which boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Owner {
-    universe: u32,
-    node: NodeId,
+pub(crate) struct Owner {
+    pub(crate) universe: u32,
+    pub(crate) node: NodeId,
     incarnation: Incarnation,
 }
 
@@ -58,7 +59,7 @@ impl Owner {
     }
 
     /// The world that the number belongs to, if it is still there.
-    fn world<'u>(&self, universe: &'u mut Universe) -> Result<(&'u mut Disk, &'u mut Kernel), Misuse> {
+    pub(crate) fn world<'u>(&self, universe: &'u mut Universe) -> Result<(&'u mut Disk, &'u mut Kernel), Misuse> {
         if universe.generation() != self.universe {
             return Err(Misuse::OtherSimulation);
         }
@@ -66,6 +67,17 @@ impl Owner {
             return Err(Misuse::EarlierIncarnation);
         }
         universe.get::<Disk>().ok_or(Misuse::NoDisk)
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn detach(self, key: OperationKey) {
+        try_with(|u| {
+            if u.kernel.is_effective()
+                && let Ok((disk, kernel)) = self.world(u)
+            {
+                disk.detach(kernel, self.node, key);
+            }
+        });
     }
 
     fn close(self, handle: HandleKey) {
@@ -89,8 +101,6 @@ pub struct Operation {
 
 #[derive(Debug)]
 enum Stage {
-    /// A sync of a file that is asked for at the first poll.
-    Sync(HandleKey, bool),
     Running(OperationKey),
     Done(Result<Reply, Errno>),
     Taken,
@@ -126,36 +136,6 @@ impl Operation {
         };
         Self { owner, stage }
     }
-
-    fn begin_sync(&mut self, handle: HandleKey, data_only: bool, cx: &Context<'_>) -> Poll<io::Result<Reply>> {
-        let owner = self.owner;
-        let begun = try_with(|u| {
-            if !u.kernel.is_effective() {
-                return Err(Misuse::GoingDown);
-            }
-            if u.generation() == owner.universe && u.kernel.current_node() != owner.node {
-                return Err(Misuse::OtherNode);
-            }
-            let (disk, kernel) = owner.world(u)?;
-            let issued = disk.issue_sync(kernel, handle, data_only);
-            if let Issued::Running(key) = issued {
-                disk.poll(kernel, owner.node, key, cx.waker());
-            }
-            Ok(issued)
-        });
-        self.stage = Stage::Taken;
-        let begun = match begun.unwrap_or(Err(Misuse::NoSimulation)) {
-            Ok(begun) => begun,
-            Err(misuse) => return Poll::Ready(Err(misuse.into())),
-        };
-        match begun {
-            Issued::Running(key) => {
-                self.stage = Stage::Running(key);
-                Poll::Pending
-            }
-            Issued::Done(result) => Poll::Ready(result.map_err(io::Error::from)),
-        }
-    }
 }
 
 impl Future for Operation {
@@ -164,7 +144,6 @@ impl Future for Operation {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let key = match &self.stage {
             Stage::Running(key) => *key,
-            &Stage::Sync(handle, data_only) => return self.begin_sync(handle, data_only, cx),
             _ => {
                 return Poll::Ready(match std::mem::replace(&mut self.stage, Stage::Taken) {
                     Stage::Done(result) => result.map_err(io::Error::from),
@@ -196,13 +175,7 @@ impl Drop for Operation {
             Stage::Done(Ok(Reply::Opened(handle))) => return owner.close(*handle),
             _ => return,
         };
-        try_with(|u| {
-            if u.kernel.is_effective()
-                && let Ok((disk, kernel)) = owner.world(u)
-            {
-                disk.detach(kernel, owner.node, key);
-            }
-        });
+        owner.detach(key);
     }
 }
 
@@ -252,8 +225,8 @@ impl Handle {
 
     /// Makes everything durable that was done to the file before; `data_only`: as fdatasync ([`Request::Sync`]). It begins when
     /// it is first polled.
-    pub fn sync(&self, data_only: bool) -> Operation {
-        Operation { owner: self.owner, stage: Stage::Sync(self.key, data_only) }
+    pub fn sync(&self, data_only: bool) -> Syncing {
+        Syncing::new(self.owner, self.key, data_only)
     }
 
     /// Reads at the file's position, if the page cache answers within this poll. `None`: ask for it ([`Request::Read`]).

@@ -106,12 +106,7 @@ impl Disk {
         let device = self.existing(node)?;
         let slot = device.slot(key)?;
         if !matches!(slot.state, State::Finished(_)) {
-            let what = match slot.state {
-                State::Running(Next::Sync(_)) => "disk sync",
-                _ => "disk operation",
-            };
-            kernel.put_to_sleep(&mut slot.waiting, waker);
-            kernel.note_wait(Wait::Resource { what, id: slot.number });
+            self.wait(kernel, node, key, waker);
             return Some(None);
         }
         let (state, sleeper) = device.free(key)?;
@@ -120,6 +115,16 @@ impl Disk {
             State::Finished(result) => Some(Some(result)),
             _ => None,
         }
+    }
+
+    /// Remembers who waits for an operation that is on its way.
+    #[inline]
+    pub(crate) fn wait(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, waker: &Waker) {
+        let Some(slot) = self.existing(node).and_then(|device| device.slot(key)) else { return };
+        let is_sync = matches!(slot.state, State::Running(Next::Sync(_)));
+        kernel.put_to_sleep(&mut slot.waiting, waker);
+        kernel
+            .note_wait(Wait::Resource { what: if is_sync { "disk sync" } else { "disk operation" }, id: slot.number });
     }
 
     /// Nobody waits for an operation any more. It goes on.
@@ -264,14 +269,21 @@ impl Disk {
 
     /// An operation's time has passed.
     fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
-        let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
+        let Some(device) = self.existing(node) else { return };
+        let Some(slot) = device.slot(key) else { return };
         let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
         match next {
             Next::Finish(result) => return self.finish(kernel, node, key, result),
+            // The usual sync, without a detour.
             Next::Sync(sync @ Sync { further: None, .. }) => {
-                self.device(kernel, node).volume.finish_plain(&sync);
+                slot.state = State::Finished(Ok(Reply::Done));
+                let (sleeper, detached) = (slot.waiting.take(), slot.detached);
+                device.volume.finish_plain(&sync);
+                if detached {
+                    device.free(key);
+                }
                 self.watch.note(kernel, node, true);
-                return self.finish(kernel, node, key, Ok(Reply::Done));
+                return kernel.wake_up(sleeper);
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use stormglass_kernel::{Site, hash_bytes};
 
@@ -192,25 +192,29 @@ impl Volume {
         Ok(Spot { dir: at, name: None, directory, entry: None })
     }
 
-    /// As [`Volume::walk`], where neither a link nor a `..` is on the way, as on most; `None` where one is.
+    /// As [`Volume::walk`], where neither a link nor a dot is on the way, as on most; `None` where one is.
+    #[cfg(unix)]
     fn walk_plainly<'a>(&self, start: InodeId, path: &'a Path, follow: bool) -> Result<Option<Spot<'a>>> {
+        use std::os::unix::ffi::OsStrExt;
+
         let directory = path::check(path)?;
-        let mut components = path.components();
-        let mut at = start;
-        let mut next = components.next();
-        while let Some(component) = next {
-            next = components.next();
-            let name = match component {
-                Component::Normal(name) => name,
-                Component::RootDir => {
-                    at = InodeId::ROOT;
-                    continue;
-                }
-                Component::CurDir | Component::Prefix(_) => continue,
-                Component::ParentDir => return Ok(None),
-            };
+        let mut rest = path.as_os_str().as_bytes();
+        let mut at = if rest[0] == b'/' { InodeId::ROOT } else { start };
+        loop {
+            while let [b'/', after @ ..] = rest {
+                rest = after;
+            }
+            let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+            let (name, after) = rest.split_at(end);
+            if matches!(name, b"" | b"." | b"..") {
+                return Ok(None);
+            }
+            let (name, is_last) = (OsStr::from_bytes(name), after.iter().all(|&byte| byte == b'/'));
+            if !is_last && after.ends_with(b"/.") {
+                // What ends in a dot is taken apart whole: the name before it is the last one.
+                return Ok(None);
+            }
             let entry = self.entry(at, name)?;
-            let is_last = next.is_none();
             let is_link = entry.is_some_and(|entry| matches!(self.inodes.get(entry.inode).body, Body::Link(_)));
             if is_link && (!is_last || follow || directory) {
                 return Ok(None);
@@ -219,7 +223,12 @@ impl Volume {
                 return Ok(Some(Spot { dir: at, name: Some(Cow::Borrowed(name)), directory, entry }));
             }
             at = entry.ok_or(Errno::ENOENT)?.inode;
+            rest = after;
         }
+    }
+
+    #[cfg(not(unix))]
+    fn walk_plainly<'a>(&self, _: InodeId, _: &'a Path, _: bool) -> Result<Option<Spot<'a>>> {
         Ok(None)
     }
 

@@ -73,7 +73,7 @@ impl SimulatedFile {
         if inner.busy.is_some() {
             inner.complete().await;
         }
-        self.handle.sync(data_only).await.map(drop)
+        self.handle.sync(data_only).await
     }
 
     pub(super) async fn set_len(&self, size: u64) -> io::Result<()> {
