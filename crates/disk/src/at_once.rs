@@ -194,7 +194,8 @@ impl Disk {
         match self.begin_sync(kernel, handle, data_only) {
             Some((sync, delay_ns)) => {
                 let node = kernel.current_node();
-                let key = self.device(kernel, node).issue(Next::Sync(sync));
+                let Some(device) = self.existing(node) else { return Issued::Done(Err(Errno::EIO)) };
+                let key = device.issue(Next::Sync(sync));
                 self.complete_after(kernel, node, key, delay_ns);
                 Issued::Running(key)
             }

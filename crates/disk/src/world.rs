@@ -89,6 +89,7 @@ impl Disk {
         device
     }
 
+    #[inline]
     pub(crate) fn existing(&mut self, node: NodeId) -> Option<&mut Device> {
         self.devices.get_mut(node.index())?.as_deref_mut()
     }

@@ -142,6 +142,8 @@ pub struct Kernel {
     pub(crate) events: u64,
     pub(crate) polls: u64,
     pub(crate) internal_entropy: u64,
+    /// Threads of programs that panicked, the first ones, in words.
+    pub(crate) panicked_threads: Vec<String>,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
     /// Nodes that run out of file descriptors.

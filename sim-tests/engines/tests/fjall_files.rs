@@ -59,3 +59,22 @@ fn a_last_batch_that_arrived_without_its_middle_keeps_the_database_from_opening(
     drop(journal);
     assert_eq!(opens(&path), Ok(19));
 }
+
+/// The names of keyspaces are in a tree of their own, `keyspaces/0`. Where the name of its last version did not become durable,
+/// since the sync of its directory failed when the keyspace was created and the next opening found the name in the page cache, a
+/// power loss brings the version before it back; a keyspace whose name that does not have is taken for a left-over and
+/// deleted, with everything in it.
+#[test]
+fn a_keyspace_whose_name_did_not_arrive_is_deleted_with_what_was_acknowledged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("db");
+    drop(Database::builder(&path).open().expect("a new database"));
+    let current = path.join("keyspaces/0/current");
+    let before = fs::read(&current).expect("the version without a keyspace");
+    made(&path, 20, 40);
+    assert_eq!(opens(&path), Ok(20));
+    assert_ne!(fs::read(&current).expect("the version with it"), before);
+    // The rename of `current` is undone; every other file is as it was synced.
+    fs::write(&current, before).expect("room");
+    assert_eq!(opens(&path), Ok(0));
+}

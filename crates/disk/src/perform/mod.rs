@@ -395,6 +395,9 @@ impl Performer<'_> {
                 let file = self.volume.inodes.get_mut(inode).file_mut();
                 let dropped = file.map(|file| file.doom(changes)).unwrap_or_default();
                 self.injections.hit(fault, 1);
+                if dropped.is_empty() {
+                    self.injure_by(inode, 0, 0, Harm::Unsynced, Some(fault));
+                }
                 for (offset, len) in dropped {
                     self.injure_by(inode, offset, len, Harm::Dropped, Some(fault));
                 }
