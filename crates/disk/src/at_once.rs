@@ -154,7 +154,7 @@ impl Disk {
         }
         let now_ns = wall_ns(kernel, node);
         let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
-        device.settle(kernel.now());
+        device.settle(kernel.begun_at());
         let volume = &mut device.volume;
         let file = volume.handles.get(handle).ok()?;
         if !file.write || file.direct || file.synced != Synced::No || file.inode.is_special() {
@@ -224,7 +224,7 @@ impl Disk {
             return None;
         }
         let device = self.existing(node)?;
-        device.settle(kernel.now());
+        device.settle(kernel.begun_at());
         let inode = device.volume.handles.get(handle).ok()?.inode;
         if inode.is_special() {
             return None;

@@ -117,7 +117,8 @@ impl Device {
         }
     }
 
-    /// Finishes the syncs that nobody waits for and whose end has come.
+    /// Finishes the syncs that nobody waits for and whose end has come. A poll runs ahead of the world: what ends within it has not
+    /// ended as long as the node may go down before.
     #[inline]
     pub(crate) fn settle(&mut self, now: VirtualTime) {
         while let Some((_, sync)) = self.ending.pop_front_if(|(end, _)| *end <= now) {

@@ -85,7 +85,7 @@ impl Disk {
             volume.device = device_number(kernel, node);
             Box::new(Device::new(volume))
         });
-        device.settle(kernel.now());
+        device.settle(kernel.begun_at());
         device
     }
 
@@ -178,7 +178,7 @@ impl Disk {
 
     pub(crate) fn performer<'a>(&'a mut self, kernel: &'a Kernel, node: NodeId) -> Option<Performer<'a>> {
         let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
-        device.settle(kernel.now());
+        device.settle(kernel.begun_at());
         Some(Performer {
             volume: &mut device.volume,
             injections: &mut self.injections,

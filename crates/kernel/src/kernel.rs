@@ -173,6 +173,14 @@ impl Kernel {
         }
     }
 
+    /// When what is being handled began: for a poll the instant before it used any time. All that is due before it has happened,
+    /// while a node may still go down before [`Kernel::now`].
+    #[must_use]
+    #[inline]
+    pub fn begun_at(&self) -> VirtualTime {
+        self.now
+    }
+
     /// What the current node's monotonic clock shows, in nanoseconds. Reading it costs the node a little time, so that
     /// a loop which waits for the clock to move ends.
     pub fn read_monotonic_ns(&mut self) -> u64 {

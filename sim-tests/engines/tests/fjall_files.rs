@@ -69,12 +69,25 @@ fn a_keyspace_whose_name_did_not_arrive_is_deleted_with_what_was_acknowledged() 
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("db");
     drop(Database::builder(&path).open().expect("a new database"));
-    let current = path.join("keyspaces/0/current");
-    let before = fs::read(&current).expect("the version without a keyspace");
+    let names = path.join("keyspaces/0");
+    let before = files(&names);
     made(&path, 20, 40);
     assert_eq!(opens(&path), Ok(20));
-    assert_ne!(fs::read(&current).expect("the version with it"), before);
-    // The rename of `current` is undone; every other file is as it was synced.
-    fs::write(&current, before).expect("room");
+    assert_ne!(files(&names), before);
+    // What was done to that folder's names since is undone, the removal of the version before too; all else is as it was synced.
+    for (name, bytes) in before {
+        fs::write(names.join(name), bytes).expect("room");
+    }
     assert_eq!(opens(&path), Ok(0));
+}
+
+fn files(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry"))
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).expect("a file")))
+        .collect();
+    files.sort();
+    files
 }

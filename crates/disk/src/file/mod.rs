@@ -36,7 +36,7 @@ pub(crate) struct FileData {
 }
 
 /// So many pages are kept for the next writes.
-const SPARE_PAGES_MAX: usize = 8;
+const SPARE_PAGES_MAX: usize = 32;
 
 #[derive(Debug)]
 struct Change {
