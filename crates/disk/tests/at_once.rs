@@ -186,3 +186,44 @@ fn what_a_poll_did_after_the_node_went_down_was_never_done() {
     }
     assert!(between > 5, "too few instants fell between two writes: {between}");
 }
+
+/// A file of three pages, of which the middle one is overwritten whole and not synced. Gives the bytes of the file after the
+/// power is lost, with what the decision keeps of that write.
+fn overwritten_page_after_power_loss(keep: u64) -> Vec<u8> {
+    let overrides = vec![format!("disk.keep n1:/file @1 = {keep}").parse().expect("well formed")];
+    let mut simulation = Simulation::new(Options { overrides, ..Options::new(3) });
+    simulation.universe().insert(Disk::new(DiskOptions::default()));
+    let node = simulation.universe().kernel.add_node("n1").expect("a new name");
+    simulation.set_program(
+        node,
+        Rc::new(move || {
+            Box::pin(async move {
+                if with(|u| u.kernel.node(node).incarnation().number()) == 1 {
+                    let file = open("/file", CREATE).await.expect("an empty disk");
+                    let key = file.key().expect("just opened");
+                    ask(Request::Put(key, Some(0), vec![1; 3 * 4_096])).await.expect("there is room");
+                    sync(&file).await.expect("no fault is on");
+                    sync_path("/").await.expect("no fault is on");
+                    ask(Request::Put(key, Some(4_096), vec![2; 4_096])).await.expect("there is room");
+                }
+                std::future::pending::<()>().await;
+            })
+        }),
+    );
+    let report = simulation.run(async move {
+        with(|u| u.kernel.boot(node));
+        sleep(Duration::from_millis(50)).await;
+        with(|u| u.kernel.take_down(node, Down::PowerLoss));
+        sleep(Duration::from_millis(1)).await;
+        with(|u| u.get::<Disk>().map(|(disk, kernel)| disk.read_file(kernel, node, "/file")))
+    });
+    report.outcome.expect("it ends by itself").expect("there is a disk").expect("its name is durable")
+}
+
+#[test]
+fn a_whole_page_that_was_overwritten_is_the_old_or_the_new_one_after_a_power_loss() {
+    let pages =
+        |bytes: &[u8]| bytes.chunks(4_096).map(|page| page.iter().map(|&b| u32::from(b)).sum()).collect::<Vec<u32>>();
+    assert_eq!(pages(&overwritten_page_after_power_loss(0)), [4_096, 4_096, 4_096], "it was lost");
+    assert_eq!(pages(&overwritten_page_after_power_loss(1)), [4_096, 8_192, 4_096], "it was kept");
+}
