@@ -89,6 +89,15 @@ impl Content {
         }
     }
 
+    /// Puts a page in the place of one that exists, and gives that one. The page given back comes again if there is none.
+    pub(crate) fn exchange(&mut self, number: u64, page: Page) -> Result<Page, Page> {
+        let table = self.tables.get_mut(&(number / TABLE_PAGES));
+        match table.and_then(|table| table.get_mut((number % TABLE_PAGES) as usize)) {
+            Some(Some(old)) => Ok(std::mem::replace(old, page)),
+            _ => Err(page),
+        }
+    }
+
     /// Makes `len` bytes at `offset` zero; absent pages stay absent, and whole ones become so.
     pub(crate) fn zero(&mut self, offset: u64, len: u64) {
         let end = offset.saturating_add(len);
@@ -188,9 +197,12 @@ impl Content {
 
     /// Undoes a cut.
     pub(crate) fn uncut(&mut self, cut: Cut) {
-        for (number, page) in cut {
-            *self.slot(number) = Some(page);
-        }
+        cut.into_iter().for_each(|(number, page)| self.restore(number, page));
+    }
+
+    /// Puts a page where it was.
+    pub(crate) fn restore(&mut self, number: u64, page: Page) {
+        *self.slot(number) = Some(page);
     }
 
     /// The bytes of sector `number`.

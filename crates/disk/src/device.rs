@@ -1,5 +1,7 @@
 //! One node's disk: its volume, and the operations that are on their way.
 
+use std::collections::VecDeque;
+
 use stormglass_kernel::{Parked, VirtualTime};
 
 use crate::descriptors::Descriptors;
@@ -8,7 +10,7 @@ use crate::injection::Injection;
 use crate::injuries::Injuries;
 use crate::inode::InodeId;
 use crate::losses::LossReport;
-use crate::request::{HandleKey, LockRange, Reply, Request};
+use crate::request::{HandleKey, LockRange, Reply};
 use crate::volume::Volume;
 
 /// An operation's number at its node.
@@ -33,18 +35,8 @@ impl OperationKey {
 pub(crate) enum Next {
     /// Hand this over.
     Finish(Result<Reply, Errno>),
-    /// Make durable what was done to `inode` before the sync was issued.
-    Sync {
-        inode: InodeId,
-        changes: u64,
-        names: u64,
-        data_only: bool,
-        /// What is wrong with it.
-        fault: Option<(u32, Injection)>,
-        /// Of these bytes alone: from an offset, so many.
-        range: Option<(u64, u64)>,
-        reply: Reply,
-    },
+    /// Make durable what was done before.
+    Sync(Sync),
     /// Wait for a lock.
     Lock { handle: HandleKey, range: LockRange },
     /// Write all of `data` to a file that has just been cut to nothing.
@@ -53,11 +45,29 @@ pub(crate) enum Next {
     CopyOut { from: InodeId, to: InodeId },
 }
 
+/// A sync on its way: of what was done to `inode` before it was issued.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    pub(crate) inode: InodeId,
+    pub(crate) data_only: bool,
+    pub(crate) changes: u64,
+    pub(crate) names: u64,
+    pub(crate) further: Option<Box<Further>>,
+}
+
+/// What few syncs have.
+#[derive(Debug)]
+pub(crate) struct Further {
+    /// What is wrong with it.
+    pub(crate) fault: Option<(u32, Injection)>,
+    /// Of these bytes alone: from an offset, so many.
+    pub(crate) range: Option<(u64, u64)>,
+    pub(crate) reply: Reply,
+}
+
 #[derive(Debug)]
 pub(crate) enum State {
     Free,
-    /// The poll that asked has not ended.
-    Issued(Request),
     Running(Next),
     Finished(Result<Reply, Errno>),
 }
@@ -87,6 +97,8 @@ pub(crate) struct Device {
     /// Operations that wait for a lock, in the order in which they came.
     pub(crate) waiting: Vec<OperationKey>,
     pub(crate) descriptors: Descriptors,
+    /// Syncs that nobody waits for, with their ends, in order.
+    pub(crate) ending: VecDeque<(VirtualTime, Sync)>,
 }
 
 impl Device {
@@ -101,11 +113,21 @@ impl Device {
             free_at: VirtualTime::ZERO,
             waiting: Vec::new(),
             descriptors: Descriptors::default(),
+            ending: VecDeque::new(),
         }
     }
 
-    pub(crate) fn issue(&mut self, request: Request) -> OperationKey {
-        let (number, state) = (self.issued, State::Issued(request));
+    /// Finishes the syncs that nobody waits for and whose end has come. A poll runs ahead of the world: what ends within it has not
+    /// ended as long as the node may go down before.
+    #[inline]
+    pub(crate) fn settle(&mut self, now: VirtualTime) {
+        while let Some((_, sync)) = self.ending.pop_front_if(|(end, _)| *end <= now) {
+            self.volume.finish_plain(&sync);
+        }
+    }
+
+    pub(crate) fn issue(&mut self, next: Next) -> OperationKey {
+        let (number, state) = (self.issued, State::Running(next));
         self.issued += 1;
         match self.free.pop() {
             Some(slot) => {
@@ -134,13 +156,6 @@ impl Device {
         Some(held)
     }
 
-    /// Operations that are not finished and not even started, in the order in which they were issued.
-    pub(crate) fn not_started(&self) -> Vec<OperationKey> {
-        let mut keys: Vec<_> = self.keys().filter(|&(_, s)| matches!(s.state, State::Issued(_))).collect();
-        keys.sort_unstable_by_key(|(_, slot)| slot.number);
-        keys.into_iter().map(|(key, _)| key).collect()
-    }
-
     fn keys(&self) -> impl Iterator<Item = (OperationKey, &Slot)> {
         let keyed = |(slot, s): (usize, _)| (OperationKey { slot: slot as u32, generation: Slot::generation(s) }, s);
         self.slots.iter().enumerate().map(keyed)
@@ -148,6 +163,9 @@ impl Device {
 
     /// Forgets every operation: the processes that asked are gone. Gives who waited for them.
     pub(crate) fn clear(&mut self) -> Vec<Parked> {
+        for (_, sync) in std::mem::take(&mut self.ending) {
+            self.abandon(Next::Sync(sync));
+        }
         let keys: Vec<_> = self.keys().map(|(key, _)| key).collect();
         let mut sleepers = Vec::new();
         for (state, sleeper) in keys.into_iter().filter_map(|key| self.free(key)).collect::<Vec<_>>() {
@@ -162,7 +180,7 @@ impl Device {
     fn abandon(&mut self, next: Next) {
         match next {
             Next::Finish(_) | Next::Lock { .. } => {}
-            Next::Sync { inode, .. } | Next::WriteOut { inode, .. } => self.volume.let_go(inode),
+            Next::Sync(Sync { inode, .. }) | Next::WriteOut { inode, .. } => self.volume.let_go(inode),
             Next::CopyOut { from, to } => {
                 self.volume.let_go(from);
                 self.volume.let_go(to);

@@ -14,6 +14,8 @@ pub(crate) struct OpenFile {
     pub(crate) position: u64,
     pub(crate) synced: Synced,
     pub(crate) direct: bool,
+    /// Handles of the program that share it, but for one.
+    pub(crate) shares: u32,
 }
 
 /// Open files by number. Numbers are used again; their generation tells tenants apart.

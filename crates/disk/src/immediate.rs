@@ -5,14 +5,14 @@
 //! as an event of its own. So a power loss in the midst of the poll finds what the instant allows, and whatever was stamped
 //! later is taken back.
 
-use stormglass_kernel::{Kernel, WorldEvent, WorldId};
+use stormglass_kernel::Kernel;
 
-use crate::device::{Next, State};
+use crate::device::{Next, Sync};
 use crate::errno::Errno;
 use crate::injection::Injection;
 use crate::perform::{Class, Performed};
 use crate::request::{Reply, Request};
-use crate::world::{COMPLETE, Disk, sort_entries};
+use crate::world::{Disk, sort_entries};
 
 impl Disk {
     /// Does what the current node's code asks, now.
@@ -37,12 +37,13 @@ impl Disk {
             let (len, result) = match performed.next {
                 Next::Finish(result) => return result,
                 Next::Lock { .. } => return Err(Errno::EDEADLK),
-                Next::Sync { fault: Some((_, Injection::FailingSync)), .. } => {
-                    return performer.finish_sync(performed.next);
-                }
-                Next::Sync { ref mut reply, .. } => {
-                    let reply = std::mem::replace(reply, Reply::Done);
-                    self.end_later(kernel, performed.next);
+                Next::Sync(mut sync) => {
+                    let further = sync.further.as_mut();
+                    if further.as_ref().is_some_and(|f| matches!(f.fault, Some((_, Injection::FailingSync)))) {
+                        return performer.finish_sync(sync);
+                    }
+                    let reply = further.map_or(Reply::Done, |f| std::mem::replace(&mut f.reply, Reply::Done));
+                    self.end_later(kernel, sync);
                     return Ok(reply);
                 }
                 Next::WriteOut { inode, data } => {
@@ -63,14 +64,13 @@ impl Disk {
     }
 
     /// Lets a sync end at the instant that the poll has come to.
-    fn end_later(&mut self, kernel: &mut Kernel, sync: Next) {
+    fn end_later(&mut self, kernel: &mut Kernel, sync: Sync) {
         let node = kernel.current_node();
         let device = self.device(kernel, node);
-        let key = device.issue(Request::Space);
+        let key = device.issue(Next::Sync(sync));
         if let Some(slot) = device.slot(key) {
-            (slot.state, slot.detached) = (State::Running(sync), true);
+            slot.detached = true;
         }
-        let event = WorldEvent { world: WorldId::DISK, kind: COMPLETE, a: key.to_u64(), b: 0 };
-        kernel.schedule(kernel.now(), node, event);
+        self.complete_after(kernel, node, key, 0);
     }
 }

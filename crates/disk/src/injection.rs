@@ -157,6 +157,12 @@ impl Injections {
         Some((found.fault, found.injection))
     }
 
+    /// Whether nothing at all is wrong with a node's device.
+    #[inline]
+    pub(crate) fn spare(&self, node: NodeId) -> bool {
+        self.active.is_empty() || self.active.iter().all(|a| a.node != node)
+    }
+
     /// Notes that so many bytes of new room were taken.
     #[inline]
     pub(crate) fn took(&mut self, node: NodeId, bytes: u64) {

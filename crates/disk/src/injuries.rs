@@ -23,6 +23,8 @@ pub enum Harm {
     Misdirected,
     /// A sync of them failed, and they will never be written.
     Dropped,
+    /// A sync of it failed that had none of its bytes to write: of a directory's names, or of what was written out already.
+    Unsynced,
     /// A sync of them did nothing and said that it had.
     LiedAbout,
     /// Reading them failed.
@@ -41,6 +43,7 @@ impl Harm {
             Self::Rotten => "rotten on the device",
             Self::Misdirected => "misdirected",
             Self::Dropped => "dropped by a failed sync",
+            Self::Unsynced => "left unsynced by a failed sync",
             Self::LiedAbout => "the subject of a lying sync",
             Self::Unreadable => "unreadable",
             Self::Refused => "refused",

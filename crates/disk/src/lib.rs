@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod at_once;
 mod change;
 mod content;
 mod crash;
@@ -37,10 +38,12 @@ mod request;
 mod setup;
 mod socket_file;
 mod special;
+mod syncing;
 mod volume;
 mod watch;
 mod world;
 
+pub use at_once::POOL;
 pub use crash::{COMMIT, CUT, GROW, KEEP, MOOD, NAME, RESIZE, SECTOR, SHORT, SIZE, TEAR};
 pub use descriptors::DESCRIPTOR_MIN;
 pub use errno::Errno;
@@ -54,4 +57,5 @@ pub use request::{
     Allocation, FileKind, HandleKey, LockRange, OpenFlags, Reply, Request, Stat, Synced, Target, Whence,
 };
 pub use socket_file::SocketFile;
+pub use syncing::Syncing;
 pub use world::{Disk, LATENCY, ORDER};

@@ -59,6 +59,7 @@ impl Locks {
     }
 
     /// Gives back all that an open file holds: it is closed.
+    #[inline]
     pub(crate) fn close(&mut self, owner: HandleKey) {
         self.held.retain(|held| held.owner != owner);
     }

@@ -27,18 +27,9 @@ pub(crate) struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     /// # Errors
-    /// `ENOENT` for an empty path, `EINVAL` for one with a NUL, `ENAMETOOLONG`.
+    /// As [`check`].
     pub(crate) fn of(path: &'a Path) -> Result<Self, Errno> {
-        let bytes = path.as_os_str().as_encoded_bytes();
-        if bytes.contains(&0) {
-            return Err(Errno::EINVAL);
-        }
-        if bytes.is_empty() {
-            return Err(Errno::ENOENT);
-        }
-        if bytes.len() >= PATH_BYTES_MAX {
-            return Err(Errno::ENAMETOOLONG);
-        }
+        let directory = check(path)?;
         let mut steps = Vec::new();
         for component in path.components() {
             match component {
@@ -47,8 +38,26 @@ impl<'a> Steps<'a> {
                 Component::Normal(name) => steps.push(Step::Into(name)),
             }
         }
-        Ok(Self { steps, directory: bytes.ends_with(b"/") || bytes.ends_with(b"/.") })
+        Ok(Self { steps, directory })
     }
+}
+
+/// Whether a path must name a directory: it ends in `/` or `/.`.
+///
+/// # Errors
+/// `ENOENT` for an empty path, `EINVAL` for one with a NUL, `ENAMETOOLONG`.
+pub(crate) fn check(path: &Path) -> Result<bool, Errno> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.contains(&0) {
+        return Err(Errno::EINVAL);
+    }
+    if bytes.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    if bytes.len() >= PATH_BYTES_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    Ok(bytes.ends_with(b"/") || bytes.ends_with(b"/."))
 }
 
 /// A name's length is checked where it is looked up, as Linux does: a missing directory before it is the first error.

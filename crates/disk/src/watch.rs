@@ -16,6 +16,11 @@ pub(crate) struct SyncWatch {
 }
 
 impl SyncWatch {
+    /// Whether anybody wants to know.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
     pub(crate) fn note(&mut self, kernel: &mut Kernel, node: NodeId, done: bool) {
         if self.asked && done {
             self.ended.push_back(node);

@@ -6,12 +6,13 @@ use std::task::Waker;
 use std::time::Duration;
 
 use stormglass_kernel::{
-    Domain, Down, Kernel, Kind, NodeId, Point, Site, Subsystem, Typed, Wait, WorldEvent, WorldId, saturating_nanos,
+    Decisions, Domain, Down, Kernel, Kind, NodeId, Point, Site, Subsystem, Typed, Wait, WorldEvent, WorldId,
+    saturating_nanos,
 };
 
 use crate::change::Changes;
 use crate::crash::Crash;
-use crate::device::{Device, Next, OperationKey, State};
+use crate::device::{Device, Next, OperationKey, State, Sync};
 use crate::errno::Errno;
 use crate::injection::{Asker, Asking, Injection, Injections};
 use crate::losses::LossReport;
@@ -27,8 +28,7 @@ pub const LATENCY: Point = Point::new(Domain::Disk, "latency");
 /// In which order a directory shows its names: site = the directory, ordinal = the name's hash.
 pub const ORDER: Point = Point::new(Domain::Disk, "order");
 
-const BEGIN: u8 = 0;
-pub(crate) const COMPLETE: u8 = 1;
+const COMPLETE: u8 = 1;
 const CLOSE: u8 = 2;
 
 /// The disks of a simulation, one per node. They survive their nodes.
@@ -39,10 +39,10 @@ pub struct Disk {
     pub(crate) special: BTreeMap<NodeId, DiskOptions>,
     pub(crate) devices: Vec<Option<Box<Device>>>,
     pub(crate) injections: Injections,
-    operations: u64,
-    syncs: u64,
-    bytes_read: u64,
-    bytes_written: u64,
+    pub(crate) operations: u64,
+    pub(crate) syncs: u64,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_written: u64,
     pub(crate) watch: SyncWatch,
     pub(crate) changes: Changes,
 }
@@ -80,26 +80,21 @@ impl Disk {
             self.devices.resize_with(node.index() + 1, || None);
         }
         let options = options_of(&self.options, &self.special, node);
-        self.devices[node.index()].get_or_insert_with(|| {
+        let device = self.devices[node.index()].get_or_insert_with(|| {
             let mut volume = Volume::new(kernel.node(node).name(), options, wall_ns(kernel, node));
             volume.device = device_number(kernel, node);
             Box::new(Device::new(volume))
-        })
+        });
+        device.settle(kernel.begun_at());
+        device
     }
 
+    #[inline]
     pub(crate) fn existing(&mut self, node: NodeId) -> Option<&mut Device> {
         self.devices.get_mut(node.index())?.as_deref_mut()
     }
 
     // ---- operations ---------------------------------------------------------------------------------------------
-
-    /// Takes an operation from the current node. It begins when the poll ends.
-    pub(crate) fn issue(&mut self, kernel: &mut Kernel, request: Request) -> OperationKey {
-        let node = kernel.current_node();
-        let key = self.device(kernel, node).issue(request);
-        kernel.effect(WorldId::DISK, BEGIN, key.to_u64(), 0);
-        key
-    }
 
     /// Takes a finished operation's result, or remembers who waits. `None` when there is no such operation.
     pub(crate) fn poll(
@@ -112,12 +107,7 @@ impl Disk {
         let device = self.existing(node)?;
         let slot = device.slot(key)?;
         if !matches!(slot.state, State::Finished(_)) {
-            let what = match slot.state {
-                State::Running(Next::Sync { .. }) => "disk sync",
-                _ => "disk operation",
-            };
-            kernel.put_to_sleep(&mut slot.waiting, waker);
-            kernel.note_wait(Wait::Resource { what, id: slot.number });
+            self.wait(kernel, node, key, waker);
             return Some(None);
         }
         let (state, sleeper) = device.free(key)?;
@@ -126,6 +116,16 @@ impl Disk {
             State::Finished(result) => Some(Some(result)),
             _ => None,
         }
+    }
+
+    /// Remembers who waits for an operation that is on its way.
+    #[inline]
+    pub(crate) fn wait(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, waker: &Waker) {
+        let Some(slot) = self.existing(node).and_then(|device| device.slot(key)) else { return };
+        let is_sync = matches!(slot.state, State::Running(Next::Sync(_)));
+        kernel.put_to_sleep(&mut slot.waiting, waker);
+        kernel
+            .note_wait(Wait::Resource { what: if is_sync { "disk sync" } else { "disk operation" }, id: slot.number });
     }
 
     /// Nobody waits for an operation any more. It goes on.
@@ -145,9 +145,10 @@ impl Disk {
         }
     }
 
-    /// Closes a handle of the current node when the poll ends, or of another node at once.
+    /// Closes a handle. If that may let somebody's waiting for a lock end, then when the poll of the current node ends.
     pub(crate) fn close(&mut self, kernel: &mut Kernel, node: NodeId, handle: HandleKey) {
-        if kernel.current_node() == node {
+        let waits = self.existing(node).is_some_and(|device| !device.waiting.is_empty());
+        if waits && kernel.current_node() == node {
             kernel.effect(WorldId::DISK, CLOSE, u64::from(handle.generation) << 32 | u64::from(handle.slot), 0);
         } else if let Some(device) = self.existing(node) {
             Self::close_now(device, handle);
@@ -155,6 +156,12 @@ impl Disk {
     }
 
     fn close_now(device: &mut Device, handle: HandleKey) {
+        if let Ok(file) = device.volume.handles.get(handle)
+            && file.shares > 0
+        {
+            file.shares -= 1;
+            return;
+        }
         if let Some(file) = device.volume.handles.remove(handle) {
             device.volume.locks.close(handle);
             device.volume.let_go(file.inode);
@@ -171,6 +178,7 @@ impl Disk {
 
     pub(crate) fn performer<'a>(&'a mut self, kernel: &'a Kernel, node: NodeId) -> Option<Performer<'a>> {
         let device = self.devices.get_mut(node.index())?.as_deref_mut()?;
+        device.settle(kernel.begun_at());
         Some(Performer {
             volume: &mut device.volume,
             injections: &mut self.injections,
@@ -209,35 +217,11 @@ impl Disk {
         kernel.trace_on(node, Kind::DISK, performed.site.as_u64(), performed.bytes << 8 | performed.code);
     }
 
-    fn begin(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
-        let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
-        let State::Issued(request) = std::mem::replace(&mut slot.state, State::Free) else { return };
-        let unlocks = matches!(request, Request::Unlock(..));
-        let Some(performed) = self.perform(kernel, node, request) else { return };
-        self.note(kernel, node, &performed);
-        self.run(kernel, node, key, performed);
-        if unlocks {
-            self.retry_locks(kernel, node);
-        }
-    }
-
     /// Lets operations that wait for a lock try again, the first one first.
     pub(crate) fn retry_locks(&mut self, kernel: &mut Kernel, node: NodeId) {
         let Some(device) = self.existing(node) else { return };
         for key in std::mem::take(&mut device.waiting) {
             self.complete(kernel, node, key);
-        }
-    }
-
-    /// Lets an operation take its time.
-    fn run(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, performed: Performed) {
-        let Performed { mut next, class, bytes, site, ordinal, .. } = performed;
-        sort_entries(kernel, &mut next, site);
-        let delay_ns = self.delay_ns(kernel, node, class, bytes, site, ordinal);
-        if let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) {
-            slot.state = State::Running(next);
-            let event = WorldEvent { world: WorldId::DISK, kind: COMPLETE, a: key.to_u64(), b: 0 };
-            kernel.schedule(kernel.now().after_nanos(delay_ns), node, event);
         }
     }
 
@@ -254,15 +238,7 @@ impl Disk {
             return special::CALL_NS;
         }
         let options = options_of(&self.options, &self.special, node);
-        let (range, speed): (&RangeInclusive<Duration>, _) = match class {
-            Class::Read => (&options.read_latency, options.cache_bytes_per_us),
-            Class::Write => (&options.write_latency, options.cache_bytes_per_us),
-            Class::Name => (&options.name_latency, 0),
-            Class::Sync | Class::Direct | Class::Special => (&options.sync_latency, options.device_bytes_per_us),
-        };
-        let (low, high) = (saturating_nanos(*range.start()), saturating_nanos(*range.end()));
-        let fixed = kernel.decisions().range(LATENCY, site, ordinal, low, high);
-        let delay = fixed.saturating_add(bytes.saturating_mul(1_000).checked_div(speed).unwrap_or(0));
+        let delay = usual_ns(options, kernel.decisions(), class, bytes, site, ordinal);
         let per_second = options.device_operations_per_s;
         let asker = Asker { decisions: kernel.decisions(), node, site, ordinal };
         let mut busy_ns = per_second.map_or(0, |n| 1_000_000_000 / u64::from(n.max(1)));
@@ -294,15 +270,28 @@ impl Disk {
 
     /// An operation's time has passed.
     fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
-        let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) else { return };
+        let Some(device) = self.existing(node) else { return };
+        let Some(slot) = device.slot(key) else { return };
         let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
-        if let Next::Finish(result) = next {
-            return self.finish(kernel, node, key, result);
+        match next {
+            Next::Finish(result) => return self.finish(kernel, node, key, result),
+            // The usual sync, without a detour.
+            Next::Sync(sync @ Sync { further: None, .. }) => {
+                slot.state = State::Finished(Ok(Reply::Done));
+                let (sleeper, detached) = (slot.waiting.take(), slot.detached);
+                device.volume.finish_plain(&sync);
+                if detached {
+                    device.free(key);
+                }
+                self.watch.note(kernel, node, true);
+                return kernel.wake_up(sleeper);
+            }
+            _ => {}
         }
         let Some(mut performer) = self.performer(kernel, node) else { return };
         let result = match next {
             Next::Finish(result) => result,
-            sync @ Next::Sync { .. } => {
+            Next::Sync(sync) => {
                 let result = performer.finish_sync(sync);
                 self.watch.note(kernel, node, result.is_ok());
                 result
@@ -347,8 +336,16 @@ impl Disk {
         let root = self.device(kernel, node).volume.inodes.get_mut(crate::inode::InodeId::ROOT);
         let (site, ordinal) = (root.site, root.operations);
         root.operations += 1;
-        let performed = Performed { next: Next::Finish(result), class: Class::Write, bytes, site, ordinal, code: 3 };
-        self.run(kernel, node, key, performed);
+        let delay_ns = self.delay_ns(kernel, node, Class::Write, bytes, site, ordinal);
+        if let Some(slot) = self.existing(node).and_then(|d| d.slot(key)) {
+            slot.state = State::Running(Next::Finish(result));
+            self.complete_after(kernel, node, key, delay_ns);
+        }
+    }
+
+    pub(crate) fn complete_after(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, delay_ns: u64) {
+        let event = WorldEvent { world: WorldId::DISK, kind: COMPLETE, a: key.to_u64(), b: 0 };
+        kernel.schedule(kernel.now().after_nanos(delay_ns), node, event);
     }
 
     fn finish(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey, result: Result<Reply, Errno>) {
@@ -387,6 +384,28 @@ impl Disk {
     }
 }
 
+/// How long an operation takes on a device that nothing is wrong with and that has nothing else to do.
+#[inline]
+pub(crate) fn usual_ns(
+    options: &DiskOptions,
+    decisions: &Decisions,
+    class: Class,
+    bytes: u64,
+    site: Site,
+    ordinal: u64,
+) -> u64 {
+    let (range, speed): (&RangeInclusive<Duration>, _) = match class {
+        Class::Special => return special::CALL_NS,
+        Class::Read => (&options.read_latency, options.cache_bytes_per_us),
+        Class::Write => (&options.write_latency, options.cache_bytes_per_us),
+        Class::Name => (&options.name_latency, 0),
+        Class::Sync | Class::Direct => (&options.sync_latency, options.device_bytes_per_us),
+    };
+    let (low, high) = (saturating_nanos(*range.start()), saturating_nanos(*range.end()));
+    let fixed = decisions.range(LATENCY, site, ordinal, low, high);
+    fixed.saturating_add(bytes.saturating_mul(1_000).checked_div(speed).unwrap_or(0))
+}
+
 /// Puts a directory's names in an order of their own, which a seed decides and the directory keeps.
 pub(crate) fn sort_entries(kernel: &Kernel, next: &mut Next, site: Site) {
     if let Next::Finish(Ok(Reply::Entries(entries))) = next {
@@ -415,7 +434,6 @@ impl Subsystem for Disk {
     fn on_event(&mut self, kernel: &mut Kernel, node: NodeId, event: WorldEvent) {
         let key = OperationKey::from_u64(event.a);
         match event.kind {
-            BEGIN => self.begin(kernel, node, key),
             COMPLETE => self.complete(kernel, node, key),
             CLOSE => {
                 self.close_and_wake(kernel, node, HandleKey { slot: key.slot, generation: key.generation });
@@ -426,13 +444,7 @@ impl Subsystem for Disk {
 
     fn on_down(&mut self, kernel: &mut Kernel, node: NodeId, how: Down) {
         let Some(device) = self.existing(node) else { return };
-        if how == Down::Exit {
-            // What a program handed to its blocking pool before it ended still happens: tokio waits for it.
-            for key in device.not_started() {
-                self.begin(kernel, node, key);
-            }
-        }
-        let Some(device) = self.existing(node) else { return };
+        device.settle(kernel.now());
         device.clear().into_iter().for_each(|sleeper| kernel.forget(sleeper));
         device.waiting.clear();
         device.descriptors.clear();

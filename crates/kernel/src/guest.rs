@@ -84,6 +84,9 @@ pub fn invite_thread() -> Result<(Invitation, ThreadSeat), NoThread> {
     Ok((Invitation { turns: next_turn, back: give_back }, seat))
 }
 
+/// As many panics of threads does a report tell of.
+const PANICS_MAX: usize = 16;
+
 impl ThreadSeat {
     /// Which of the program's threads it is, from 1.
     #[must_use]
@@ -101,12 +104,19 @@ impl ThreadSeat {
 }
 
 impl crate::kernel::Kernel {
-    /// Traces that the current thread panics, if it is one that a program started. Says whether it is.
-    pub(crate) fn thread_panics(&mut self) -> bool {
+    /// Traces that the current thread panics, if it is one that a program started, and notes it for the report. Says whether it
+    /// is.
+    pub(crate) fn thread_panics(&mut self, place: Option<&str>) -> bool {
         let task = self.current.as_ref().and_then(|current| self.tasks.get(current.task));
         let number = task.map_or(0, |task| task.thread);
         if number != 0 {
             self.trace(crate::trace::Kind::THREAD_PANIC, u64::from(number), 0);
+            if self.panicked_threads.len() < PANICS_MAX {
+                let node = self.node(self.current_node()).name();
+                let place = place.unwrap_or("an unknown place");
+                let panicked = format!("thread {number} of {node} panicked at {place}");
+                self.panicked_threads.push(panicked);
+            }
         }
         number != 0
     }

@@ -142,6 +142,8 @@ pub struct Kernel {
     pub(crate) events: u64,
     pub(crate) polls: u64,
     pub(crate) internal_entropy: u64,
+    /// Threads of programs that panicked, the first ones, in words.
+    pub(crate) panicked_threads: Vec<String>,
     /// Polls at the last event that was not a poll.
     pub(crate) polls_at_progress: u64,
     /// Nodes that run out of file descriptors.
@@ -169,6 +171,14 @@ impl Kernel {
             Some(current) => self.now.after_nanos(current.elapsed_ns),
             None => self.now,
         }
+    }
+
+    /// When what is being handled began: for a poll the instant before it used any time. All that is due before it has happened,
+    /// while a node may still go down before [`Kernel::now`].
+    #[must_use]
+    #[inline]
+    pub fn begun_at(&self) -> VirtualTime {
+        self.now
     }
 
     /// What the current node's monotonic clock shows, in nanoseconds. Reading it costs the node a little time, so that
@@ -202,10 +212,22 @@ impl Kernel {
 
     /// Makes the current poll use `ns` more nanoseconds of its node, however fast the node's processor is: it waits for a
     /// device.
+    #[inline]
     pub fn occupy_ns(&mut self, ns: u64) {
         if let Some(current) = &mut self.current {
             current.elapsed_ns = current.elapsed_ns.saturating_add(ns);
         }
+    }
+
+    /// Whether the poll that is under way has its node to itself: no other task of the node is ready, and the poll has used
+    /// less than `max_ns` of the node so far. False outside a poll.
+    #[must_use]
+    #[inline]
+    pub fn has_node_to_itself(&self, max_ns: u64) -> bool {
+        let alone = |current: &Current| {
+            current.elapsed_ns < max_ns && current.effective && self.nodes[current.node.index()].ready.is_empty()
+        };
+        self.current.as_ref().is_some_and(alone)
     }
 
     // ---- who ----------------------------------------------------------------------------------------------------
@@ -289,6 +311,7 @@ impl Kernel {
 
     /// Every node in the order in which they were added, the driver first.
     #[must_use]
+    #[inline]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes[..self.sites.len()]
     }
@@ -346,6 +369,7 @@ impl Kernel {
     // ---- events -------------------------------------------------------------------------------------------------
 
     /// Schedules `event` to be handled at `at` on behalf of `node`. An instant in the past means now.
+    #[inline]
     pub fn schedule(&mut self, at: VirtualTime, node: NodeId, event: WorldEvent) {
         let source = self.current_node();
         let sequence = &mut self.nodes[source.index()].sequence;

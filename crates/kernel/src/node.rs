@@ -273,6 +273,7 @@ impl Node {
 
     /// The wall clock.
     #[must_use]
+    #[inline]
     pub fn wall(&self) -> &Clock {
         &self.wall
     }

@@ -28,8 +28,9 @@ fn install(tells_of_threads: bool) {
         std::panic::set_hook(Box::new(move |info| {
             if crate::universe::is_held() {
                 let place = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
+                let panics = |u: &mut crate::universe::Universe| u.kernel.thread_panics(place.as_deref());
+                let of_thread = crate::universe::try_with(panics).unwrap_or(false);
                 LAST.with_borrow_mut(|last| *last = place);
-                let of_thread = crate::universe::try_with(|u| u.kernel.thread_panics()).unwrap_or(false);
                 if of_thread && tells_of_threads {
                     before(info);
                 }

@@ -75,6 +75,9 @@ pub struct Report<T> {
     pub recent: Recent,
     /// Overrides that no decision asked for.
     pub unused_overrides: Vec<String>,
+    /// Threads that programs started and that panicked, which ends no more than the thread: which of which node, and where. The
+    /// first 16.
+    pub panicked_threads: Vec<String>,
 }
 
 /// The counters of the worlds at the end of a run. Their names are put together when somebody reads them.

@@ -449,6 +449,7 @@ impl Runner<'_> {
                 counters: Counters::of(u.own_counters()),
                 recent: u.kernel.trace.recent(),
                 unused_overrides: u.kernel.decisions.unused_overrides(),
+                panicked_threads: std::mem::take(&mut u.kernel.panicked_threads),
             });
         });
         report.expect("the simulation is still there")

@@ -120,6 +120,7 @@ impl Kernel {
             events: 0,
             polls: 0,
             internal_entropy: 0,
+            panicked_threads: Vec::new(),
             polls_at_progress: 0,
             scarce: Scarce::default(),
             next_check: 0,
@@ -153,6 +154,7 @@ impl Kernel {
             events,
             polls,
             internal_entropy,
+            panicked_threads,
             polls_at_progress,
             scarce,
             next_check,
@@ -174,6 +176,7 @@ impl Kernel {
         *failure = None;
         *limits = Limits::default();
         *scarce = Scarce::default();
+        panicked_threads.clear();
         (*events, *polls, *internal_entropy, *polls_at_progress, *next_check) = (0, 0, 0, 0, 0);
     }
 }

@@ -47,9 +47,9 @@ impl VirtualTime {
 
 /// A duration in whole nanoseconds, held at `u64::MAX` (584 years) when it is longer.
 #[must_use]
+#[inline]
 pub const fn saturating_nanos(duration: Duration) -> u64 {
-    let ns = duration.as_nanos();
-    if ns > u64::MAX as u128 { u64::MAX } else { ns as u64 }
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 impl Add<Duration> for VirtualTime {

@@ -99,6 +99,7 @@ impl Record {
 
     /// The record's bytes in a trace.
     #[must_use]
+    #[inline]
     pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
         let head = u64::from(self.kind.0) << 56 | u64::from(self.node.0) << 40 | self.b & Self::B_MASK;
         let mut bytes = [0; RECORD_BYTES];

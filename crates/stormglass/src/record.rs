@@ -21,6 +21,10 @@ pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report
     record.counters.insert("events".to_owned(), report.events);
     record.counters.insert("polls".to_owned(), report.polls);
     record.counters.insert("trace records".to_owned(), report.records);
+    // It is no failure, since a program may join a thread and see to it; nobody else would tell of one that is not joined.
+    for panicked in &report.panicked_threads {
+        *record.counters.entry(format!("warning: {panicked}")).or_default() += 1;
+    }
     if matches!(report.outcome, Err(Failure::Deadlock | Failure::Limit { .. })) {
         record.waiting = report.waiting.iter().map(ToString::to_string).collect();
     }

@@ -54,6 +54,12 @@ fn a_panic_of_a_thread_that_nobody_joins_is_told_and_traced_and_ends_no_more_tha
     assert_eq!(report.outcome, Ok(()));
     let traced = report.recent.iter().filter(|record| record.kind == Kind::THREAD_PANIC);
     assert_eq!(traced.map(|record| record.a).collect::<Vec<_>>(), [1, 2]);
+    let warned = &report.panicked_threads;
+    assert_eq!(warned.len(), 2, "{warned:?}");
+    assert!(
+        warned[0].starts_with("thread 1 of driver panicked at ") && warned[0].contains("thread_panics.rs:"),
+        "{warned:?}"
+    );
     let told = TOLD.lock().expect("nobody panics here").clone();
     assert_eq!(told, ["a thread of its own", "another of its own"]);
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use stormglass_kernel::Site;
 
-use crate::content::{BLOCK_BYTES, Content, Cut, Sector};
+use crate::content::{BLOCK_BYTES, Content, Cut, Page, Sector};
 use crate::crash::{Crash, Fragment, Growth, Keep};
 use crate::damage::Damages;
 use crate::losses::LossReport;
@@ -31,7 +31,12 @@ pub(crate) struct FileData {
     reserved: u64,
     /// What is wrong with sectors on the device.
     pub(crate) damage: Damages,
+    /// Pages that a sync has let go of, for the next writes.
+    spare: Vec<Page>,
 }
+
+/// So many pages are kept for the next writes.
+const SPARE_PAGES_MAX: usize = 32;
 
 #[derive(Debug)]
 struct Change {
@@ -77,6 +82,8 @@ enum Undo {
     Zeros,
     /// The bytes before, from the change's offset; beyond them the file had ended.
     Bytes(Box<[u8]>),
+    /// The page before: all of one was overwritten.
+    Page(Page),
     /// The pages that a shorter length cut off, or that held other bytes than zeros.
     Cut(Cut),
 }
@@ -127,19 +134,50 @@ impl FileData {
         });
     }
 
+    /// Copies the bytes at `offset` into `buffer`, as many as there are. Gives how many.
+    pub(crate) fn read_to(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        let len = self.size.saturating_sub(offset).min(buffer.len() as u64) as usize;
+        self.content.read(offset, &mut buffer[..len]);
+        self.damage.show(offset, &mut buffer[..len]);
+        len
+    }
+
     pub(crate) fn write(&mut self, offset: u64, data: &[u8], stamp_ns: u64) {
         let end = offset + data.len() as u64;
-        let undo = if offset >= self.size {
-            Undo::Zeros
-        } else {
-            let len = (end.min(self.size) - offset) as usize;
-            let mut bytes = Vec::with_capacity(len);
-            self.content.read_into(offset, len, &mut bytes);
-            Undo::Bytes(bytes.into_boxed_slice())
+        let undo = match self.overwrite_page(offset, data) {
+            Some(old) => Undo::Page(old),
+            None => {
+                let undo = if offset >= self.size {
+                    Undo::Zeros
+                } else {
+                    let len = (end.min(self.size) - offset) as usize;
+                    let mut bytes = Vec::with_capacity(len);
+                    self.content.read_into(offset, len, &mut bytes);
+                    Undo::Bytes(bytes.into_boxed_slice())
+                };
+                self.content.write(offset, data);
+                undo
+            }
         };
-        self.content.write(offset, data);
         self.damage.overwritten(offset, end);
         self.change(What::Write, stamp_ns, offset, data.len() as u64, self.size.max(end), undo);
+    }
+
+    /// Where just one whole page within the file is overwritten, a new one takes its place, and nothing is copied for undoing
+    /// it.
+    fn overwrite_page(&mut self, offset: u64, data: &[u8]) -> Option<Page> {
+        let whole = data.len() as u64 == BLOCK_BYTES && offset.is_multiple_of(BLOCK_BYTES);
+        if !whole || offset + BLOCK_BYTES > self.size || !self.content.has_page_at(offset) {
+            return None;
+        }
+        let page = match self.spare.pop() {
+            Some(mut page) => {
+                page.copy_from_slice(data);
+                page
+            }
+            None => Box::<[u8]>::from(data).try_into().ok()?,
+        };
+        self.content.exchange(offset / BLOCK_BYTES, page).ok()
     }
 
     /// Sets the length, as operation `journaled` of the file system. Says whether that changed it.
@@ -216,6 +254,7 @@ impl FileData {
                 self.content.write(change.offset, &old);
                 self.content.zero(change.offset + old.len() as u64, change.len - old.len() as u64);
             }
+            Undo::Page(page) => self.content.restore(change.offset / BLOCK_BYTES, page),
             Undo::Cut(cut) => self.content.uncut(cut),
         }
         self.size = change.old_size;
@@ -289,7 +328,11 @@ impl FileData {
 
     fn drop_durable(&mut self) {
         while self.pending.front().is_some_and(|c| c.fate == Fate::Durable) {
-            self.pending.pop_front();
+            if let Some(Change { undo: Undo::Page(page), .. }) = self.pending.pop_front()
+                && self.spare.len() < SPARE_PAGES_MAX
+            {
+                self.spare.push(page);
+            }
         }
     }
 

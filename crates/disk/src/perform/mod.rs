@@ -5,7 +5,7 @@ use std::path::Path;
 use stormglass_kernel::{Decisions, NodeId, Site, VirtualTime};
 
 use crate::content::BLOCK_BYTES;
-use crate::device::Next;
+use crate::device::{Further, Next, Sync};
 use crate::errno::Errno;
 use crate::handles::OpenFile;
 use crate::injection::{Asker, Asking, Injection, Injections};
@@ -101,7 +101,7 @@ fn code(request: &Request) -> u64 {
 /// What a disk without a limit says that it has: 1 TiB.
 const SPACE_BYTES: u64 = 1 << 40;
 /// `INT64_MAX`: the largest offset that Linux takes.
-const OFFSET_MAX: u64 = i64::MAX as u64;
+pub(crate) const OFFSET_MAX: u64 = i64::MAX as u64;
 
 impl<'a> Performer<'a> {
     fn asker(&self, about: InodeId) -> Asker<'a> {
@@ -133,6 +133,20 @@ impl Performer<'_> {
         inode.operations += 1;
         let next = result.unwrap_or_else(|errno| Next::Finish(Err(errno)));
         Performed { next, class, bytes, site, ordinal, code }
+    }
+
+    /// Opens a file by a path from the root, as an operation of its own. Gives its class and its place.
+    pub(crate) fn open_at(&mut self, path: &Path, flags: OpenFlags) -> (Result<HandleKey>, Class, Site) {
+        self.volume.stamp_ns = self.at.as_nanos();
+        let opened = self.open(path, flags);
+        let inode = opened.and_then(|key| Ok(self.volume.handles.get(key)?.inode));
+        let (class, about) = match inode {
+            Ok(inode) if inode.is_special() => (Class::Special, inode),
+            _ => (Class::Name, InodeId::ROOT),
+        };
+        let inode = self.volume.inodes.get_mut(about);
+        inode.operations += 1;
+        (opened, class, inode.site)
     }
 
     /// The directory in which a relative path begins.
@@ -343,19 +357,18 @@ impl Performer<'_> {
 
     /// A sync that begins now: of everything before it, or of the bytes that were just written.
     fn sync_next(&mut self, inode: InodeId, data_only: bool, reply: Reply, range: Option<(u64, u64)>) -> Next {
-        let names = self.volume.names.next();
         let fault = self.injections.ask(self.asker(inode), Asking::Sync);
-        let held = self.volume.inodes.get_mut(inode);
-        held.holds += 1;
-        let changes = held.file().map_or(0, |file| file.changes());
-        Next::Sync { inode, changes, names, data_only, fault, range, reply }
+        let mut sync = self.volume.begin_sync(inode, data_only);
+        if fault.is_some() || range.is_some() || reply != Reply::Done {
+            sync.further = Some(Box::new(Further { fault, range, reply }));
+        }
+        Next::Sync(sync)
     }
 
     /// A sync's instant has come: what it covers becomes durable, unless a fault had it otherwise when it began.
-    pub(crate) fn finish_sync(&mut self, sync: Next) -> Result<Reply> {
-        let Next::Sync { inode, changes, names, data_only, fault, range, reply } = sync else {
-            return Err(Errno::EINVAL);
-        };
+    pub(crate) fn finish_sync(&mut self, sync: Sync) -> Result<Reply> {
+        let Sync { inode, data_only, changes, names, further } = sync;
+        let (fault, range, reply) = further.map_or((None, None, Reply::Done), |f| (f.fault, f.range, f.reply));
         let result = match fault {
             None => {
                 match range {
@@ -382,6 +395,9 @@ impl Performer<'_> {
                 let file = self.volume.inodes.get_mut(inode).file_mut();
                 let dropped = file.map(|file| file.doom(changes)).unwrap_or_default();
                 self.injections.hit(fault, 1);
+                if dropped.is_empty() {
+                    self.injure_by(inode, 0, 0, Harm::Unsynced, Some(fault));
+                }
                 for (offset, len) in dropped {
                     self.injure_by(inode, offset, len, Harm::Dropped, Some(fault));
                 }

@@ -46,7 +46,16 @@ impl Performer<'_> {
         };
         self.volume.inodes.get_mut(inode).holds += 1;
         let (synced, direct) = (flags.synced, flags.direct);
-        Ok(self.volume.handles.insert(OpenFile { inode, read, write: writes, append, position: 0, synced, direct }))
+        Ok(self.volume.handles.insert(OpenFile {
+            inode,
+            read,
+            write: writes,
+            append,
+            position: 0,
+            synced,
+            direct,
+            shares: 0,
+        }))
     }
 
     fn open_existing(&mut self, id: InodeId, flags: &OpenFlags) -> Result<InodeId> {

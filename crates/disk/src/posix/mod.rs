@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use stormglass_kernel::{Kernel, NodeId, block_on_or_stop, may_block, try_with};
 
+use crate::at_once::Way;
 use crate::descriptors::{Descriptor, number_of, slot_of};
 use crate::errno::Errno;
-use crate::operation::submit;
+use crate::operation::submit_as;
 use crate::request::{HandleKey, OpenFlags, Reply, Request, Synced};
 use crate::world::Disk;
 
@@ -77,11 +78,26 @@ fn run(request: Request) -> Result<Reply> {
         return Err(Errno::EIO);
     }
     if may_block() {
-        let operation = submit(request).map_err(|_| Errno::EIO)?;
+        let operation = submit_as(request, false).map_err(|_| Errno::EIO)?;
         let done = block_on_or_stop(operation).ok_or(Errno::EIO)?;
         return done.map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)));
     }
     with_disk(|disk, kernel, _| disk.perform_now(kernel, request))
+}
+
+/// Does what the page cache answers, if this thread is in the midst of a poll.
+fn now<T>(f: impl FnOnce(&mut Disk, &mut Kernel) -> Option<T>) -> Option<T> {
+    if may_block() {
+        return None;
+    }
+    try_with(|u| {
+        if !u.kernel.is_effective() {
+            return None;
+        }
+        let (disk, kernel) = u.get::<Disk>()?;
+        f(disk, kernel)
+    })
+    .flatten()
 }
 
 fn with_disk<T>(f: impl FnOnce(&mut Disk, &mut Kernel, NodeId) -> Result<T>) -> Result<T> {
@@ -114,7 +130,9 @@ fn beginning(dir: i32, path: &Path) -> Result<Option<HandleKey>> {
 const TEMPORARY: &str = "/tmp";
 
 fn make_temporary(path: &Path) -> Result<()> {
-    if !path.starts_with(TEMPORARY) {
+    // Most paths are told by a letter: taking them apart costs more than opening the file.
+    let begins_so = matches!(path.as_os_str().as_encoded_bytes(), [b'/', b't' | b'/' | b'.', ..]);
+    if !begins_so || !path.starts_with(TEMPORARY) {
         return Ok(());
     }
     with_disk(|disk, kernel, node| {
@@ -141,16 +159,19 @@ fn run_at(first: (i32, &Path), second: Option<(i32, &Path)>, request: Request) -
 
 /// Gives an open file a descriptor. Where none is left the file is closed again.
 fn describe(handle: HandleKey, close_on_exec: bool) -> Result<i32> {
-    with_disk(|disk, kernel, node| {
-        let boot = kernel.node(node).incarnation().number();
-        match disk.device(kernel, node).descriptors.insert(Descriptor { handle, close_on_exec }) {
-            Ok(slot) => Ok(number_of(slot, node.index(), boot)),
-            Err(errno) => {
-                disk.close_and_wake(kernel, node, handle);
-                Err(errno)
-            }
+    with_disk(|disk, kernel, _| describe_in(disk, kernel, handle, close_on_exec))
+}
+
+fn describe_in(disk: &mut Disk, kernel: &mut Kernel, handle: HandleKey, close_on_exec: bool) -> Result<i32> {
+    let node = kernel.current_node();
+    let boot = kernel.node(node).incarnation().number();
+    match disk.device(kernel, node).descriptors.insert(Descriptor { handle, close_on_exec }) {
+        Ok(slot) => Ok(number_of(slot, node.index(), boot)),
+        Err(errno) => {
+            disk.close_and_wake(kernel, node, handle);
+            Err(errno)
         }
-    })
+    }
 }
 
 fn owned(path: &Path) -> PathBuf {

@@ -1,6 +1,7 @@
 //! What a sync makes durable, by the rules of each file system, and changes of length that a journal keeps in order.
 
 use super::*;
+use crate::device::Sync;
 
 impl Volume {
     /// Changes a file's length, as an operation of the file system.
@@ -29,6 +30,21 @@ impl Volume {
         if self.model.is_journaled() {
             self.journaled_lengths.insert(number, id);
         }
+    }
+
+    /// Begins a sync of all that was done before. The inode is held until it is finished.
+    pub(crate) fn begin_sync(&mut self, id: InodeId, data_only: bool) -> Sync {
+        let names = self.names.next();
+        let inode = self.inodes.get_mut(id);
+        inode.holds += 1;
+        let changes = inode.file().map_or(0, |file| file.changes());
+        Sync { inode: id, data_only, changes, names, further: None }
+    }
+
+    /// Finishes a sync that nothing is wrong with.
+    pub(crate) fn finish_plain(&mut self, sync: &Sync) {
+        self.make_durable(sync.inode, sync.changes, sync.names, sync.data_only);
+        self.let_go(sync.inode);
     }
 
     /// A sync of `id` that was asked for when `changes` and `names` were the next numbers has come to its end.

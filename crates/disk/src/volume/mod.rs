@@ -1,5 +1,6 @@
 //! One node's file system: the tree as the page cache shows it, and the operations on names.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -8,13 +9,13 @@ use stormglass_kernel::{Site, hash_bytes};
 
 use crate::errno::Errno;
 use crate::file::FileData;
-use crate::handles::Handles;
+use crate::handles::{Handles, OpenFile};
 use crate::inode::{Body, Directory, Entry, Inode, InodeId, Inodes, LinkId};
 use crate::locks::Locks;
 use crate::names::{NameChange, Names, Place};
 use crate::options::{CrashModel, DiskOptions};
-use crate::path::{Step, Steps, check_name};
-use crate::request::{FileKind, Stat};
+use crate::path::{self, Step, Steps, check_name};
+use crate::request::{FileKind, HandleKey, OpenFlags, Stat};
 use crate::special::{self, Special};
 
 mod durable;
@@ -58,11 +59,13 @@ const LINKS_FOLLOWED_MAX: u32 = 40;
 
 /// Where a path leads: the directory that holds its last name, and that name; none for the root and after `..`.
 #[derive(Debug)]
-pub(crate) struct Spot {
+pub(crate) struct Spot<'a> {
     pub(crate) dir: InodeId,
-    pub(crate) name: Option<OsString>,
+    pub(crate) name: Option<Cow<'a, OsStr>>,
     /// It must name a directory.
     pub(crate) directory: bool,
+    /// What has the name.
+    pub(crate) entry: Option<Entry>,
 }
 
 impl Volume {
@@ -132,21 +135,24 @@ impl Volume {
     ///
     /// # Errors
     /// `ENOENT` or `ENOTDIR` where the path breaks off before its last name, `ELOOP`.
-    pub(crate) fn spot(&self, path: &Path) -> Result<Spot> {
+    pub(crate) fn spot<'a>(&self, path: &'a Path) -> Result<Spot<'a>> {
         self.walk(self.starts.0, path, false)
     }
 
     /// As [`Volume::spot`], the links in the last place followed.
-    pub(crate) fn spot_followed(&self, path: &Path) -> Result<Spot> {
+    pub(crate) fn spot_followed<'a>(&self, path: &'a Path) -> Result<Spot<'a>> {
         self.walk(self.starts.0, path, true)
     }
 
     /// As [`Volume::spot`], for the second path of an operation.
-    pub(crate) fn second_spot(&self, path: &Path) -> Result<Spot> {
+    pub(crate) fn second_spot<'a>(&self, path: &'a Path) -> Result<Spot<'a>> {
         self.walk(self.starts.1, path, false)
     }
 
-    fn walk(&self, start: InodeId, path: &Path, follow: bool) -> Result<Spot> {
+    fn walk<'a>(&self, start: InodeId, path: &'a Path, follow: bool) -> Result<Spot<'a>> {
+        if let Some(spot) = self.walk_plainly(start, path, follow)? {
+            return Ok(spot);
+        }
         let Steps { mut steps, mut directory } = Steps::of(path)?;
         steps.reverse();
         let mut at = if path.is_absolute() { InodeId::ROOT } else { start };
@@ -176,17 +182,91 @@ impl Volume {
                 continue;
             }
             if is_last {
-                return Ok(Spot { dir: at, name: Some(name.to_owned()), directory });
+                return Ok(Spot { dir: at, name: Some(Cow::Owned(name.to_owned())), directory, entry });
             }
             at = entry.ok_or(Errno::ENOENT)?.inode;
         }
-        if self.inodes.get(at).is_dir() { Ok(Spot { dir: at, name: None, directory }) } else { Err(Errno::ENOTDIR) }
+        if !self.inodes.get(at).is_dir() {
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(Spot { dir: at, name: None, directory, entry: None })
+    }
+
+    /// As [`Volume::walk`], where neither a link nor a dot is on the way, as on most; `None` where one is.
+    #[cfg(unix)]
+    fn walk_plainly<'a>(&self, start: InodeId, path: &'a Path, follow: bool) -> Result<Option<Spot<'a>>> {
+        use std::os::unix::ffi::OsStrExt;
+
+        let directory = path::check(path)?;
+        let mut rest = path.as_os_str().as_bytes();
+        let mut at = if rest[0] == b'/' { InodeId::ROOT } else { start };
+        loop {
+            while let [b'/', after @ ..] = rest {
+                rest = after;
+            }
+            let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+            let (name, after) = rest.split_at(end);
+            if matches!(name, b"" | b"." | b"..") {
+                return Ok(None);
+            }
+            let (name, is_last) = (OsStr::from_bytes(name), after.iter().all(|&byte| byte == b'/'));
+            if !is_last && after.ends_with(b"/.") {
+                // What ends in a dot is taken apart whole: the name before it is the last one.
+                return Ok(None);
+            }
+            let entry = self.entry(at, name)?;
+            let is_link = entry.is_some_and(|entry| matches!(self.inodes.get(entry.inode).body, Body::Link(_)));
+            if is_link && (!is_last || follow || directory) {
+                return Ok(None);
+            }
+            if is_last {
+                return Ok(Some(Spot { dir: at, name: Some(Cow::Borrowed(name)), directory, entry }));
+            }
+            at = entry.ok_or(Errno::ENOENT)?.inode;
+            rest = after;
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn walk_plainly<'a>(&self, _: InodeId, _: &'a Path, _: bool) -> Result<Option<Spot<'a>>> {
+        Ok(None)
+    }
+
+    /// Opens an existing regular file, where that is all that is asked for; `None` of anything else.
+    #[inline]
+    pub(crate) fn open_plainly(&mut self, path: &Path, flags: &OpenFlags) -> Option<HandleKey> {
+        let OpenFlags { read, write, append, truncate, create, create_new, .. } = *flags;
+        let writes = write || append;
+        let is_plain =
+            !truncate && !create_new && (writes || (read && !create)) && !flags.directory && !flags.no_follow;
+        if !is_plain || self.handles.is_full() {
+            return None;
+        }
+        let Spot { entry: Some(Entry { inode, .. }), directory: false, .. } = self.spot_followed(path).ok()? else {
+            return None;
+        };
+        let opened = self.inodes.get_mut(inode);
+        opened.file()?;
+        opened.holds += 1;
+        let (synced, direct) = (flags.synced, flags.direct);
+        Some(self.handles.insert(OpenFile {
+            inode,
+            read,
+            write: writes,
+            append,
+            position: 0,
+            synced,
+            direct,
+            shares: 0,
+        }))
     }
 
     /// What a spot holds, if anything. `ENOTDIR` when it must be a directory and is none.
-    pub(crate) fn at(&self, spot: &Spot) -> Result<Option<InodeId>> {
-        let Some(name) = &spot.name else { return Ok(Some(spot.dir)) };
-        let Some(entry) = self.entry(spot.dir, name)? else { return Ok(None) };
+    pub(crate) fn at(&self, spot: &Spot<'_>) -> Result<Option<InodeId>> {
+        if spot.name.is_none() {
+            return Ok(Some(spot.dir));
+        }
+        let Some(entry) = spot.entry else { return Ok(None) };
         if spot.directory && !self.inodes.get(entry.inode).is_dir() {
             return Err(Errno::ENOTDIR);
         }
@@ -197,7 +277,7 @@ impl Volume {
     ///
     /// # Errors
     /// In `/dev`: `EPERM` for what is there, `ENOENT` for what is not.
-    pub(crate) fn changeable(&self, spot: &Spot) -> Result<()> {
+    pub(crate) fn changeable(&self, spot: &Spot<'_>) -> Result<()> {
         match (spot.dir, self.at(spot)?) {
             (special::DEV, Some(_)) => Err(Errno::EPERM),
             (special::DEV, None) => Err(Errno::ENOENT),
@@ -244,7 +324,7 @@ impl Volume {
         let spot = self.spot_followed(path)?;
         self.at(&spot)?.ok_or(Errno::ENOENT)?;
         let mut canonical = self.path_of(spot.dir);
-        canonical.extend(spot.name);
+        canonical.extend(spot.name.as_deref());
         Ok(canonical)
     }
 

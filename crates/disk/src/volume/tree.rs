@@ -54,8 +54,9 @@ impl Volume {
         let id = self.at(&spot)?.ok_or(Errno::ENOENT)?;
         match spot.name {
             Some(name) if !self.inodes.get(id).is_dir() => {
-                self.changeable(&Spot { dir: spot.dir, name: Some(name.clone()), directory: false })?;
-                self.unlink(Place { dir: spot.dir, name }, now_ns);
+                let entry = spot.entry;
+                self.changeable(&Spot { dir: spot.dir, name: Some(name.clone()), directory: false, entry })?;
+                self.unlink(Place { dir: spot.dir, name: name.into_owned() }, now_ns);
                 Ok(())
             }
             _ => Err(Errno::EISDIR),
@@ -77,7 +78,7 @@ impl Volume {
         if !directory.entries.is_empty() {
             return Err(Errno::ENOTEMPTY);
         }
-        self.unlink(Place { dir: spot.dir, name }, now_ns);
+        self.unlink(Place { dir: spot.dir, name: name.into_owned() }, now_ns);
         Ok(())
     }
 
@@ -89,14 +90,14 @@ impl Volume {
             (Body::Directory(_), _) if id == special::DEV => return Err(Errno::EBUSY),
             (Body::Directory(_), _) => {}
             (Body::Link(_), Some(name)) => {
-                self.unlink(Place { dir: spot.dir, name: name.clone() }, now_ns);
+                self.unlink(Place { dir: spot.dir, name: name.clone().into_owned() }, now_ns);
                 return Ok(1);
             }
             _ => return Err(Errno::ENOTDIR),
         }
         let removed = self.empty(id, now_ns);
         match spot.name {
-            Some(name) => self.unlink(Place { dir: spot.dir, name }, now_ns),
+            Some(name) => self.unlink(Place { dir: spot.dir, name: name.into_owned() }, now_ns),
             None => return Err(if id == InodeId::ROOT { Errno::EBUSY } else { Errno::ENOTEMPTY }),
         }
         Ok(removed + 1)
@@ -187,7 +188,9 @@ impl Volume {
             }
         }
         let Some(entry) = self.entry(from.dir, &from_name)? else { return Err(Errno::ENOENT) };
-        let (from, to) = (Place { dir: from.dir, name: from_name }, Place { dir: to.dir, name: to_name });
+        let (from, to) = (from.dir, to.dir);
+        let from = Place { dir: from, name: from_name.into_owned() };
+        let to = Place { dir: to, name: to_name.into_owned() };
         let change = NameChange::Move { from: from.clone(), to: to.clone() };
         self.note_name(entry, change);
         if let Some(target) = target {

@@ -20,17 +20,17 @@ pub struct File(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Real(real::File),
-    Simulated(SimulatedFile),
+    Real(Box<real::File>),
+    Simulated(Box<SimulatedFile>),
 }
 
 impl File {
     pub(super) fn real(file: real::File) -> Self {
-        Self(Kind::Real(file))
+        Self(Kind::Real(Box::new(file)))
     }
 
     pub(super) fn simulated(handle: Handle) -> Self {
-        Self(Kind::Simulated(SimulatedFile::new(handle)))
+        Self(Kind::Simulated(Box::new(SimulatedFile::new(handle))))
     }
 
     /// Opens a file for reading. A directory can be opened too, and synced.
@@ -120,7 +120,7 @@ impl File {
     pub async fn try_clone(&self) -> io::Result<Self> {
         match &self.0 {
             Kind::Real(real) => real.try_clone().await.map(Self::real),
-            Kind::Simulated(file) => Ok(Self(Kind::Simulated(file.try_clone().await?))),
+            Kind::Simulated(file) => Ok(Self(Kind::Simulated(Box::new(file.try_clone().await?)))),
         }
     }
 
@@ -139,7 +139,6 @@ impl File {
     ///
     /// # Errors
     /// The file itself.
-    #[expect(clippy::result_large_err, reason = "tokio's own signature")]
     pub fn try_into_std(self) -> Result<std::fs::File, Self> {
         match self.0 {
             Kind::Real(real) => real.try_into_std().map_err(Self::real),
@@ -241,7 +240,7 @@ impl std::os::fd::AsFd for File {
 impl AsyncRead for File {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, dst: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
-            Kind::Real(real) => Pin::new(real).poll_read(cx, dst),
+            Kind::Real(real) => Pin::new(&mut **real).poll_read(cx, dst),
             Kind::Simulated(file) => file.poll_read(cx, dst),
         }
     }
@@ -250,14 +249,14 @@ impl AsyncRead for File {
 impl AsyncSeek for File {
     fn start_seek(self: Pin<&mut Self>, to: SeekFrom) -> io::Result<()> {
         match &mut self.get_mut().0 {
-            Kind::Real(real) => Pin::new(real).start_seek(to),
+            Kind::Real(real) => Pin::new(&mut **real).start_seek(to),
             Kind::Simulated(file) => file.start_seek(to),
         }
     }
 
     fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
         match &mut self.get_mut().0 {
-            Kind::Real(real) => Pin::new(real).poll_complete(cx),
+            Kind::Real(real) => Pin::new(&mut **real).poll_complete(cx),
             Kind::Simulated(file) => file.poll_complete(cx),
         }
     }
@@ -266,7 +265,7 @@ impl AsyncSeek for File {
 impl AsyncWrite for File {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, src: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
-            Kind::Real(real) => Pin::new(real).poll_write(cx, src),
+            Kind::Real(real) => Pin::new(&mut **real).poll_write(cx, src),
             Kind::Simulated(file) => file.poll_write(cx, &[IoSlice::new(src)]),
         }
     }
@@ -277,7 +276,7 @@ impl AsyncWrite for File {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().0 {
-            Kind::Real(real) => Pin::new(real).poll_write_vectored(cx, bufs),
+            Kind::Real(real) => Pin::new(&mut **real).poll_write_vectored(cx, bufs),
             Kind::Simulated(file) => file.poll_write(cx, bufs),
         }
     }
@@ -288,7 +287,7 @@ impl AsyncWrite for File {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().0 {
-            Kind::Real(real) => Pin::new(real).poll_flush(cx),
+            Kind::Real(real) => Pin::new(&mut **real).poll_flush(cx),
             Kind::Simulated(file) => file.poll_flush(cx),
         }
     }

@@ -7,7 +7,6 @@ use std::fs::Permissions;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
@@ -23,14 +22,15 @@ const MAX_BUF_SIZE: usize = 2 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct SimulatedFile {
-    handle: Arc<Handle>,
+    handle: Handle,
     inner: Mutex<Inner>,
     max_buf_size: usize,
 }
 
 #[derive(Debug)]
 struct Inner {
-    busy: Option<(What, Operation)>,
+    /// In a box, since most files never have one: what the page cache answers is over at once.
+    busy: Option<Box<(What, Operation)>>,
     /// Bytes read and not yet taken, from `taken` on; its memory goes along with reads and writes.
     buffer: Vec<u8>,
     taken: usize,
@@ -47,10 +47,10 @@ enum What {
 
 impl SimulatedFile {
     pub(super) fn new(handle: Handle) -> Self {
-        Self::of(Arc::new(handle), MAX_BUF_SIZE)
+        Self::of(handle, MAX_BUF_SIZE)
     }
 
-    fn of(handle: Arc<Handle>, max_buf_size: usize) -> Self {
+    fn of(handle: Handle, max_buf_size: usize) -> Self {
         let inner = Inner { busy: None, buffer: Vec::new(), taken: 0, last_write_error: None, position: 0 };
         Self { handle, inner: Mutex::new(inner), max_buf_size }
     }
@@ -66,16 +66,21 @@ impl SimulatedFile {
     }
 
     pub(super) async fn sync(&self, data_only: bool) -> io::Result<()> {
-        let mut inner = self.inner.lock().await;
-        inner.complete().await;
-        ask(Request::Sync(self.handle.key()?, data_only)).await.map(drop)
+        let mut inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(_) => self.inner.lock().await,
+        };
+        if inner.busy.is_some() {
+            inner.complete().await;
+        }
+        self.handle.sync(data_only).await
     }
 
     pub(super) async fn set_len(&self, size: u64) -> io::Result<()> {
         let mut inner = self.inner.lock().await;
         inner.complete().await;
         let by = inner.discard_read();
-        inner.busy = Some((What::Seek, submit(Request::SetLen(self.handle.key()?, by, size))?));
+        inner.start(What::Seek, Request::SetLen(self.handle.key()?, by, size))?;
         let (_, result) = poll_fn(|cx| inner.poll_busy(cx)).await;
         result.map(|_| inner.position = 0)
     }
@@ -101,8 +106,7 @@ impl SimulatedFile {
 
     pub(super) async fn try_clone(&self) -> io::Result<Self> {
         self.inner.lock().await.complete().await;
-        self.handle.key()?;
-        Ok(Self::of(Arc::clone(&self.handle), self.max_buf_size))
+        Ok(Self::of(self.handle.share()?, self.max_buf_size))
     }
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, dst: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -114,8 +118,13 @@ impl SimulatedFile {
                     return Poll::Ready(Ok(()));
                 }
                 let max = dst.remaining().min(self.max_buf_size);
+                if let Some(read) = self.handle.read_now(dst.initialize_unfilled_to(max)) {
+                    inner.forget_read();
+                    dst.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
                 let buffer = inner.take_buffer();
-                inner.busy = Some((What::Read, submit(Request::Read(self.handle.key()?, max, buffer))?));
+                inner.start(What::Read, Request::Read(self.handle.key()?, max, buffer))?;
             }
             match ready!(inner.poll_busy(cx)) {
                 (What::Read, Ok(_)) => {
@@ -140,8 +149,7 @@ impl SimulatedFile {
             SeekFrom::Current(by) => Whence::Current(by),
             SeekFrom::End(by) => Whence::End(by),
         };
-        inner.busy = Some((What::Seek, submit(Request::Seek(self.handle.key()?, by, whence))?));
-        Ok(())
+        inner.start(What::Seek, Request::Seek(self.handle.key()?, by, whence))
     }
 
     pub(super) fn poll_complete(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
@@ -168,13 +176,18 @@ impl SimulatedFile {
             }
         }
         let by = inner.discard_read();
+        if let [data] = src
+            && let Some(written) = self.handle.write_now(by, &data[..data.len().min(self.max_buf_size)])
+        {
+            return Poll::Ready(Ok(written));
+        }
         let mut data = inner.take_buffer();
         for slice in src {
             let room = self.max_buf_size - data.len();
             data.extend_from_slice(&slice[..slice.len().min(room)]);
         }
         let written = data.len();
-        inner.busy = Some((What::Write, submit(Request::Write(self.handle.key()?, by, data))?));
+        inner.start(What::Write, Request::Write(self.handle.key()?, by, data))?;
         Poll::Ready(Ok(written))
     }
 
@@ -194,9 +207,15 @@ impl SimulatedFile {
 }
 
 impl Inner {
+    fn start(&mut self, what: What, request: Request) -> io::Result<()> {
+        self.busy = Some(Box::new((what, submit(request)?)));
+        Ok(())
+    }
+
     /// Waits for what is on its way, and takes in what it brought.
     fn poll_busy(&mut self, cx: &mut Context<'_>) -> Poll<(What, io::Result<()>)> {
-        let Some((what, operation)) = &mut self.busy else { return Poll::Ready((What::Seek, Ok(()))) };
+        let Some(busy) = &mut self.busy else { return Poll::Ready((What::Seek, Ok(()))) };
+        let (what, operation) = &mut **busy;
         let (what, result) = (*what, ready!(Pin::new(operation).poll(cx)));
         self.busy = None;
         let result = result.map(|reply| match reply {
@@ -219,6 +238,12 @@ impl Inner {
         let count = (self.buffer.len() - self.taken).min(dst.remaining());
         dst.put_slice(&self.buffer[self.taken..self.taken + count]);
         self.taken += count;
+    }
+
+    /// Forgets bytes that were read and taken.
+    fn forget_read(&mut self) {
+        self.taken = 0;
+        self.buffer.clear();
     }
 
     fn take_buffer(&mut self) -> Vec<u8> {

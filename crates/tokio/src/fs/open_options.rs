@@ -90,13 +90,26 @@ impl OpenOptions {
     /// `NotFound`, `AlreadyExists`, `IsADirectory`, `InvalidInput` for options that contradict each other, …; on a simulated
     /// disk `Unsupported` for options made from std's.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        if self.std.is_none()
+            && self.custom_flags == 0
+            && let Some(opened) = Handle::open_now(path, self.flags)
+        {
+            return opened.map(File::simulated);
+        }
+        // In a box, so that the usual way is a small future.
+        Box::pin(self.open_slowly(path)).await
+    }
+
+    async fn open_slowly(&self, path: &Path) -> io::Result<File> {
         if !is_current() {
             return self.to_real().open(path).await.map(File::real);
         }
         if self.std.is_some() {
             return Err(refused("an OpenOptions made from std's"));
         }
-        match ask(Request::Open(path.as_ref().to_owned(), self.all_flags()?)).await? {
+        let flags = self.all_flags()?;
+        match ask(Request::Open(path.to_owned(), flags)).await? {
             Reply::Opened(key) => Ok(File::simulated(Handle::adopt(key)?)),
             other => Err(misfit(&other)),
         }
