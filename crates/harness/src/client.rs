@@ -192,11 +192,11 @@ struct AskedCase {
 
 /// How many bytes of questions may be on their way while answers may be too: far less than a socket takes, so that the
 /// two ends never wait for each other to read.
-const ASKED_BYTES_MAX: usize = 16 << 10;
+const ASKED_BYTES_MAX: usize = 32 << 10;
 /// How many cases may be asked for ahead.
-const ASKED_MAX: usize = 32;
+const ASKED_MAX: usize = 128;
 /// For how long the answers of many cases are let come together, instead of each waking this process.
-const TOGETHER: Duration = Duration::from_micros(300);
+const TOGETHER: Duration = Duration::from_millis(1);
 
 /// How long a worker may take to say hello. Generous, since a loaded machine may be slow to start it.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(120);

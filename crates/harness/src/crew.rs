@@ -203,7 +203,7 @@ struct Pace {
 /// The moment.
 const AHEAD: Duration = Duration::from_millis(20);
 /// The most seeds ahead.
-const AHEAD_MAX: u128 = 32;
+const AHEAD_MAX: u128 = 128;
 
 impl Pace {
     fn new() -> Self {

@@ -19,7 +19,7 @@ use crate::{
     protocol::{
         Ask, Channel, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WorkerFault, decode, encode, json,
     },
-    scenario::{Scenarios, registered},
+    scenario::{SCENARIOS, Scenarios, registered},
     seal,
 };
 
@@ -37,6 +37,7 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
     let channel =
         io::stdin().as_fd().try_clone_to_owned().map(|socket| Channel::with_all_room(UnixStream::from(socket)));
     let gaps = seal::gaps();
+    SCENARIOS.iter().for_each(|def| (def.prepare)());
     let channel = match channel {
         Ok(channel) => channel,
         Err(error) => {
