@@ -15,9 +15,11 @@
 
 mod campaign;
 mod case;
+mod channel;
 mod client;
 mod converge;
 mod crew;
+mod death;
 mod determinism;
 mod divergence;
 mod exit;
@@ -41,8 +43,9 @@ mod worker;
 
 pub use campaign::{Campaign, CampaignError, Ended, Observer, Outcome, TROUBLES_MAX, binary_identity, default_name};
 pub use case::{CaseReport, MEMORY, POLL_CPU, Status, WALL_TIME};
-pub use client::{Death, Worker, WorkerCommand, WorkerError, WorkerKill};
+pub use client::{Worker, WorkerCommand, WorkerError, WorkerKill};
 pub use converge::converge;
+pub use death::Death;
 pub use determinism::{DeterminismCheck, LEAK};
 pub use divergence::{Divergence, first_divergence};
 pub use exit::Exit;

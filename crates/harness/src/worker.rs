@@ -13,12 +13,11 @@ use stormglass_sys::process::{ForkSeat, reexec_without_aslr};
 use crate::{
     CaseReport, Exit, IsolationKind, ScenarioInfo,
     case::Cost,
+    channel::Channel,
     divergence::first_divergence,
     fork::serve_by_forking,
     isolation::{STACK_BYTES, serve_on_threads},
-    protocol::{
-        Ask, Channel, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WorkerFault, decode, encode, json,
-    },
+    protocol::{Ask, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WorkerFault, decode, encode, json},
     scenario::{SCENARIOS, Scenarios, registered},
     seal,
 };

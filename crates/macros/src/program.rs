@@ -91,6 +91,15 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
         };
     }
     let test = (kind == Kind::Test).then(|| quote!(#[::core::prelude::v1::test]));
+    // A test's body runs on the test's own thread, in a runtime that is built as the attribute says: it may block, and the
+    // clock may stand still.
+    let simulated = (kind == Kind::Main).then(|| {
+        quote! {
+            if #tokio::support::is_to_be_simulated() {
+                return #tokio::support::simulate(body);
+            }
+        }
+    });
     quote! {
         #test
         #(#attrs)*
@@ -98,9 +107,7 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
             #[allow(clippy::unused_async)]
             async fn body() #output #block
 
-            if #tokio::support::is_to_be_simulated() {
-                return #tokio::support::simulate(body);
-            }
+            #simulated
 
             #[#tokio::support::real_main(#outside)]
             async fn outside() #output {
