@@ -1,12 +1,12 @@
-//! The universe of the last simulation of this process, emptied and used again by the next: whoever runs thousands of short
+//! The universe of the last simulation of this thread, emptied and used again by the next: whoever runs thousands of short
 //! simulations in a row should not pay the allocator for each.
 //!
 //! Everything in it is made as it was before the first one, field by field, so that nothing of one simulation can be seen in
 //! another; what stays is memory, no more of it than a small simulation needs, and the names of nodes, which the next
 //! simulation's nodes nearly always have too.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use crate::blocked::Waiters;
 use crate::decide::Decisions;
@@ -28,13 +28,13 @@ pub(crate) const ENTRIES_KEPT: usize = 1024;
 /// Most simulations are of a few nodes.
 const NODES_AT_FIRST: usize = 8;
 
-/// Of the whole process: those who run each simulation on a thread of its own have one after another too.
-static SPARE: Mutex<Option<Box<Universe>>> = Mutex::new(None);
+thread_local! {
+    static SPARE: Cell<Option<Box<Universe>>> = const { Cell::new(None) };
+}
 
 /// A universe in which nothing has happened yet, and which has a number of its own.
 pub(crate) fn take() -> Box<Universe> {
-    // Where another thread is at it there is nothing for this one.
-    let left = SPARE.try_lock().ok().and_then(|mut spare| spare.take());
+    let left = SPARE.try_with(Cell::take).ok().flatten();
     let mut universe = left.unwrap_or_else(|| Box::new(Universe::blank()));
     universe.generation = next_generation();
     universe
@@ -44,8 +44,8 @@ pub(crate) fn take() -> Box<Universe> {
 pub(crate) fn keep(mut universe: Box<Universe>) {
     if universe.kernel.is_small() {
         universe.reset();
-        // What was kept before goes after the lock.
-        let _before = SPARE.try_lock().ok().and_then(|mut spare| spare.replace(universe));
+        // Where thread-locals are already gone there is no next simulation.
+        let _ = SPARE.try_with(|place| place.set(Some(universe)));
     }
 }
 
