@@ -39,6 +39,7 @@ const fn scenario(
             ..Defaults::NONE
         },
         tags: &["fixture"],
+        prepare: || {},
         run,
         render_trace,
     }

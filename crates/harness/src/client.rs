@@ -5,13 +5,10 @@ use std::{
     io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{
-            net::UnixStream,
-            process::{CommandExt, ExitStatusExt},
-        },
+        unix::{net::UnixStream, process::CommandExt},
     },
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -19,10 +16,12 @@ use std::{
 
 use crate::{
     CaseReport, Divergence, Exit, IsolationKind, Refusal, RunRequest, ScenarioInfo, Seed,
-    case::{Cost, Status, WALL_TIME, broken, ran},
+    case::{Cost, broken, ran},
+    channel::Channel,
+    death::Death,
     protocol::{
-        Answer, Ask, Channel, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WORKER_ARGUMENT, WorkerFault,
-        decode, encode, json,
+        Answer, Ask, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WORKER_ARGUMENT, WorkerFault, decode,
+        encode, json,
     },
 };
 
@@ -107,48 +106,6 @@ impl WorkerError {
     }
 }
 
-/// How a worker ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Death {
-    /// A signal that only someone outside sends: SIGKILL, SIGTERM, SIGHUP, SIGINT.
-    KilledFromOutside(i32),
-    /// Any other end by itself: a signal of its own making, or an exit in the midst of a case.
-    Crashed(ExitStatus),
-    /// It lives but did not answer within the case's wall time, long past the moment it should have ended the case.
-    Silent,
-}
-
-impl std::fmt::Display for Death {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Death::KilledFromOutside(signal) => write!(f, "was killed from outside, by signal {signal}"),
-            Death::Crashed(status) => write!(f, "ended by itself: {status}"),
-            Death::Silent => f.write_str("did not answer in time and was ended"),
-        }
-    }
-}
-
-impl Death {
-    fn of(status: ExitStatus) -> Self {
-        const OUTSIDE: [i32; 4] = [1, 2, 9, 15];
-        match status.signal() {
-            Some(signal) if OUTSIDE.contains(&signal) => Death::KilledFromOutside(signal),
-            _ => Death::Crashed(status),
-        }
-    }
-
-    /// What this says of the seed the worker was running. In fork isolation a worker runs no code on trial itself, yet
-    /// a seed during which it died must not be lost, so the seed is what gets named.
-    pub fn report(self, scenario: &str, request: &RunRequest) -> CaseReport {
-        let (status, oracle) = match self {
-            Death::KilledFromOutside(_) => (Status::Killed, "killed"),
-            Death::Crashed(_) => (Status::Fail, "worker"),
-            Death::Silent => (Status::Unknown, WALL_TIME),
-        };
-        CaseReport::without_record(scenario, request.seed, status, oracle, format!("the worker {self}"))
-    }
-}
-
 /// A handle that ends a worker from another thread, so that a stop need not wait for a case to end.
 #[derive(Clone, Debug)]
 pub struct WorkerKill(Arc<Mutex<Child>>);
@@ -192,11 +149,11 @@ struct AskedCase {
 
 /// How many bytes of questions may be on their way while answers may be too: far less than a socket takes, so that the
 /// two ends never wait for each other to read.
-const ASKED_BYTES_MAX: usize = 16 << 10;
+const ASKED_BYTES_MAX: usize = 32 << 10;
 /// How many cases may be asked for ahead.
-const ASKED_MAX: usize = 32;
+const ASKED_MAX: usize = 128;
 /// For how long the answers of many cases are let come together, instead of each waking this process.
-const TOGETHER: Duration = Duration::from_micros(300);
+const TOGETHER: Duration = Duration::from_millis(1);
 
 /// How long a worker may take to say hello. Generous, since a loaded machine may be slow to start it.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(120);

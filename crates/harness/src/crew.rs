@@ -203,7 +203,7 @@ struct Pace {
 /// The moment.
 const AHEAD: Duration = Duration::from_millis(20);
 /// The most seeds ahead.
-const AHEAD_MAX: u128 = 32;
+const AHEAD_MAX: u128 = 128;
 
 impl Pace {
     fn new() -> Self {
@@ -235,6 +235,6 @@ mod tests {
         pace.per_seed = Duration::from_millis(4);
         assert_eq!(pace.ahead(), 5);
         pace.per_seed = Duration::ZERO;
-        assert_eq!(pace.ahead(), 32);
+        assert_eq!(u128::try_from(pace.ahead()).unwrap(), AHEAD_MAX);
     }
 }

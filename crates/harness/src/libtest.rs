@@ -14,7 +14,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::{
     CaseReport, Exit, Expectation, IsolationKind, Limits, PinnedSeed, RunRequest, ScenarioDef, Seed, SeedRecord,
     Status,
-    client::{Death, Worker, WorkerCommand, WorkerError},
+    client::{Worker, WorkerCommand, WorkerError},
+    death::Death,
     failure::{BlockStyles, CommandHints, FailureBlock},
     protocol::WORKER_ARGUMENT,
     scenario::registered,

@@ -52,7 +52,7 @@ pub struct RunRecord {
     pub digest: String,
     /// Virtual time at the end of the run, in nanoseconds.
     pub virtual_ns: u64,
-    /// Events, polls, packets and whatever else was counted, by name.
+    /// Events, polls, packets and whatever else was counted, by name. What a world counts and did not meet is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, u64>,
     /// The fault plan as text, in the form that `--plan` takes.

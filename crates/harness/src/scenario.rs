@@ -38,6 +38,10 @@ pub struct ScenarioDef {
     pub defaults: Defaults,
     /// Free words for selection.
     pub tags: &'static [&'static str],
+    /// Does what runs would else each do for the first time in their process, such as finding out what the processor can
+    /// do, which costs a tenth of a millisecond in a virtual machine. Called once in a worker before its first case, on a
+    /// thread that no case runs on; what it leaves must be the same in every worker.
+    pub prepare: fn(),
     /// Runs it once, on the calling thread.
     ///
     /// The harness calls this in a process (or thread) that exists for this one run and has already applied the limits

@@ -13,13 +13,12 @@ use stormglass_sys::process::{ForkSeat, reexec_without_aslr};
 use crate::{
     CaseReport, Exit, IsolationKind, ScenarioInfo,
     case::Cost,
+    channel::Channel,
     divergence::first_divergence,
     fork::serve_by_forking,
     isolation::{STACK_BYTES, serve_on_threads},
-    protocol::{
-        Ask, Channel, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WorkerFault, decode, encode, json,
-    },
-    scenario::{Scenarios, registered},
+    protocol::{Ask, Hello, Kind, PROTOCOL, Reply, ReturnedHead, Run, RunHead, WorkerFault, decode, encode, json},
+    scenario::{SCENARIOS, Scenarios, registered},
     seal,
 };
 
@@ -37,6 +36,7 @@ pub(crate) fn serve(isolation: IsolationKind) -> Exit {
     let channel =
         io::stdin().as_fd().try_clone_to_owned().map(|socket| Channel::with_all_room(UnixStream::from(socket)));
     let gaps = seal::gaps();
+    SCENARIOS.iter().for_each(|def| (def.prepare)());
     let channel = match channel {
         Ok(channel) => channel,
         Err(error) => {

@@ -91,6 +91,14 @@ impl Counters {
     pub(crate) fn of(mut worlds: impl Iterator<Item = CountersOfWorld>) -> Self {
         Self { first: worlds.next().unwrap_or_default(), others: worlds.collect() }
     }
+
+    /// Those that counted anything, as `world.counter`. Most count nothing in most runs, and putting a name together costs
+    /// more than counting.
+    pub fn counted(self) -> impl Iterator<Item = (String, u64)> {
+        std::iter::once(self.first).chain(self.others).flat_map(|(world, list)| {
+            list.into_iter().filter(|&(_, n)| n > 0).map(move |(name, n)| (format!("{world}.{name}"), n))
+        })
+    }
 }
 
 impl IntoIterator for Counters {

@@ -84,6 +84,7 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<proc_macro2::
                     sometimes_within: #sometimes_within,
                 },
                 tags: &[#(#tags),*],
+                prepare: ::stormglass::prepare,
                 run,
                 render_trace: ::stormglass::render_trace,
             });

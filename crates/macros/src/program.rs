@@ -24,18 +24,24 @@ struct Arguments {
     /// What the user calls tokio.
     tokio: Path,
     has_flavor: bool,
+    /// Whether they ask for a runtime of a kind of its own: one that begins with its clock paused, or whose tasks need not be
+    /// `Send`.
+    own_kind: bool,
 }
 
 impl Arguments {
     fn read(tokens: TokenStream) -> Self {
-        let mut read = Self { tokens: tokens.clone(), tokio: parse_quote!(tokio), has_flavor: false };
+        let mut read = Self { tokens: tokens.clone(), tokio: parse_quote!(tokio), has_flavor: false, own_kind: false };
         // What cannot be read is left to tokio's attribute, which says what is wrong with it.
         let metas = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens).unwrap_or_default();
         for meta in &metas {
             let Meta::NameValue(pair) = meta else { continue };
             if pair.path.is_ident("flavor") {
                 read.has_flavor = true;
+                read.own_kind |=
+                    matches!(&pair.value, Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value() == "local");
             }
+            read.own_kind |= pair.path.is_ident("start_paused");
             if pair.path.is_ident("crate")
                 && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
                 && let Ok(path) = text.parse()
@@ -69,7 +75,7 @@ fn can_be_split(function: &ItemFn) -> bool {
 
 /// Expands `#[tokio::test(arguments)]` or `#[tokio::main(arguments)]`.
 pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let Arguments { tokens, tokio, has_flavor } = Arguments::read(arguments);
+    let Arguments { tokens, tokio, has_flavor, own_kind } = Arguments::read(arguments);
     let attribute = match kind {
         Kind::Main => quote!(real_main),
         Kind::Test => quote!(real_test),
@@ -91,6 +97,14 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
         };
     }
     let test = (kind == Kind::Test).then(|| quote!(#[::core::prelude::v1::test]));
+    // A runtime of a kind of its own is built as the attribute says, and the body runs at the top of the program.
+    let simulated = (!own_kind).then(|| {
+        quote! {
+            if #tokio::support::is_to_be_simulated() {
+                return #tokio::support::simulate(body);
+            }
+        }
+    });
     quote! {
         #test
         #(#attrs)*
@@ -98,9 +112,7 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
             #[allow(clippy::unused_async)]
             async fn body() #output #block
 
-            if #tokio::support::is_to_be_simulated() {
-                return #tokio::support::simulate(body);
-            }
+            #simulated
 
             #[#tokio::support::real_main(#outside)]
             async fn outside() #output {

@@ -40,7 +40,7 @@ pub use everything::*;
 mod everything {
     pub use crate::calm::Calming;
     pub use crate::host::Host;
-    pub use crate::runner::{render_trace, run_scenario};
+    pub use crate::runner::{prepare, render_trace, run_scenario};
     pub use crate::sim::{NodeHandle, Recorder, Sim, VirtualClock};
     pub use stormglass_check as check;
     pub use stormglass_faults as faults;

@@ -62,6 +62,9 @@ where
     thread.join().unwrap_or_else(|payload| resume_unwind(payload))
 }
 
+/// Nothing: there is little that runs on madsim have in common.
+pub fn prepare() {}
+
 /// The lines of a trace that a run wrote: operations, faults, boots and exits with their virtual times.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ mod world;
 pub use host::Host;
 pub use monitors::{Eventually, LeadsTo, Recurs, Stable};
 pub use recorder::{Recorder, SimulatedClock};
-pub use runner::{render_trace, run_scenario};
+pub use runner::{prepare, render_trace, run_scenario};
 pub use sim::{NodeHandle, Sim, TASK_STACK_BYTES};
 pub use storm::Calming;
 pub use stormglass_check as check;

@@ -16,7 +16,7 @@ pub(crate) fn record(name: &str, request: &RunRequest, sim: &Sim, report: Report
     let mut state = sim.shared.state.lock();
     record.digest = report.digest.to_string();
     record.virtual_ns = report.ended_at.as_nanos();
-    record.counters = report.counters.into_iter().collect();
+    record.counters = report.counters.counted().collect();
     record.counters.extend(std::mem::take(&mut state.counters));
     record.counters.insert("events".to_owned(), report.events);
     record.counters.insert("polls".to_owned(), report.polls);

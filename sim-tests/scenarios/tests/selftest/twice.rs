@@ -40,6 +40,7 @@ register!(
         line: line!(),
         defaults: Defaults { virtual_time: Duration::from_secs(10), ..Defaults::NONE },
         tags: &["selftest"],
+        prepare: stormglass::prepare,
         run: smuggle,
         render_trace: stormglass::render_trace,
     }

@@ -25,7 +25,7 @@ pub(crate) fn main() {
                 (0..10_000).for_each(|seed| nodes(seed, NODES, BRIEFLY));
                 10_000.0
             }
-            Row::SimulationsInThreads => in_threads(2_000),
+            Row::SimulationsInThreads => in_threads(20_000),
             Row::SimulationsInProcesses => return None,
             Row::Idle => {
                 (0..1_000).for_each(|seed| nodes(seed, NODES, Duration::from_secs(1_000_000)));

@@ -34,8 +34,8 @@ fn main() -> ExitCode {
                 (0..10_000).for_each(|seed| nodes(seed, NODES, BRIEFLY));
                 10_000.0
             }
-            Row::SimulationsInThreads => harness::in_threads(2_000),
-            Row::SimulationsInProcesses => harness::in_processes(1_000),
+            Row::SimulationsInThreads => harness::in_threads(20_000),
+            Row::SimulationsInProcesses => harness::in_processes(4_000),
             Row::Idle => {
                 (0..1_000).for_each(|seed| nodes(seed, NODES, Duration::from_secs(1_000_000)));
                 1e9
