@@ -206,9 +206,9 @@ fn followed<M: Model + Clone>(model: &M, history: &History<M::Op, M::Ret>, rng: 
         } else {
             let id = ids[index];
             let done = match &operation.outcome {
-                stormglass_check::Outcome::Ok(ret) => grown.ok(id, at, ret.clone()),
-                stormglass_check::Outcome::Fail => grown.fail(id, at),
-                stormglass_check::Outcome::Indeterminate => grown.info(id, at),
+                Outcome::Ok(ret) => grown.ok(id, at, ret.clone()),
+                Outcome::Fail => grown.fail(id, at),
+                Outcome::Indeterminate => grown.info(id, at),
             };
             done.expect("it was just invoked");
         }
