@@ -119,16 +119,18 @@ fn known_at(history: &History<RegisterOp, RegisterRet>, cut: u64) -> History<Reg
 /// Evidence ends with the first return that nothing explains: by that instant there is no order, and just before there is.
 #[test]
 fn evidence_of_twenty_thousand_registers_ends_where_brute_force_says() {
-    let (mut seen, mut revoked) = (0, 0);
-    for seed in 0..20_000 {
-        let history = guessed(&mut rng(seed ^ 0xe71d));
-        for engine in [Engine::DepthFirst, Engine::Frontier] {
+    for engine in [Engine::DepthFirst, Engine::Frontier] {
+        let (mut seen, mut revoked) = (0, 0);
+        for seed in 0..20_000 {
+            let history = guessed(&mut rng(seed ^ 0xe71d));
             let Verdict::Fail(evidence) = linearizability_by(engine, &CasRegister, &history, Budget::default()).verdict
             else {
                 continue;
             };
             // Where an answer took back what its operation might have done, nothing of what is left returned then.
-            let Some(misfit) = evidence.dead_end.and_then(|end| end.misfit) else {
+            let end =
+                evidence.dead_end.unwrap_or_else(|| panic!("{engine:?}, seed {seed}: there is an order\n{history:#?}"));
+            let Some(misfit) = end.misfit else {
                 revoked += 1;
                 continue;
             };
@@ -143,8 +145,8 @@ fn evidence_of_twenty_thousand_registers_ends_where_brute_force_says() {
             }
             seen += 1;
         }
+        assert!(seen > 1_000 && seen > revoked, "{engine:?}: {seen} failures, and {revoked} that were taken back");
     }
-    assert!(seen > 2_000 && seen > revoked, "only {seen} failures, and {revoked} that were taken back");
 }
 
 /// Two ways to one state, of which each leaves the other for later: neither makes the other superfluous, though both used
