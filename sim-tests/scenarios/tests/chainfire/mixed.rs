@@ -191,6 +191,7 @@ async fn chainfire_random_core(sim: Sim) -> Outcome {
     let calm = sim.calm_with_core(&budget, Duration::from_secs(30));
     let core = calm.core().to_vec();
     calm.until(async || cluster.converged_among(&core).await).await?;
-    crate::expect::write(&mut cluster.client(), "after the storm", "1").await?;
+    let write = cluster.client().put("after the storm", "1").await;
+    write.map_err(|error| Evidence::new("liveness", format!("the core acknowledged no write: {error}")))?;
     book.judge(&cluster).await
 }
