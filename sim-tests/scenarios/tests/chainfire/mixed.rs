@@ -191,6 +191,10 @@ async fn chainfire_random_core(sim: Sim) -> Outcome {
     let calm = sim.calm_with_core(&budget, Duration::from_secs(30));
     let core = calm.core().to_vec();
     calm.until(async || cluster.converged_among(&core).await).await?;
+    let up = cluster.nodes.iter().filter(|node| sim.is_up(node)).map(|node| node.name().clone());
+    if core.len() != 3 || !up.eq(core.iter().cloned()) {
+        return Err(Evidence::new("non-vacuity", format!("the core is {core:?}, and others are up")));
+    }
     let write = cluster.client().put("after the storm", "1").await;
     write.map_err(|error| Evidence::new("liveness", format!("the core acknowledged no write: {error}")))?;
     book.judge(&cluster).await
