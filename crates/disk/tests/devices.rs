@@ -141,3 +141,45 @@ fn no_fault_of_the_disk_reaches_a_device_and_no_operation_is_counted() {
     assert_eq!((of("bytes_read"), of("bytes_written"), of("syncs")), (Some(0), Some(0), Some(0)));
     assert!(of("operations").is_some_and(|count| count <= 1), "{counters:?}");
 }
+
+/// What a user who is not root gets; paths between `/dev` and the disk lead over a mount point.
+#[test]
+fn nobody_changes_the_names_in_dev() {
+    let mut simulation = Simulation::new(Options::new(6));
+    simulation.universe().insert(Disk::new(DiskOptions::default()));
+    let report = simulation.run(async {
+        ask(Request::WriteFile("/file".into(), vec![1])).await.expect("the disk takes files");
+        let error = async |request| ask(request).await.err().and_then(|error| error.raw_os_error());
+        let (accessible, busy, missing, across) = (Some(13), Some(16), Some(2), Some(18));
+        let path = std::path::PathBuf::from;
+        let refused = [
+            (Request::Open(path("/dev/new"), CREATE), accessible),
+            (Request::WriteFile(path("/dev/new"), vec![1]), accessible),
+            (Request::CreateDir(path("/dev/new"), false), accessible),
+            (Request::CreateDir(path("/dev/new/er"), true), accessible),
+            (Request::Symlink(path("null"), path("/dev/new")), accessible),
+            (Request::HardLink(path("/dev/null"), path("/dev/new")), accessible),
+            (Request::RemoveFile(path("/dev/null")), accessible),
+            (Request::Rename(path("/dev/null"), path("/dev/new")), accessible),
+            (Request::Rename(path("/dev/zero"), path("/dev/null")), accessible),
+            (Request::RemoveDir(path("/dev")), busy),
+            (Request::RemoveDirAll(path("/dev")), busy),
+            (Request::Rename(path("/dev"), path("/elsewhere")), busy),
+            (Request::RemoveFile(path("/dev/new")), missing),
+            (Request::Rename(path("/dev/new"), path("/dev/newer")), missing),
+            (Request::Rename(path("/file"), path("/dev/file")), across),
+            (Request::Rename(path("/dev/null"), path("/null")), across),
+            (Request::HardLink(path("/dev/null"), path("/null")), across),
+        ];
+        for (request, expected) in refused {
+            let asked = format!("{request:?}");
+            assert_eq!(error(request).await, expected, "{asked}");
+        }
+        match ask(Request::ReadDir("/dev".into())).await {
+            Ok(Reply::Entries(entries)) => entries.into_iter().map(|(name, ..)| name).collect::<std::collections::BTreeSet<_>>(),
+            other => panic!("a listing gave {other:?}"),
+        }
+    });
+    let names = report.outcome.expect("it ends by itself");
+    assert_eq!(names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>(), ["full", "null", "random", "urandom", "zero"]);
+}

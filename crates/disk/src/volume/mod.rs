@@ -276,11 +276,10 @@ impl Volume {
     /// Whether names of a directory can be changed.
     ///
     /// # Errors
-    /// In `/dev`: `EPERM` for what is there, `ENOENT` for what is not.
+    /// In `/dev` `EACCES`, as for any user who is not root (path_resolution(7)); `EBUSY` for `/dev` itself, a mount point.
     pub(crate) fn changeable(&self, spot: &Spot<'_>) -> Result<()> {
         match (spot.dir, self.at(spot)?) {
-            (special::DEV, Some(_)) => Err(Errno::EPERM),
-            (special::DEV, None) => Err(Errno::ENOENT),
+            (special::DEV, _) => Err(Errno::EACCES),
             (_, Some(special::DEV)) => Err(Errno::EBUSY),
             _ => Ok(()),
         }

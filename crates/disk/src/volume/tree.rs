@@ -165,9 +165,9 @@ impl Volume {
         if from.dir.is_special() != to.dir.is_special() {
             return Err(Errno::EXDEV);
         }
+        let source = self.at(&from)?.ok_or(Errno::ENOENT)?;
         self.changeable(&from)?;
         self.changeable(&to)?;
-        let source = self.at(&from)?.ok_or(Errno::ENOENT)?;
         let moves_dir = self.inodes.get(source).is_dir();
         if moves_dir && self.is_within(to.dir, source) {
             return Err(Errno::EINVAL);
@@ -230,6 +230,7 @@ impl Volume {
         match to.name {
             Some(_) if to.directory => Err(Errno::ENOENT),
             Some(_) if source.is_special() != to.dir.is_special() => Err(Errno::EXDEV),
+            Some(_) if to.dir == special::DEV => Err(Errno::EACCES),
             Some(name) => {
                 self.link(to.dir, &name, source, now_ns);
                 Ok(())

@@ -11,6 +11,7 @@ checks!(
     a_panic_in_a_spawned_task_fails_the_run_though_nobody_awaits_it,
     a_panic_that_the_scenario_declared_does_not_fail_it,
     an_exit_that_nobody_asked_for_fails_the_run,
+    a_panic_of_a_thread_is_no_failure_and_is_told_in_the_record,
 );
 
 async fn goes_off(_: Host) {
@@ -41,6 +42,16 @@ pub(crate) async fn ends_unasked(sim: Sim) {
     sim.sleep(Duration::from_secs(1)).await;
 }
 
+/// A node one of whose threads panics, which nobody joins.
+#[stormglass::scenario(time = "10s", tags("selftest"))]
+pub(crate) async fn panics_in_a_thread(sim: Sim) {
+    sim.node("n1", |_| async {
+        drop(std::thread::spawn(|| panic!("the compaction is gone")));
+        std::future::pending::<()>().await;
+    });
+    sim.sleep(Duration::from_secs(1)).await;
+}
+
 fn a_panic_in_a_spawned_task_fails_the_run_though_nobody_awaits_it() {
     let report = report("panics_in_a_task", |_| ());
     let evidence = evidence(&report);
@@ -59,4 +70,12 @@ fn an_exit_that_nobody_asked_for_fails_the_run() {
     let evidence = evidence(&report);
     assert_eq!((report.status, report.record.oracle.as_str()), (Status::Fail, "node exit"), "{evidence}");
     assert!(evidence.contains("n1 ended with an error: the disk is full"), "{evidence}");
+}
+
+fn a_panic_of_a_thread_is_no_failure_and_is_told_in_the_record() {
+    let report = report("panics_in_a_thread", |_| ());
+    assert_eq!(report.status, Status::Pass, "{}", evidence(&report));
+    let warned: Vec<_> = report.record.counters.iter().filter(|(name, _)| name.starts_with("warning: ")).collect();
+    let [(told, 1)] = warned[..] else { panic!("{warned:?}") };
+    assert!(told.starts_with("warning: thread 1 of n1 panicked at ") && told.contains("panics.rs:"), "{told}");
 }
