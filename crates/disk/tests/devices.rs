@@ -176,10 +176,15 @@ fn nobody_changes_the_names_in_dev() {
             assert_eq!(error(request).await, expected, "{asked}");
         }
         match ask(Request::ReadDir("/dev".into())).await {
-            Ok(Reply::Entries(entries)) => entries.into_iter().map(|(name, ..)| name).collect::<std::collections::BTreeSet<_>>(),
+            Ok(Reply::Entries(entries)) => {
+                entries.into_iter().map(|(name, ..)| name).collect::<std::collections::BTreeSet<_>>()
+            }
             other => panic!("a listing gave {other:?}"),
         }
     });
     let names = report.outcome.expect("it ends by itself");
-    assert_eq!(names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>(), ["full", "null", "random", "urandom", "zero"]);
+    assert_eq!(
+        names.iter().map(|name| name.to_string_lossy()).collect::<Vec<_>>(),
+        ["full", "null", "random", "urandom", "zero"]
+    );
 }

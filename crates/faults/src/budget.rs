@@ -215,7 +215,11 @@ impl Budget {
         let takes_out = |effect: &Effect| {
             matches!(
                 effect,
-                Effect::Kill { .. } | Effect::PowerLoss { .. } | Effect::Stop { .. } | Effect::Pause { .. }
+                Effect::Kill { .. }
+                    | Effect::PowerLoss { .. }
+                    | Effect::Stop { .. }
+                    | Effect::Pause { .. }
+                    | Effect::Memory { left: Some(_), .. }
             )
         };
         let held: BTreeSet<&NodeName> = effects().filter(|effect| takes_out(effect)).filter_map(Effect::node).collect();

@@ -39,6 +39,8 @@ pub enum EffectKind {
     Starve,
     /// A process that runs out of file descriptors.
     Descriptors,
+    /// A process that runs out of memory.
+    Memory,
     /// A node whose next boot is of another version.
     Upgrade,
     /// A machine whose disk is replaced.
@@ -49,7 +51,7 @@ pub enum EffectKind {
 
 impl EffectKind {
     /// Every kind, in order.
-    pub const ALL: [EffectKind; 18] = [
+    pub const ALL: [EffectKind; 19] = [
         EffectKind::Cut,
         EffectKind::Latency,
         EffectKind::Loss,
@@ -65,6 +67,7 @@ impl EffectKind {
         EffectKind::Names,
         EffectKind::Starve,
         EffectKind::Descriptors,
+        EffectKind::Memory,
         EffectKind::Upgrade,
         EffectKind::NewDisk,
         EffectKind::SwapDisks,
@@ -89,6 +92,7 @@ impl EffectKind {
             EffectKind::Names => "names",
             EffectKind::Starve => "starve",
             EffectKind::Descriptors => "descriptors",
+            EffectKind::Memory => "memory",
             EffectKind::Upgrade => "upgrade",
             EffectKind::NewDisk => "new-disk",
             EffectKind::SwapDisks => "swap-disks",

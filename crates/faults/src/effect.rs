@@ -155,6 +155,15 @@ pub enum Effect {
         /// How many.
         left: u32,
     },
+    /// Leave the process so much memory more than it has: one that asks for more is killed. Or let single allocations fail.
+    Memory {
+        /// Which node.
+        node: NodeName,
+        /// Bytes that it may still allocate.
+        left: Option<u64>,
+        /// Allocations of at least so many bytes fail.
+        refuses: Option<u64>,
+    },
     /// From its next boot on the node runs another version. Nothing undoes it but another upgrade.
     Upgrade {
         /// Which node.
@@ -196,6 +205,7 @@ impl Effect {
             Effect::Names { .. } => EffectKind::Names,
             Effect::Starve { .. } => EffectKind::Starve,
             Effect::Descriptors { .. } => EffectKind::Descriptors,
+            Effect::Memory { .. } => EffectKind::Memory,
             Effect::Upgrade { .. } => EffectKind::Upgrade,
             Effect::NewDisk { .. } => EffectKind::NewDisk,
             Effect::SwapDisks { .. } => EffectKind::SwapDisks,
@@ -241,11 +251,22 @@ impl Effect {
             | Effect::Names { node, .. }
             | Effect::Starve { node }
             | Effect::Descriptors { node, .. }
+            | Effect::Memory { node, .. }
             | Effect::Upgrade { node, .. }
             | Effect::NewDisk { node }
             | Effect::SwapDisks { node, .. } => Some(node),
         }
     }
+}
+
+/// The words of a want of memory in a plan's text.
+pub(crate) fn memory_words(f: &mut fmt::Formatter<'_>, left: Option<u64>, refuses: Option<u64>) -> fmt::Result {
+    for (word, bytes) in [("left", left), ("refuses", refuses)] {
+        if let Some(bytes) = bytes {
+            write!(f, " {word}={bytes}")?;
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Effect {
@@ -270,6 +291,7 @@ impl fmt::Display for Effect {
             Effect::Impair { fault, .. } => write!(f, " {}{fault}", fault.kind()),
             Effect::Names { fault, .. } => write!(f, " {}{fault}", fault.kind()),
             Effect::Descriptors { left, .. } => write!(f, " left={left}"),
+            Effect::Memory { left, refuses, .. } => memory_words(f, *left, *refuses),
             Effect::Upgrade { to, .. } => write!(f, " to={to}"),
             Effect::SwapDisks { with, .. } => write!(f, " with {}", Shown(with)),
             _ => Ok(()),

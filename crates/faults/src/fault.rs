@@ -165,6 +165,16 @@ pub enum Action {
         /// How many.
         left: u32,
     },
+    /// Leaves processes so much memory more than they have. One that asks for more is killed, and starts again when the fault ends;
+    /// or single allocations fail.
+    NoMemory {
+        /// Whose.
+        nodes: Vec<NodeName>,
+        /// Bytes that each may still allocate, whatever it frees meanwhile; `None` for as many as it wants.
+        left: Option<u64>,
+        /// Allocations of at least so many bytes fail; `None` for none.
+        refuses: Option<u64>,
+    },
     /// Sends SIGTERM to processes; when the fault ends they start again in another version.
     Upgrade {
         /// Whose.
@@ -210,6 +220,7 @@ impl Action {
             Action::Names { fault, .. } => fault.kind(),
             Action::Starve { .. } => Kind::Starve,
             Action::NoDescriptors { .. } => Kind::NoDescriptors,
+            Action::NoMemory { .. } => Kind::NoMemory,
             Action::Upgrade { .. } => Kind::Upgrade,
             Action::DiskReplaced { .. } => Kind::DiskReplaced,
             Action::DiskSwap { .. } => Kind::DiskSwap,
@@ -242,6 +253,7 @@ impl Action {
             | Action::Clock { nodes, .. }
             | Action::Starve { nodes, .. }
             | Action::NoDescriptors { nodes, .. }
+            | Action::NoMemory { nodes, .. }
             | Action::Upgrade { nodes, .. }
             | Action::DiskReplaced { nodes }
             | Action::DiskSwap { nodes } => nodes.iter().collect(),
@@ -257,6 +269,7 @@ impl Action {
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
             | Action::Pause { nodes }
+            | Action::NoMemory { nodes, left: Some(_), .. }
             | Action::Upgrade { nodes, .. }
             | Action::DiskReplaced { nodes }
             | Action::DiskSwap { nodes } => nodes,

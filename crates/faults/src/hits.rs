@@ -32,6 +32,10 @@ pub mod counter {
     pub const LOOKUPS_MISLED: &str = "lookups misled";
     /// Files and sockets that could not be opened.
     pub const OPENS_REFUSED: &str = "opens refused";
+    /// Processes that were killed because they asked for more memory than there was.
+    pub const OUT_OF_MEMORY: &str = "killed out of memory";
+    /// Allocations that failed.
+    pub const ALLOCATIONS_REFUSED: &str = "allocations refused";
     /// Disks that were replaced or swapped.
     pub const DISKS_CHANGED: &str = "disks changed";
     /// Nodes that were given another version.

@@ -132,6 +132,8 @@ pub enum Kind {
     DiskReplaced,
     /// Power of two machines fails, and each returns with the disk of the other.
     DiskSwap,
+    /// Processes run out of memory.
+    NoMemory,
 }
 
 /// A colour as `#rrggbb`.
@@ -146,7 +148,7 @@ impl fmt::Display for Colour {
 
 impl Kind {
     /// Every kind, in order. The order is also that of the planner's lanes: new kinds go to the end.
-    pub const ALL: [Kind; 43] = [
+    pub const ALL: [Kind; 44] = [
         Kind::PartitionHalves,
         Kind::IsolateOne,
         Kind::MajorityRing,
@@ -190,6 +192,7 @@ impl Kind {
         Kind::Upgrade,
         Kind::DiskReplaced,
         Kind::DiskSwap,
+        Kind::NoMemory,
     ];
 
     /// The word that stands for it in a plan's text.
@@ -236,6 +239,7 @@ impl Kind {
             Kind::DnsStale => "dns-stale",
             Kind::Starve => "starve",
             Kind::NoDescriptors => "no-descriptors",
+            Kind::NoMemory => "no-memory",
             Kind::Upgrade => "upgrade",
             Kind::DiskReplaced => "disk-replaced",
             Kind::DiskSwap => "disk-swap",
@@ -276,6 +280,7 @@ impl Kind {
             | Kind::Slow
             | Kind::Starve
             | Kind::NoDescriptors
+            | Kind::NoMemory
             | Kind::Upgrade => Family::Process,
             Kind::DiskReadErrors
             | Kind::DiskWriteErrors
@@ -305,6 +310,7 @@ impl Kind {
                 | Kind::Restart
                 | Kind::GracefulStop
                 | Kind::Pause
+                | Kind::NoMemory
                 | Kind::Upgrade
                 | Kind::DiskReplaced
                 | Kind::DiskSwap
@@ -366,6 +372,7 @@ impl Kind {
             Kind::DnsStale => "#417a99",
             Kind::Starve => "#8f6a2a",
             Kind::NoDescriptors => "#5e4a12",
+            Kind::NoMemory => "#4a5e12",
             Kind::Upgrade => "#9a4f7e",
             Kind::DiskReplaced => "#5c1f3a",
             Kind::DiskSwap => "#71304c",

@@ -71,7 +71,8 @@ pub use topology::{Domain, Level, Topology, TopologyError};
 pub use trigger::{IT, OTHER, OTHERS, Trigger};
 pub use validity::FaultError;
 pub use verbs::{
-    block_port, bridge, clock, disk, flap, graceful_stop, impair, isolate, kill, latency, loss, majority_ring, names,
-    no_descriptors, one_way, partition, pause, power_loss, replace_disk, restart, slow, starve, swap_disks, upgrade,
+    block_port, bridge, clock, disk, failing_allocations, flap, graceful_stop, impair, isolate, kill, latency, loss,
+    majority_ring, names, no_descriptors, no_memory, one_way, partition, pause, power_loss, replace_disk, restart,
+    slow, starve, swap_disks, upgrade,
 };
 pub use world::{World, WorldError};

@@ -91,6 +91,9 @@ impl Fault {
             Action::Names { nodes, fault } => each(nodes, &|node| Effect::Names { node, fault: fault.clone() }),
             Action::Starve { nodes, .. } => each(nodes, &|node| Effect::Starve { node }),
             Action::NoDescriptors { nodes, left } => each(nodes, &|node| Effect::Descriptors { node, left: *left }),
+            Action::NoMemory { nodes, left, refuses } => {
+                each(nodes, &|node| Effect::Memory { node, left: *left, refuses: *refuses })
+            }
             Action::Upgrade { nodes, to } => {
                 let both = |node: &NodeName| {
                     [Effect::Stop { node: node.clone() }, Effect::Upgrade { node: node.clone(), to: *to }]

@@ -153,6 +153,7 @@ impl Fault {
             | Action::Clock { nodes, .. }
             | Action::Starve { nodes, .. }
             | Action::NoDescriptors { nodes, .. }
+            | Action::NoMemory { nodes, .. }
             | Action::Upgrade { nodes, .. }
             | Action::DiskReplaced { nodes }
             | Action::DiskSwap { nodes } => many(nodes),

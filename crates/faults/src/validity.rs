@@ -19,6 +19,20 @@ pub enum FaultError {
         /// The fault's kind.
         kind: Kind,
     },
+    /// A want of memory says neither how much is left nor what is refused.
+    #[error(
+        "`{kind}` needs `left=` with the bytes that are left, `refuses=` with the smallest allocation that fails, or both"
+    )]
+    NoLimit {
+        /// The fault's kind.
+        kind: Kind,
+    },
+    /// Every allocation would fail, also those of no bytes.
+    #[error("`{kind}` needs at least 1 in `refuses=`")]
+    NothingAllocated {
+        /// The fault's kind.
+        kind: Kind,
+    },
     /// A node comes twice where it may come once.
     #[error("`{kind}` names node `{node}` twice")]
     Twice {
@@ -198,6 +212,15 @@ impl Fault {
                 if nodes.len() != 2 && !nodes.iter().any(is_placeholder) {
                     return Err(FaultError::NotAPair { nodes: nodes.len() });
                 }
+            }
+            Action::NoMemory { nodes, left, refuses } => {
+                if left.is_none() && refuses.is_none() {
+                    return Err(FaultError::NoLimit { kind });
+                }
+                if *refuses == Some(0) {
+                    return Err(FaultError::NothingAllocated { kind });
+                }
+                groups(kind, &[nodes])?;
             }
             Action::NoDescriptors { nodes, .. }
             | Action::DiskReplaced { nodes }

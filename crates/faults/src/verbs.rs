@@ -134,6 +134,20 @@ pub fn starve(nodes: impl IntoNodes, period: Duration, runs: Duration) -> Fault 
     Fault::new(Action::Starve { nodes: nodes.into_nodes(), period, runs })
 }
 
+/// The processes can allocate `left` bytes more, whatever they free meanwhile. One that asks for more is killed when the poll ends in
+/// which it asked, as the kernel's out-of-memory killer would do it, and starts again when the fault ends.
+#[must_use]
+pub fn no_memory(nodes: impl IntoNodes, left: u64) -> Fault {
+    Fault::new(Action::NoMemory { nodes: nodes.into_nodes(), left: Some(left), refuses: None })
+}
+
+/// Allocations of at least `bytes` fail. Rust's collections abort the process then, and with it the run, but where the
+/// program asks with `try_reserve` or its like: for those that do.
+#[must_use]
+pub fn failing_allocations(nodes: impl IntoNodes, bytes: u64) -> Fault {
+    Fault::new(Action::NoMemory { nodes: nodes.into_nodes(), left: None, refuses: Some(bytes) })
+}
+
 /// The processes can open `left` more file descriptors, sockets among them, and then get `EMFILE`.
 #[must_use]
 pub fn no_descriptors(nodes: impl IntoNodes, left: u32) -> Fault {

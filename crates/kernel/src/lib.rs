@@ -67,6 +67,7 @@ pub use prf::{hash_bytes, mix};
 pub use queue::NODES_MAX;
 pub use report::{Counters, Options, Report};
 pub use run::{Simulation, report_panic};
+pub use scarce::{MemoryHits, MemoryLimit};
 pub use signals::{DefaultAction, SIGTERM, default_action};
 pub use subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 pub use task::Wait;

@@ -30,6 +30,7 @@ impl Kernel {
         record.threads = 0;
         record.threads_made = 0;
         let incarnation = record.incarnation.0;
+        self.begin_memory(node);
         self.transitions.push((node, None));
         self.chores_mut().boots.push(node);
         self.trace_on(node, Kind::BOOT, 0, u64::from(incarnation));

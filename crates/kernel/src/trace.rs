@@ -65,6 +65,8 @@ kinds! {
     OPERATION = 13, "operation";
     /// A thread that a program started panicked: a = which of the program's threads, from 1.
     THREAD_PANIC = 14, "thread-panic";
+    /// A process did not get the memory that it asked for: a = bytes, b = 0 the allocation failed, 1 it is killed for it.
+    MEMORY = 15, "memory";
     /// A segment or datagram left its node: a = flow, b = ordinal.
     PACKET_SENT = 20, "packet-sent";
     /// A segment or datagram arrived: a = flow, b = ordinal.

@@ -142,6 +142,11 @@ impl Hooks for Sealed {
         if kernel::nap(Duration::from_nanos(ns)) { Sleep::Slept } else { Sleep::Refused }
     }
 
+    fn allocates(&self, bytes: usize) -> bool {
+        // What the simulation itself allocates while it is at work is nobody's.
+        kernel::try_with(|u| u.kernel.allocates(bytes as u64)).unwrap_or(true)
+    }
+
     fn futex_wait(&self, wait: &FutexWait) -> Option<bool> {
         let timeout = wait.timeout_ns.map(Duration::from_nanos);
         kernel::wait_on(wait.address, wait.bits, timeout).map(|waited| waited == kernel::Waited::Woken)

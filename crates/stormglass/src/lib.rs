@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod capture_file;
+mod held;
 mod host;
 mod logs;
 mod machine;

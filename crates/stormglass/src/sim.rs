@@ -19,9 +19,9 @@ use stormglass_tokio::sync::Notify;
 use stormglass_tokio::time::{Instant, sleep};
 
 use crate::capture_file::CaptureFile;
+use crate::held::WorldState;
 use crate::host::Host;
 use crate::properties::Heard;
-use crate::world::WorldState;
 
 /// Stack of the thread that a simulation runs on, in bytes. Overflowing it costs the seed a named verdict.
 pub const TASK_STACK_BYTES: usize = 16 << 20;

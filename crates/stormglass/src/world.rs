@@ -1,140 +1,21 @@
 //! The kernel, its network and its disks, as fault plans see them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stormglass_disk::{Disk, LossReport};
 use stormglass_faults::{
-    Capabilities, Direction, Effect, FaultId, Hits, Link, LinkFault, NameFault, NodeName, Protocol, World, WorldError,
-    counter,
+    Capabilities, Direction, Effect, EffectKind, FaultId, Hits, LinkFault, NameFault, NodeName, Protocol, World,
+    WorldError, counter,
 };
-use stormglass_kernel::{self as kernel, Down, Kernel, Kind, NodeId, Universe};
+use stormglass_kernel::{self as kernel, Down, Kernel, Kind, MemoryHits, MemoryLimit, NodeId, Universe};
 use stormglass_net::{DnsFault, DnsRule, Impairment, Net, Rules, ip_of};
+use stormglass_sys::seal;
 
+use crate::held::{Held, PowerLoss, WorldState};
 use crate::machine;
 use crate::sim::{Shared, Sim};
-
-/// What plans have done to the nodes so far.
-#[derive(Default)]
-pub(crate) struct WorldState {
-    nodes: Vec<(NodeName, NodeId)>,
-    holds: BTreeMap<FaultId, Vec<Held>>,
-    hits: BTreeMap<FaultId, Hits>,
-    /// Open or past power losses, for what the disks made of them.
-    power_losses: Vec<PowerLoss>,
-    miswired: bool,
-    /// Nodes that no longer run version 1.
-    versions: BTreeMap<NodeId, u32>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Held {
-    Network,
-    Down(NodeId),
-    Stopping(NodeId),
-    Paused(NodeId),
-    Slow {
-        node: NodeId,
-        factor: u64,
-        polls_before: u64,
-    },
-    Disk,
-    Clock {
-        node: NodeId,
-        polls_before: u64,
-    },
-    Descriptors {
-        node: NodeId,
-        left: u32,
-    },
-    /// What is done is done.
-    Nothing,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct PowerLoss {
-    fault: FaultId,
-    node: NodeId,
-    before: LossReport,
-    after: Option<LossReport>,
-}
-
-impl WorldState {
-    pub(crate) fn add(&mut self, name: NodeName, id: NodeId) {
-        self.nodes.push((name, id));
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &NodeName> {
-        self.nodes.iter().map(|(name, _)| name)
-    }
-
-    pub(crate) fn all(&self) -> impl Iterator<Item = (NodeName, NodeId)> {
-        self.nodes.iter().cloned()
-    }
-
-    /// Which version of its program a node runs from its next boot on.
-    pub(crate) fn version(&self, node: NodeId) -> u32 {
-        self.versions.get(&node).copied().unwrap_or(1)
-    }
-
-    /// How many descriptors open faults leave a node; `None` when there is none.
-    fn descriptors(&self, node: NodeId) -> Option<u32> {
-        let left = self.holds.values().flatten().filter_map(|held| match held {
-            Held::Descriptors { node: n, left } if *n == node => Some(*left),
-            _ => None,
-        });
-        left.min()
-    }
-
-    fn find(&self, name: &NodeName) -> Result<NodeId, WorldError> {
-        let found = self.nodes.iter().find(|(n, _)| n == name).map(|&(_, id)| id);
-        found.ok_or_else(|| WorldError::UnknownNode { node: name.clone(), nodes: self.names().cloned().collect() })
-    }
-
-    /// Whether a fault has asked this node to stop.
-    pub(crate) fn is_stopping(&self, name: &NodeName) -> bool {
-        let Ok(node) = self.find(name) else { return false };
-        self.holds.values().flatten().any(|held| *held == Held::Stopping(node))
-    }
-
-    fn held_down(&self, node: NodeId) -> bool {
-        self.holds.values().flatten().any(|h| matches!(h, Held::Down(n) | Held::Stopping(n) if *n == node))
-    }
-
-    fn held_paused(&self, node: NodeId) -> bool {
-        self.holds.values().flatten().any(|h| *h == Held::Paused(node))
-    }
-
-    fn misleads(&self, node: NodeId) -> bool {
-        self.holds.values().flatten().any(|h| matches!(h, Held::Clock { node: n, .. } if *n == node))
-    }
-
-    fn slowness(&self, node: NodeId) -> u64 {
-        let factors = self.holds.values().flatten().filter_map(|held| match held {
-            Held::Slow { node: n, factor, .. } if *n == node => Some(*factor),
-            _ => None,
-        });
-        factors.fold(1_000, u64::saturating_mul)
-    }
-
-    fn hit(&mut self, id: FaultId, counter: &'static str, count: u64) {
-        self.hits.entry(id).or_default().add(counter, count);
-    }
-
-    /// From now on cuts act on the wrong links: a broken control, which the demand that faults hit must catch.
-    pub(crate) fn miswire(&mut self) {
-        self.miswired = true;
-    }
-
-    fn pairs(&self, links: &BTreeSet<Link>) -> Result<Vec<(NodeId, NodeId)>, WorldError> {
-        let pairs = links.iter().map(|link| Ok((self.find(&link.from)?, self.find(&link.to)?)));
-        let pairs: Vec<(NodeId, NodeId)> = pairs.collect::<Result<_, _>>()?;
-        // A node's link to itself carries nothing: loopback does not pass it.
-        Ok(if self.miswired { pairs.into_iter().map(|(from, _)| (from, from)).collect() } else { pairs })
-    }
-}
 
 /// Acts on the simulation that the current thread holds.
 pub struct KernelWorld {
@@ -171,6 +52,10 @@ fn losses(universe: &mut Universe, node: NodeId) -> LossReport {
     universe.get::<Disk>().map(|(disk, _)| disk.losses(node)).unwrap_or_default()
 }
 
+fn since(hits: MemoryHits, before: MemoryHits) -> MemoryHits {
+    MemoryHits { killed: hits.killed - before.killed, refused: hits.refused - before.refused }
+}
+
 fn wake_up(kernel: &mut Kernel, state: &WorldState, node: NodeId) {
     if !state.held_down(node) && !kernel.node(node).is_up() {
         kernel.boot(node);
@@ -183,7 +68,8 @@ impl World for KernelWorld {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all()
+        let all = Capabilities::all();
+        if seal::can_meter_memory() { all } else { all.without(EffectKind::Memory) }
     }
 
     fn nodes(&self) -> Vec<NodeName> {
@@ -302,6 +188,16 @@ impl World for KernelWorld {
                     let node = state.find(node)?;
                     Held::Descriptors { node, left: *left }
                 }
+                Effect::Memory { node, left, refuses } => {
+                    let node = state.find(node)?;
+                    if state.meter.is_none() {
+                        state.meter = Some(
+                            seal::meter_memory().ok_or(WorldError::Unsupported { effect: effect.kind(), available })?,
+                        );
+                    }
+                    let limit = MemoryLimit { left: *left, refuses: *refuses };
+                    Held::Memory { node, limit, before: u.kernel.memory_hits(node) }
+                }
                 Effect::Upgrade { node, to } => {
                     let node = state.find(node)?;
                     let changed = state.version(node) != *to;
@@ -329,6 +225,9 @@ impl World for KernelWorld {
                 Held::Slow { node, .. } => u.kernel.set_slowness(node, state.slowness(node)),
                 Held::Descriptors { node, .. } => {
                     u.kernel.limit_descriptors(node, state.descriptors(node));
+                }
+                Held::Memory { node, .. } => {
+                    u.kernel.limit_memory(node, state.memory(node));
                 }
                 _ => {}
             }
@@ -360,6 +259,18 @@ impl World for KernelWorld {
                         let refused = u.kernel.refused_descriptors(node);
                         state.hit(id, counter::OPENS_REFUSED, refused);
                         u.kernel.limit_descriptors(node, state.descriptors(node));
+                    }
+                    Held::Memory { node, before, .. } => {
+                        let hits = since(u.kernel.memory_hits(node), before);
+                        state.hit(id, counter::OUT_OF_MEMORY, hits.killed);
+                        state.hit(id, counter::ALLOCATIONS_REFUSED, hits.refused);
+                        u.kernel.limit_memory(node, state.memory(node));
+                        if !state.limits_memory() {
+                            state.meter = None;
+                        }
+                        if hits.killed > 0 {
+                            wake_up(&mut u.kernel, state, node);
+                        }
                     }
                     Held::Clock { node, polls_before } => {
                         state.hit(id, counter::POLLS_MISLED, u.kernel.node(node).polls() - polls_before);
@@ -404,6 +315,11 @@ impl World for KernelWorld {
                     Held::Paused(node) => hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64),
                     Held::Descriptors { node, .. } => {
                         hits.add(counter::OPENS_REFUSED, u.kernel.refused_descriptors(*node));
+                    }
+                    Held::Memory { node, before, .. } => {
+                        let came = since(u.kernel.memory_hits(*node), *before);
+                        hits.add(counter::OUT_OF_MEMORY, came.killed);
+                        hits.add(counter::ALLOCATIONS_REFUSED, came.refused);
                     }
                     Held::Clock { node, polls_before } => {
                         hits.add(counter::POLLS_MISLED, u.kernel.node(*node).polls() - polls_before);

@@ -185,6 +185,7 @@ fn effect_of(kind: Kind) -> Option<EffectKind> {
         Kind::DnsSilent | Kind::DnsUnknown | Kind::DnsStale => EffectKind::Names,
         Kind::Starve => EffectKind::Starve,
         Kind::NoDescriptors => EffectKind::Descriptors,
+        Kind::NoMemory => EffectKind::Memory,
         Kind::Upgrade => EffectKind::Upgrade,
         Kind::DiskReplaced => EffectKind::NewDisk,
         Kind::DiskSwap => EffectKind::SwapDisks,

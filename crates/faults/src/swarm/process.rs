@@ -6,6 +6,9 @@ use super::machine::Magnitude;
 use super::profile::millis;
 use crate::{Action, Family, Fault, Kind, NodeName, Stream, clock, disk, starve};
 
+/// Bytes that a process may still allocate: from the next few requests to the next seconds of a small service.
+const MEMORY_LEFT: std::ops::RangeInclusive<u64> = 1 << 10..=4 << 20;
+
 /// What a process fault is like before its nodes are known: the budget has a say in who they are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
@@ -22,7 +25,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Draws one. Crashes and power losses last 0.1–8 s, restarts 1–50 ms, stops 0.2–5 s, pauses 0.05–5 s, slow spells
+    /// Draws one. Crashes, power losses and want of memory (1 KiB to 4 MiB left) last 0.1–8 s, restarts 1–50 ms, stops 0.2–5 s, pauses 0.05–5 s, slow spells
     /// 0.5–8 s at a factor of 2–200 or with 1–50 % of periods of 10 ms to 1 s, want of descriptors 0.5–8 s with 0 to 8 left,
     /// upgrades 0.2–3 s to version 1 or 2, all with uniform magnitude. One in four hits several nodes at once.
     pub(super) fn draw(kind: Kind, stream: &mut Stream, nodes: usize) -> Shape {
@@ -52,6 +55,7 @@ impl Shape {
         };
         let factor = match kind {
             Kind::NoDescriptors => stream.below(9) as u32,
+            Kind::NoMemory => stream.log_range(MEMORY_LEFT) as u32,
             Kind::Upgrade => 1 + stream.below(2) as u32,
             _ => factor,
         };
@@ -84,6 +88,7 @@ pub(super) fn strike(kind: Kind, nodes: &[NodeName], factor: u32) -> Fault {
         Kind::Pause => Action::Pause { nodes },
         Kind::Slow => Action::Slow { nodes, factor },
         Kind::NoDescriptors => Action::NoDescriptors { nodes, left: factor },
+        Kind::NoMemory => Action::NoMemory { nodes, left: Some(factor.into()), refuses: None },
         Kind::Upgrade => Action::Upgrade { nodes, to: factor },
         Kind::DiskReplaced => Action::DiskReplaced { nodes },
         Kind::DiskSwap => Action::DiskSwap { nodes },

@@ -215,6 +215,14 @@ impl Reader {
                     let left = self.required(options, "left", "a number such as `0`", |word| word.parse().ok())?;
                     Action::NoDescriptors { nodes, left }
                 }
+                Kind::NoMemory => {
+                    let bytes = |options: &mut Options, key| {
+                        let given = options.contains_key(key);
+                        given.then(|| self.required(options, key, "bytes such as `65536`", |word| word.parse().ok()))
+                    };
+                    let left = bytes(options, "left").transpose()?;
+                    Action::NoMemory { nodes, left, refuses: bytes(options, "refuses").transpose()? }
+                }
                 Kind::Upgrade => {
                     let to = self.required(options, "to", "a version such as `2`", |word| word.parse().ok())?;
                     Action::Upgrade { nodes, to }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::duration;
 use super::lexer::is_bare;
+use crate::effect::memory_words;
 use crate::trigger::is_placeholder;
 use crate::{Action, Fault, Links, NodeName};
 
@@ -100,6 +101,10 @@ impl fmt::Display for Action {
                 write!(f, "{} period={} runs={}", group(nodes), Shown(period), Shown(runs))
             }
             Action::NoDescriptors { nodes, left } => write!(f, "{} left={left}", group(nodes)),
+            Action::NoMemory { nodes, left, refuses } => {
+                write!(f, "{}", group(nodes))?;
+                memory_words(f, *left, *refuses)
+            }
             Action::Upgrade { nodes, to } => write!(f, "{} to={to}", group(nodes)),
         }
     }

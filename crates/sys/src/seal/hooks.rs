@@ -114,6 +114,13 @@ pub trait Hooks: Sync {
         None
     }
 
+    /// Whether an allocation of so many bytes is to be made: yes by default. Asked only while somebody
+    /// [meters](super::meter_memory), before each allocation of libc's, `realloc` among them.
+    fn allocates(&self, bytes: usize) -> bool {
+        let _ = bytes;
+        true
+    }
+
     /// Waits on a futex: `Some(true)` when woken, `Some(false)` when its time is over; `None`, the default, makes the real
     /// call. A real wait is right for locks shared with host threads; on a process's only thread it never returns.
     fn futex_wait(&self, wait: &FutexWait) -> Option<bool> {

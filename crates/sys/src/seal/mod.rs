@@ -31,6 +31,7 @@ mod symbols {
     pub(super) mod file_rules;
     pub(super) mod files;
     pub(super) mod futex;
+    pub(super) mod memory;
     pub(super) mod names;
     pub(super) mod processes;
     pub(super) mod random;
@@ -52,6 +53,7 @@ mod hooks;
 mod leak;
 mod library_state;
 mod map_keys;
+mod meter;
 #[cfg(sealed_tier)]
 mod probes;
 mod program_threads;
@@ -68,6 +70,7 @@ pub use hooks::{FutexWait, Hooks, Lookup, Sleep};
 pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;
+pub use meter::{MemoryMeter, can_meter_memory, meter_memory};
 pub use program_threads::{Admission, ProgramThread, see_out};
 pub use selftest::{SelfTestError, selftest};
 pub use threads::{on_fresh_thread, spawn_simulation_thread, vouch_for_thread};

@@ -6,12 +6,12 @@
 
 use super::super::interpose::Symbol;
 use super::{
-    descriptors, directories, file_calls, file_locks, files, names, processes, random, sleep, sockets, stats, syscall,
-    system, threads, time, users,
+    descriptors, directories, file_calls, file_locks, files, memory, names, processes, random, sleep, sockets, stats,
+    syscall, system, threads, time, users,
 };
 
 #[used]
-static TABLE: [&[Symbol]; 19] = [
+static TABLE: [&[Symbol]; 20] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
@@ -31,6 +31,7 @@ static TABLE: [&[Symbol]; 19] = [
     system::SYSTEM,
     syscall::SYSCALL,
     users::USERS,
+    memory::MEMORY,
 ];
 
 pub(in crate::seal) fn symbols() -> impl Iterator<Item = &'static Symbol> {

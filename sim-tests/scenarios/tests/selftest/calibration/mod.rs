@@ -3,6 +3,7 @@
 
 mod disks;
 mod links;
+mod memory;
 mod processes;
 
 use stormglass::harness::Status;
@@ -10,7 +11,12 @@ use stormglass::prelude::*;
 
 use crate::judging::{checks, evidence, request, worker};
 
-checks!(faults_of_links_do_what_they_say, faults_of_processes_do_what_they_say, faults_of_disks_do_what_they_say,);
+checks!(
+    faults_of_links_do_what_they_say,
+    faults_of_processes_do_what_they_say,
+    faults_of_disks_do_what_they_say,
+    want_of_memory_does_what_it_says,
+);
 
 /// A figure that was measured must lie within `tolerance` of what the fault promises. It is kept as a counter.
 fn expect(sim: &Sim, what: &str, measured: u64, promised: u64, tolerance: u64) -> Result<(), Evidence> {
@@ -43,6 +49,10 @@ fn faults_of_links_do_what_they_say() {
 
 fn faults_of_processes_do_what_they_say() {
     passes("processes_calibrated", 12);
+}
+
+fn want_of_memory_does_what_it_says() {
+    passes("memory_calibrated", 9);
 }
 
 fn faults_of_disks_do_what_they_say() {
