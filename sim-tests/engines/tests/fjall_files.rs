@@ -81,6 +81,22 @@ fn a_keyspace_whose_name_did_not_arrive_is_deleted_with_what_was_acknowledged() 
     assert_eq!(opens(&path), Ok(0));
 }
 
+/// The opening that found the name in the page cache has also deleted the version before it. Where that removal became durable and the
+/// name did not, `current` names a file that is gone.
+#[test]
+fn a_version_that_was_deleted_before_the_next_ones_name_was_durable_keeps_the_database_from_opening() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("db");
+    drop(Database::builder(&path).open().expect("a new database"));
+    let current = path.join("keyspaces/0/current");
+    let before = fs::read(&current).expect("a version");
+    made(&path, 20, 40);
+    assert_eq!(opens(&path), Ok(20));
+    fs::write(&current, before).expect("room");
+    let why = opens(&path).expect_err("the version is gone");
+    assert!(why.contains("NotFound"), "{why}");
+}
+
 fn files(dir: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
     let mut files: Vec<_> = fs::read_dir(dir)
         .expect("a directory")
