@@ -96,7 +96,7 @@ const BANS: &[Ban] = &[
             "crates/tokio/tests/blocked.rs",
             "crates/tokio/tests/threads.rs",
             "crates/tokio/tests/thread_panics.rs",
-            "crates/tokio/tests/parity/",
+            "sim-tests/parity/tests/",
             // It leaks on purpose.
             "sim-tests/scenarios/tests/selftest/leaks.rs",
             "sim-tests/leak-zoo/",
