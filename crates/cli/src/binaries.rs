@@ -57,8 +57,11 @@ pub(crate) fn workspace(build: &BuildArguments) -> Result<Workspace, CliError> {
     }
     let swap = build.swapped.then(|| Swap::prepare(&Project::find(None)?, false)).transpose()?;
     let mut binaries = Vec::new();
-    for (package, tests) in targets {
-        binaries.extend(compile(&metadata, swap.as_ref(), package, &tests, build)?);
+    // One build of all, so that what they share is compiled once; but a feature is each package's own, and one may lack it.
+    let alone = build.planted.is_some() || !build.features.is_empty();
+    let at_once = if alone { 1 } else { targets.len().max(1) };
+    for packages in targets.chunks(at_once) {
+        binaries.extend(compile(&metadata, swap.as_ref(), packages, build)?);
     }
     Ok(Workspace {
         binaries,
@@ -126,13 +129,13 @@ fn scenario_targets<'a>(
     Ok(found)
 }
 
-/// The names of test targets with `harness = false`, which cargo's metadata does not tell.
 /// Whether a package keeps a target to itself: `[package.metadata.stormglass] except = ["name"]`.
 fn is_excepted(metadata: &serde_json::Value, target: &str) -> bool {
     let except = metadata.pointer("/stormglass/except").and_then(serde_json::Value::as_array);
     except.is_some_and(|names| names.iter().any(|name| name.as_str() == Some(target)))
 }
 
+/// The names of test targets with `harness = false`, which cargo's metadata does not tell.
 fn targets_with_own_main(manifest: &Path) -> Result<Vec<String>, CliError> {
     let unreadable = |error: &dyn std::fmt::Display| {
         CliError::new(Exit::Setup, format_args!("cannot read {}: {error}", manifest.display()))
@@ -151,20 +154,22 @@ fn own_mains(manifest: &str) -> Result<Vec<String>, toml::de::Error> {
         .collect())
 }
 
-/// Builds the scenario targets of one package.
+/// Builds the scenario targets of some packages, in the order of the packages.
 fn compile(
     metadata: &Metadata,
     swap: Option<&Swap>,
-    package: &Package,
-    tests: &[String],
+    packages: &[(&Package, Vec<String>)],
     build: &BuildArguments,
 ) -> Result<Vec<ScenarioBinary>, CliError> {
     let mut features = build.features.clone();
     if build.planted.is_some() && !features.iter().any(|feature| feature == "planted") {
         features.push("planted".to_owned());
     }
-    let mut words = vec!["--no-run", "--message-format=json-render-diagnostics", "--package", package.name.as_str()];
-    words.extend(tests.iter().flat_map(|test| ["--test", test]));
+    let mut words = vec!["--no-run", "--message-format=json-render-diagnostics"];
+    for (package, tests) in packages {
+        words.extend(["--package", package.name.as_str()]);
+        words.extend(tests.iter().flat_map(|test| ["--test", test]));
+    }
     if build.profile_build == BuildProfile::Release {
         words.push("--release");
     }
@@ -187,21 +192,25 @@ fn compile(
     let mut binaries = Vec::new();
     for message in Message::parse_stream(BufReader::new(output)) {
         let Message::CompilerArtifact(artifact) = message.map_err(|error| failed(&error))? else { continue };
-        if let (Some(path), true) = (artifact.executable, tests.contains(&artifact.target.name)) {
+        // Another package may have a target of the same name.
+        let of = packages
+            .iter()
+            .position(|(package, tests)| package.id == artifact.package_id && tests.contains(&artifact.target.name));
+        if let (Some(path), Some(of)) = (artifact.executable, of) {
             let hints = CommandHints {
-                package: Some(package.name.to_string()),
+                package: Some(packages[of].0.name.to_string()),
                 target: Some(artifact.target.name),
                 features: features.clone(),
             };
-            binaries.push(ScenarioBinary { path: path.into_std_path_buf(), hints });
+            binaries.push((of, ScenarioBinary { path: path.into_std_path_buf(), hints }));
         }
     }
     let status = child.wait().map_err(|error| failed(&error))?;
     if !status.success() {
         return Err(failed(&format_args!("cargo ended with {status}")).hint("the compiler's messages are above"));
     }
-    binaries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(binaries)
+    binaries.sort_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
+    Ok(binaries.into_iter().map(|(_, binary)| binary).collect())
 }
 
 #[cfg(test)]
