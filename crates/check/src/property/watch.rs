@@ -278,6 +278,19 @@ mod tests {
         };
         assert_eq!(marks(&[3]), "watch: reliable", "what it marks did not come");
         assert_eq!(marks(&[2, 1]), "watch: bookmarkable");
+        let late = WatchResponse { events: vec![a3.clone(), b3.clone()], bookmark: None };
+        let mark = WatchResponse { events: vec![], bookmark: Some(3) };
+        let watch = Watch { from: 1, keys: Watched::default(), responses: vec![mark, late] };
+        let told = watched(&log, &watch);
+        assert_eq!(
+            told.evidence().map(|e| e.oracle.as_str()),
+            Some("watch: bookmarkable"),
+            "and not what was missed then"
+        );
+        let apart = [vec![a3.clone()], vec![], vec![event(3, "c")]];
+        let responses = apart.map(|events| WatchResponse { events, bookmark: None }).to_vec();
+        let told = watched(&log[..1], &Watch { from: 1, keys: Watched::default(), responses });
+        assert_eq!(told.evidence().map(|e| e.oracle.as_str()), Some("watch: atomic"), "whatever the log says");
         assert_eq!(marks(&[1, 2]), "");
     }
 
