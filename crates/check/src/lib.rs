@@ -45,8 +45,8 @@ pub use linear::{
     Part, is_linearizable, linearizability, linearizability_by, linearizable, linearizable_within, replay,
 };
 pub use property::{
-    CAUSAL, CONVERGENCE, Guarantee, SEQUENTIAL, Seen, SessionEvent, WATCH, Watch, WatchEvent, WatchResponse, causal,
-    converged, sequential, sessions, watched,
+    CAUSAL, CONVERGENCE, Guarantee, Previous, SEQUENTIAL, Seen, SessionEvent, WATCH, Watch, WatchEvent, WatchResponse,
+    Watched, causal, converged, sequential, sessions, watched,
 };
 pub use txn::{Access, Anomaly, AnomalyKind, ISOLATION, Isolated, Isolation, Transactions, isolated, isolation};
 pub use verdict::{DeadEnd, Evidence, EvidenceOperation, Limit, Undecided, Verdict};

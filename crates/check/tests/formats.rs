@@ -222,7 +222,7 @@ const PORCUPINE: &str = "{:process 0, :type :invoke, :f :append, :key \"a\", :va
 #[test]
 fn a_porcupine_history_is_understood() -> Result<(), Box<dyn std::error::Error>> {
     let options = CheckOptions::default();
-    assert!(check_text("h", PORCUPINE, ModelName::Kv, options)?.is_pass());
+    assert!(check_text("h", PORCUPINE, ModelName::Kv, options.clone())?.is_pass());
     let last = PORCUPINE.rfind("\"x").expect("it is there");
     let bad = format!("{}\"\"}}\n", &PORCUPINE[..last]);
     match check_text("h", &bad, ModelName::Kv, options)? {

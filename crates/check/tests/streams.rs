@@ -10,7 +10,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use stormglass_check::model::Bytes;
-use stormglass_check::{Guarantee, Seen, SessionEvent, Watch, WatchEvent, WatchResponse, converged, sessions, watched};
+use stormglass_check::{
+    Guarantee, Previous, Seen, SessionEvent, Watch, WatchEvent, WatchResponse, Watched, converged, sessions, watched,
+};
 
 const GUARANTEES: [Guarantee; 4] =
     [Guarantee::ReadYourWrites, Guarantee::MonotonicReads, Guarantee::MonotonicWrites, Guarantee::WritesFollowReads];
@@ -61,8 +63,6 @@ fn twenty_thousand_sessions_are_judged_as_pair_by_pair() {
     assert!(passes > 20_000 && broken.values().all(|count| *count > 1_500), "one-sided: {passes} and {broken:?}");
 }
 
-const PREFIX: &[u8] = b"a";
-
 fn changes(rng: &mut ChaCha8Rng) -> Vec<WatchEvent> {
     let mut log = Vec::new();
     let mut revision = 1;
@@ -71,19 +71,40 @@ fn changes(rng: &mut ChaCha8Rng) -> Vec<WatchEvent> {
         let keys: BTreeSet<&str> =
             (0..rng.random_range(1..4u32)).map(|_| ["a1", "a2", "b1"][rng.random_range(0..3usize)]).collect();
         let value = rng.random_ratio(3, 4).then(|| Bytes::from(rng.random_range(0..2u32).to_string()));
-        log.extend(keys.into_iter().map(|key| WatchEvent { revision, key: key.into(), value: value.clone() }));
+        log.extend(keys.into_iter().map(|key| WatchEvent {
+            revision,
+            key: key.into(),
+            value: value.clone(),
+            ..WatchEvent::default()
+        }));
     }
     log
 }
 
+/// What a key held before a change: its last change before that, and how many in a row set it.
+fn before(log: &[WatchEvent], event: &WatchEvent) -> Option<Previous> {
+    let mine: Vec<&WatchEvent> =
+        log.iter().filter(|known| known.key == event.key && known.revision < event.revision).collect();
+    let last = mine.last()?;
+    let version = mine.iter().rev().take_while(|known| known.value.is_some()).count() as u64;
+    Some(Previous { value: last.value.clone()?, revision: last.revision, version: Some(version) })
+}
+
 /// What a right server sends, some of the time in several responses, and not always to the end.
-fn delivered(rng: &mut ChaCha8Rng, log: &[WatchEvent], from: u64, prefix: &[u8]) -> Vec<WatchResponse> {
+fn delivered(rng: &mut ChaCha8Rng, log: &[WatchEvent], from: u64, keys: &Watched) -> Vec<WatchResponse> {
     let mut responses: Vec<WatchResponse> = Vec::new();
     let last = log.last().map_or(0, |event| event.revision);
     let until = if rng.random_ratio(1, 3) { rng.random_range(0..=last) } else { last };
     for revision in from..=until {
-        let events = log.iter().filter(|event| event.revision == revision && event.key.as_slice().starts_with(prefix));
-        let events: Vec<WatchEvent> = events.cloned().collect();
+        let events = log.iter().filter(|event| event.revision == revision && keys.holds(&event.key));
+        let mut events: Vec<WatchEvent> = events.cloned().collect();
+        for event in &mut events {
+            let before = before(log, event);
+            event.created = rng.random_ratio(1, 2).then_some(before.is_none());
+            event.previous = before
+                .filter(|_| rng.random_ratio(1, 2))
+                .map(|before| Previous { version: before.version.filter(|_| rng.random_ratio(1, 2)), ..before });
+        }
         match responses.last_mut() {
             Some(response) if response.bookmark.is_none() && rng.random_ratio(1, 3) => response.events.extend(events),
             _ => responses.push(WatchResponse { events, bookmark: None }),
@@ -105,7 +126,31 @@ fn spoiled(rng: &mut ChaCha8Rng, log: &[WatchEvent], responses: &mut Vec<WatchRe
     let other = log[rng.random_range(0..log.len())].clone();
     let response = &mut responses[at];
     let place = rng.random_range(0..=response.events.len());
-    match rng.random_range(0..7u32) {
+    let within = place < response.events.len();
+    let told = response.events.get_mut(place).and_then(|event| event.previous.as_mut());
+    match (rng.random_range(0..11u32), told) {
+        (7, Some(previous)) => previous.value = "9".into(),
+        (8, Some(previous)) => previous.revision = previous.revision.saturating_sub(1),
+        (9, Some(previous)) => previous.version = Some(rng.random_range(0..4)),
+        (10, _) if within => {
+            let event = &mut responses[at].events[place];
+            event.created = Some(rng.random_ratio(1, 2));
+            event.previous = before(log, &log[rng.random_range(0..log.len())]);
+        }
+        (what, _) => spoiled_whole(rng, what, (at, place), other, responses),
+    }
+}
+
+/// As said by `what`, with what comes and when.
+fn spoiled_whole(
+    rng: &mut ChaCha8Rng,
+    what: u32,
+    (at, place): (usize, usize),
+    other: WatchEvent,
+    responses: &mut Vec<WatchResponse>,
+) {
+    let response = &mut responses[at];
+    match what {
         0 if place < response.events.len() => drop(response.events.remove(place)),
         1 => response.events.insert(place, other),
         2 if place + 1 < response.events.len() => response.events.swap(place, place + 1),
@@ -123,46 +168,75 @@ fn spoiled(rng: &mut ChaCha8Rng, log: &[WatchEvent], responses: &mut Vec<WatchRe
 /// The promises that the stream broke, each by its own words.
 fn broken_promises(log: &[WatchEvent], watch: &Watch) -> BTreeSet<&'static str> {
     let mut broken = BTreeSet::new();
-    let asked = |event: &WatchEvent| event.revision >= watch.from && event.key.as_slice().starts_with(&watch.prefix);
+    let asked = |event: &WatchEvent| event.revision >= watch.from && watch.keys.holds(&event.key);
     let all: Vec<&WatchEvent> = watch.responses.iter().flat_map(|response| &response.events).collect();
     for (at, event) in all.iter().enumerate() {
-        if !event.key.as_slice().starts_with(&watch.prefix) {
+        if !watch.keys.holds(&event.key) {
             broken.insert("watch: filtered");
         }
         if event.revision < watch.from {
             broken.insert("watch: resumable");
         }
-        let place = |event: &WatchEvent| log.iter().position(|known| known == event);
-        if place(event).is_none() {
+        let same = |known: &WatchEvent| {
+            known.revision == event.revision && known.key == event.key && known.value == event.value
+        };
+        let came = |known: &WatchEvent| {
+            all[..at].iter().any(|earlier| (&earlier.key, earlier.revision) == (&known.key, known.revision))
+        };
+        if !log.iter().any(same) {
             broken.insert("watch: genuine");
         }
-        if all[..at].contains(event) {
+        if came(event) {
             broken.insert("watch: unique");
         }
-        if all[..at].iter().any(|earlier| place(earlier) > place(event)) {
+        if all[..at].iter().any(|earlier| earlier.revision > event.revision) {
             broken.insert("watch: ordered");
         }
-        let before = log.iter().take_while(|known| known != event).filter(|known| asked(known));
-        if place(event).is_some() && before.into_iter().any(|known| !all[..at].contains(&known)) {
-            broken.insert("watch: reliable");
+        let earlier = log.iter().take_while(|known| !same(known)).filter(|known| asked(known));
+        if log.iter().any(same) && earlier.into_iter().any(|known| !came(known)) {
+            broken.insert(if at == 0 { "watch: resumable" } else { "watch: reliable" });
+        }
+        let held = before(log, event);
+        if event.created.is_some_and(|created| created == held.is_some()) {
+            broken.insert("watch: creation");
+        }
+        let version =
+            |told: &Previous| told.version.is_none_or(|told| Some(told) == held.as_ref().and_then(|held| held.version));
+        let so = |told: &Previous| {
+            held.as_ref().is_some_and(|held| held.value == told.value && held.revision == told.revision)
+                && version(told)
+        };
+        if event.previous.as_ref().is_some_and(|told| !so(told)) {
+            broken.insert("watch: previous value");
         }
     }
     let mut seen: Vec<&WatchEvent> = Vec::new();
     let mut marked = 0;
+    let missing = |seen: &[&WatchEvent], known: &WatchEvent| {
+        !seen.iter().any(|event| (&event.key, event.revision) == (&known.key, known.revision))
+    };
     for response in &watch.responses {
+        let again = seen
+            .last()
+            .is_some_and(|last| response.events.first().is_some_and(|first| first.revision == last.revision));
+        let late = response.events.iter().any(|event| event.revision <= marked);
         seen.extend(&response.events);
         let parts = |event: &WatchEvent| {
             let whole = log.iter().filter(|known| asked(known) && known.revision == event.revision);
-            whole.into_iter().any(|known| !seen.contains(&known))
+            whole.into_iter().any(|known| missing(&seen, known))
         };
-        if response.events.iter().any(parts) {
+        if again || response.events.iter().any(parts) {
             broken.insert("watch: atomic");
         }
+        if late {
+            broken.insert("watch: bookmarkable");
+        }
         if let Some(bookmark) = response.bookmark {
-            let back = bookmark < marked || seen.iter().any(|event| event.revision > bookmark);
-            let early = log.iter().any(|known| asked(known) && known.revision <= bookmark && !seen.contains(&known));
-            if back || early {
+            if bookmark < marked || seen.iter().any(|event| event.revision > bookmark) {
                 broken.insert("watch: bookmarkable");
+            }
+            if log.iter().any(|known| asked(known) && known.revision <= bookmark && missing(&seen, known)) {
+                broken.insert("watch: reliable");
             }
             marked = bookmark;
         }
@@ -177,13 +251,17 @@ fn forty_thousand_watches_are_judged_as_promise_by_promise() {
         let mut rng = rng(seed ^ 0x3a7c);
         let log = changes(&mut rng);
         let from = rng.random_range(1..5);
-        let prefix = if rng.random_ratio(1, 2) { PREFIX.to_vec() } else { Vec::new() };
-        let mut responses = delivered(&mut rng, &log, from, &prefix);
+        let keys = match rng.random_range(0..3u32) {
+            0 => Watched::default(),
+            1 => Watched::Prefix(b"a".to_vec()),
+            _ => Watched::Key("a1".into()),
+        };
+        let mut responses = delivered(&mut rng, &log, from, &keys);
         for spoil in [false, true] {
             if spoil {
                 (0..rng.random_range(1..3u32)).for_each(|_| spoiled(&mut rng, &log, &mut responses));
             }
-            let watch = Watch { from, prefix: prefix.clone(), responses: responses.clone() };
+            let watch = Watch { from, keys: keys.clone(), responses: responses.clone() };
             let expected = broken_promises(&log, &watch);
             let found = watched(&log, &watch);
             assert_eq!(found.is_pass(), expected.is_empty(), "{found}, but {expected:?}\n{log:?}\n{watch:?}");
@@ -193,7 +271,7 @@ fn forty_thousand_watches_are_judged_as_promise_by_promise() {
             *named.entry(name.to_owned()).or_insert(0) += 1;
         }
     }
-    assert!(named.len() == 9 && named.values().all(|count| *count > 100), "one-sided: {named:?}");
+    assert!(named.len() == 11 && named.values().all(|count| *count > 100), "one-sided: {named:?}");
 }
 
 #[test]

@@ -295,17 +295,36 @@ pub(crate) enum Expect {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// The history file.
+    /// The history file, or the folder of a report of etcd's robustness tests.
     pub(crate) file: PathBuf,
-    /// The model to check against: kv, cas-register, queue, stack, set, counter, lock, log, list-append or rw-register.
+    /// The model to check against: kv, cas-register, queue, stack, set, counter, lock, log, semaphore, bank, block-device,
+    /// stale-register, etcd, list-append or rw-register.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
-    /// The format of the file: json-lines, jepsen, porcupine or edn [default: as its content says].
+    /// The format of the file: json-lines, jepsen, porcupine, edn or etcd [default: as its content says].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
     /// Check the modification revisions of a key-value history, too.
     #[arg(long)]
     pub(crate) revisions: bool,
+    /// What keys of a key-value history hold that nobody wrote [default: nothing].
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) initial: Option<String>,
+    /// How many permits a semaphore has.
+    #[arg(long, value_name = "N")]
+    pub(crate) permits: Option<u32>,
+    /// How many of the last values the reads of a stale register may see; 1 is a plain register.
+    #[arg(long, value_name = "N")]
+    pub(crate) versions: Option<usize>,
+    /// What an account of a bank holds at first, once for each.
+    #[arg(long, value_name = "NAME=AMOUNT", value_parser = account)]
+    pub(crate) account: Vec<(String, u64)>,
+    /// Sectors that a block device is writing while the power goes may hold a mixture.
+    #[arg(long)]
+    pub(crate) tears: bool,
+    /// A write of several sectors of a block device is one of each of them.
+    #[arg(long)]
+    pub(crate) sector_by_sector: bool,
     /// The isolation level that transactions are held to.
     #[arg(long, value_name = "LEVEL", default_value = "strict-serializable")]
     pub(crate) level: String,
@@ -324,6 +343,11 @@ pub(crate) struct CheckArguments {
     /// Draw the history as an HTML file.
     #[arg(long, value_name = "FILE")]
     pub(crate) picture: Option<PathBuf>,
+}
+
+fn account(text: &str) -> Result<(String, u64), String> {
+    let (name, amount) = text.split_once('=').ok_or("expected NAME=AMOUNT, such as a=100")?;
+    Ok((name.to_owned(), amount.parse().map_err(|error| format!("the amount {amount:?}: {error}"))?))
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use stormglass_check::{
     Budget, Evidence, FormatError, Isolation, Verdict,
-    format::{CheckOptions, Format, Judgement, ModelName, UnknownFormat, UnknownModel, judge_file},
+    format::{CheckOptions, Format, Judgement, ModelName, Objects, UnknownFormat, UnknownModel, judge_file},
 };
 use stormglass_harness::{Exit, Status};
 
@@ -18,9 +18,10 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<Exit, CliError> {
     })?;
     let judgement = judge_file(&arguments.file, model, options(arguments)?).map_err(|error| {
         let exit = match &error {
-            FormatError::Unreadable { .. } | FormatError::WrongModel { .. } | FormatError::NoSuchForm { .. } => {
-                Exit::Usage
-            }
+            FormatError::Unreadable { .. }
+            | FormatError::WrongModel { .. }
+            | FormatError::Unsaid { .. }
+            | FormatError::NoSuchForm { .. } => Exit::Usage,
             _ => Exit::CorruptFile,
         };
         CliError::new(exit, error)
@@ -61,6 +62,14 @@ fn options(arguments: &CheckArguments) -> Result<CheckOptions, CliError> {
         format,
         isolation,
         picture: arguments.picture.is_some(),
+        objects: Objects {
+            initial: arguments.initial.as_deref().map(Into::into),
+            permits: arguments.permits,
+            versions: arguments.versions,
+            accounts: arguments.account.iter().cloned().collect(),
+            tears: arguments.tears,
+            sector_by_sector: arguments.sector_by_sector,
+        },
     })
 }
 

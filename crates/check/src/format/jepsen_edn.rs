@@ -6,37 +6,36 @@
 
 use super::FormatError;
 use super::edn::{Form, Node, Reader};
-use crate::history::{Clock, History, OpId};
-use crate::model::{
-    Bytes, CounterOp, CounterRet, Expect, KvOp, KvRet, LockOp, LockRet, QueueOp, QueueRet, RegisterOp, RegisterRet,
-    SetOp, SetRet,
-};
-use crate::txn::{Access, Transactions};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::history::{Clock, History, OpId, Operation, Outcome};
+use crate::model::{Bytes, Expect, KvOp, KvRet, RegisterOp, RegisterRet};
+use std::collections::BTreeMap;
 
 /// What goes wrong with a value: where, and why.
-type Wrong = (usize, String);
+pub(super) type Wrong = (usize, String);
 
 /// How the events of one model are read.
-struct Reading<O, R> {
-    ask: fn(&Event<'_>) -> Result<O, Wrong>,
-    told: fn(&O, &Event<'_>) -> Result<R, Wrong>,
+pub(super) struct Reading<O, R> {
+    pub(super) ask: fn(&Event<'_>) -> Result<O, Wrong>,
+    pub(super) told: fn(&O, &Event<'_>) -> Result<R, Wrong>,
+    /// Whether completions alone make a history, as Elle's examples have it: all of them side by side.
+    pub(super) alone: bool,
 }
 
-struct Event<'a> {
-    process: u32,
-    f: &'a str,
+pub(super) struct Event<'a> {
+    pub(super) process: u32,
+    pub(super) f: &'a str,
     /// The whole map.
-    map: &'a Node,
-    value: &'a Node,
+    pub(super) map: &'a Node,
+    pub(super) value: &'a Node,
 }
 
-const NIL: Node = Node { form: Form::Nil, at: 0 };
+pub(super) const NIL: Node = Node { form: Form::Nil, at: 0 };
 
-fn read<O: Clone, R>(name: &str, text: &str, reading: &Reading<O, R>) -> Result<History<O, R>, FormatError> {
+pub(super) fn read<O: Clone, R>(name: &str, text: &str, reading: &Reading<O, R>) -> Result<History<O, R>, FormatError> {
     let mut reader = Reader::new(name, text);
     let mut history = History::with_clock(Clock::Events);
     let mut open: BTreeMap<u32, (OpId, O)> = BTreeMap::new();
+    let mut alone: Vec<(O, Outcome<R>)> = Vec::new();
     let mut number = 0;
     while let Some(node) = reader.next()? {
         let events = match node.form {
@@ -45,20 +44,40 @@ fn read<O: Clone, R>(name: &str, text: &str, reading: &Reading<O, R>) -> Result<
         };
         for event in events {
             number += 1;
-            let done = apply(&event, number, reading, &mut history, &mut open);
+            let done = event_of(&event).and_then(|told| match told {
+                None => Ok(()),
+                Some((kind, told)) if reading.alone && history.is_empty() && kind != ":invoke" => {
+                    completion(&kind, &told.event(&event), reading).map(|completed| alone.push(completed))
+                }
+                Some((_, _)) if !alone.is_empty() => {
+                    Err((event.at, "the history began with completions alone, expected no :invoke".to_owned()))
+                }
+                Some((kind, told)) => apply(&kind, &told.event(&event), number, reading, &mut history, &mut open),
+            });
             done.map_err(|(at, reason)| reader.wrong(at.max(event.at), reason))?;
         }
+    }
+    for (process, (op, outcome)) in (0u32..).zip(alone) {
+        let operation = Operation { process: process.into(), call: 1, returned: Some(number), op, outcome };
+        history.push(operation).map_err(|error| reader.wrong(0, error.to_string()))?;
     }
     Ok(history)
 }
 
-fn apply<O: Clone, R>(
-    map: &Node,
-    number: u64,
-    reading: &Reading<O, R>,
-    history: &mut History<O, R>,
-    open: &mut BTreeMap<u32, (OpId, O)>,
-) -> Result<(), Wrong> {
+/// Who did what, of an event of a client.
+struct Told {
+    process: u32,
+    f: String,
+}
+
+impl Told {
+    fn event<'a>(&'a self, map: &'a Node) -> Event<'a> {
+        Event { process: self.process, f: &self.f, map, value: map.get(":value").unwrap_or(&NIL) }
+    }
+}
+
+/// The type of an event, and whose it is; nothing for those that are about faults.
+fn event_of(map: &Node) -> Result<Option<(String, Told)>, Wrong> {
     let field =
         |word: &str| map.get(word).ok_or_else(|| (map.at, format!("{word} is missing, expected a map with it")));
     // A history by hand may be of one client, whose transactions need no name.
@@ -69,7 +88,7 @@ fn apply<O: Clone, R>(
         }
         None if by_hand => 0,
         None => field(":process").map(|_| 0)?,
-        Some(_) => return Ok(()),
+        Some(_) => return Ok(None),
     };
     let word = |node: &'_ Node| match &node.form {
         Form::Word(word) => Ok(word.clone()),
@@ -77,17 +96,40 @@ fn apply<O: Clone, R>(
     };
     let kind = word(field(":type")?)?;
     let f = if by_hand { ":txn".to_owned() } else { word(field(":f")?)? };
-    let event = Event { process, f: &f, map, value: map.get(":value").unwrap_or(&NIL) };
-    let recorded = match (kind.as_str(), open.remove(&process)) {
+    Ok(Some((kind, Told { process, f })))
+}
+
+/// A completion whose call is not told.
+fn completion<O, R>(kind: &str, event: &Event<'_>, reading: &Reading<O, R>) -> Result<(O, Outcome<R>), Wrong> {
+    let op = (reading.ask)(event)?;
+    let outcome = match kind {
+        ":ok" => Outcome::Ok((reading.told)(&op, event)?),
+        ":fail" => Outcome::Fail,
+        ":info" => Outcome::Indeterminate,
+        _ => return Err((event.map.at, format!("{kind} is no type, expected :invoke, :ok, :fail or :info"))),
+    };
+    Ok((op, outcome))
+}
+
+fn apply<O: Clone, R>(
+    kind: &str,
+    event: &Event<'_>,
+    number: u64,
+    reading: &Reading<O, R>,
+    history: &mut History<O, R>,
+    open: &mut BTreeMap<u32, (OpId, O)>,
+) -> Result<(), Wrong> {
+    let Event { process, map, .. } = *event;
+    let recorded = match (kind, open.remove(&process)) {
         (":invoke", None) => {
-            let op = (reading.ask)(&event)?;
+            let op = (reading.ask)(event)?;
             open.insert(process, (history.invoke(process, number, op.clone()), op));
             Ok(())
         }
         (":invoke", Some(_)) => {
             return Err((map.at, format!("process {process} is busy, expected its completion first")));
         }
-        (":ok", Some((id, op))) => history.ok(id, number, (reading.told)(&op, &event)?),
+        (":ok", Some((id, op))) => history.ok(id, number, (reading.told)(&op, event)?),
         (":fail", Some((id, _))) => history.fail(id, number),
         (":info", Some((id, _))) => history.info(id, number),
         (":ok" | ":fail" | ":info", None) => {
@@ -99,7 +141,7 @@ fn apply<O: Clone, R>(
 }
 
 /// A value that stands for itself, or nil.
-fn scalar(node: &Node) -> Result<Option<Bytes>, Wrong> {
+pub(super) fn scalar(node: &Node) -> Result<Option<Bytes>, Wrong> {
     match &node.form {
         Form::Nil => Ok(None),
         Form::Number(number) => Ok(Some(Bytes::from(number.to_string()))),
@@ -108,25 +150,25 @@ fn scalar(node: &Node) -> Result<Option<Bytes>, Wrong> {
     }
 }
 
-fn given(node: &Node) -> Result<Bytes, Wrong> {
+pub(super) fn given(node: &Node) -> Result<Bytes, Wrong> {
     scalar(node)?.ok_or_else(|| (node.at, "expected a value, found nil".to_owned()))
 }
 
-fn list(node: &Node) -> Result<&[Node], Wrong> {
+pub(super) fn list(node: &Node) -> Result<&[Node], Wrong> {
     match &node.form {
         Form::List(list) | Form::Set(list) => Ok(list),
         _ => Err((node.at, "expected a vector".to_owned())),
     }
 }
 
-fn pair(node: &Node) -> Result<[&Node; 2], Wrong> {
+pub(super) fn pair(node: &Node) -> Result<[&Node; 2], Wrong> {
     match list(node)? {
         [first, second] => Ok([first, second]),
         _ => Err((node.at, "expected a vector of two".to_owned())),
     }
 }
 
-fn unknown<T>(event: &Event<'_>, known: &str) -> Result<T, Wrong> {
+pub(super) fn unknown<T>(event: &Event<'_>, known: &str) -> Result<T, Wrong> {
     Err((event.map.at, format!("{} is not known here, expected {known}", event.f)))
 }
 
@@ -149,7 +191,7 @@ pub fn read_edn_register(name: &str, text: &str) -> Result<History<RegisterOp, R
         RegisterOp::Write(_) => Ok(RegisterRet::Written),
         RegisterOp::Cas { .. } => Ok(RegisterRet::Swapped(true)),
     };
-    read(name, text, &Reading { ask, told })
+    read(name, text, &Reading { ask, told, alone: false })
 }
 
 /// The key of an event, and what else its value says: a `:key` beside the value, or a vector of key and value.
@@ -161,13 +203,35 @@ fn keyed<'a>(event: &Event<'a>) -> Result<(Bytes, &'a Node), Wrong> {
     Ok((given(key)?, value))
 }
 
+/// An access within a transaction, and its answer.
+fn access(node: &Node) -> Result<(KvOp, KvRet), Wrong> {
+    let (f, key, value) = match list(node)? {
+        [f, key, value] => (f, given(key)?, scalar(value)?),
+        [f, key] => (f, given(key)?, None),
+        _ => return Err((node.at, "expected an access such as [:read :x nil]".to_owned())),
+    };
+    match (&f.form, value) {
+        (Form::Word(f), value) if f == ":read" || f == ":r" => {
+            Ok((KvOp::Get { key }, KvRet::Value { value, revision: None }))
+        }
+        (Form::Word(f), Some(value)) if f == ":write" || f == ":w" => Ok((KvOp::Put { key, value }, KvRet::done())),
+        (Form::Word(f), None) if f == ":write" || f == ":w" => Ok((KvOp::Delete { key }, KvRet::deleted())),
+        _ => Err((f.at, "expected :read, :r, :write or :w".to_owned())),
+    }
+}
+
 /// Reads a history of registers by key, as of Jepsen's `independent`: values are `[key value]`, or there is a `:key`.
-/// `:read` or `:get`, `:write` or `:put`, `:append`, `:cas [key [from to]]`.
+/// `:read` or `:get`, `:write` or `:put`, `:append`, `:cas [key [from to]]`; and `:txn` of `[:read key value]` and
+/// `[:write key value]` that take effect at one instant, as of Knossos' multi-register.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
 pub fn read_edn_kv(name: &str, text: &str) -> Result<History<KvOp, KvRet>, FormatError> {
     let ask = |event: &Event<'_>| {
+        if event.f == ":txn" {
+            let success: Result<_, Wrong> = list(event.value)?.iter().map(|one| Ok(access(one)?.0)).collect();
+            return Ok(KvOp::Txn { compare: Vec::new(), success: success?, failure: Vec::new() });
+        }
         let (key, value) = keyed(event)?;
         match event.f {
             ":read" | ":get" => Ok(KvOp::Get { key }),
@@ -178,144 +242,18 @@ pub fn read_edn_kv(name: &str, text: &str) -> Result<History<KvOp, KvRet>, Forma
                 let expect = scalar(from)?.map_or(Expect::Absent, Expect::Value);
                 Ok(KvOp::Cas { key, expect, value: given(to)? })
             }
-            _ => unknown(event, ":read, :get, :write, :put, :append or :cas"),
+            _ => unknown(event, ":read, :get, :write, :put, :append, :cas or :txn"),
         }
     };
     let told = |op: &KvOp, event: &Event<'_>| match op {
         KvOp::Get { .. } => Ok(KvRet::Value { value: scalar(keyed(event)?.1)?, revision: None }),
+        KvOp::Txn { .. } => {
+            let results: Result<_, Wrong> = list(event.value)?.iter().map(|one| Ok(access(one)?.1)).collect();
+            Ok(KvRet::Txn { succeeded: true, results: results?, revision: None })
+        }
         KvOp::Cas { .. } => Ok(KvRet::swapped(true)),
         KvOp::Delete { .. } => Ok(KvRet::deleted()),
         _ => Ok(KvRet::done()),
     };
-    read(name, text, &Reading { ask, told })
-}
-
-/// Reads a history of a queue: `:enqueue`, `:dequeue`.
-///
-/// # Errors
-/// The first event that is not as it must be, with line and column.
-pub fn read_edn_queue(name: &str, text: &str) -> Result<History<QueueOp, QueueRet>, FormatError> {
-    let ask = |event: &Event<'_>| match event.f {
-        ":enqueue" | ":push" => Ok(QueueOp::Put(given(event.value)?)),
-        ":dequeue" | ":pop" => Ok(QueueOp::Take),
-        _ => unknown(event, ":enqueue or :dequeue"),
-    };
-    let told = |op: &QueueOp, event: &Event<'_>| match op {
-        QueueOp::Put(_) => Ok(QueueRet::Done),
-        QueueOp::Take => Ok(QueueRet::Taken(scalar(event.value)?)),
-    };
-    read(name, text, &Reading { ask, told })
-}
-
-/// Reads a history of a set: `:add`, `:remove`, `:read`.
-///
-/// # Errors
-/// The first event that is not as it must be, with line and column.
-pub fn read_edn_set(name: &str, text: &str) -> Result<History<SetOp, SetRet>, FormatError> {
-    let ask = |event: &Event<'_>| match event.f {
-        ":add" => Ok(SetOp::Add(given(event.value)?)),
-        ":remove" => Ok(SetOp::Remove(given(event.value)?)),
-        ":read" => Ok(SetOp::All),
-        _ => unknown(event, ":add, :remove or :read"),
-    };
-    let told = |op: &SetOp, event: &Event<'_>| match op {
-        SetOp::All => {
-            let values: Result<BTreeSet<Bytes>, Wrong> = list(event.value)?.iter().map(given).collect();
-            Ok(SetRet::Values(values?))
-        }
-        _ => Ok(SetRet::Done),
-    };
-    read(name, text, &Reading { ask, told })
-}
-
-/// Reads a history of a counter: `:add`, `:read`.
-///
-/// # Errors
-/// The first event that is not as it must be, with line and column.
-pub fn read_edn_counter(name: &str, text: &str) -> Result<History<CounterOp, CounterRet>, FormatError> {
-    fn number(node: &Node) -> Result<i64, Wrong> {
-        if let Form::Number(number) = node.form {
-            Ok(number)
-        } else {
-            Err((node.at, "expected a whole number".to_owned()))
-        }
-    }
-    let ask = |event: &Event<'_>| match event.f {
-        ":add" => Ok(CounterOp::Add(number(event.value)?)),
-        ":read" => Ok(CounterOp::Read),
-        _ => unknown(event, ":add or :read"),
-    };
-    let told = |op: &CounterOp, event: &Event<'_>| match op {
-        CounterOp::Add(_) => Ok(CounterRet::Done),
-        CounterOp::Read => Ok(CounterRet::Value(number(event.value)?)),
-    };
-    read(name, text, &Reading { ask, told })
-}
-
-/// Reads a history of a lock: `:acquire`, `:release`, by the process.
-///
-/// # Errors
-/// The first event that is not as it must be, with line and column.
-pub fn read_edn_lock(name: &str, text: &str) -> Result<History<LockOp, LockRet>, FormatError> {
-    let ask = |event: &Event<'_>| match event.f {
-        ":acquire" => Ok(LockOp::Acquire { holder: u64::from(event.process) }),
-        ":release" => Ok(LockOp::Release { holder: u64::from(event.process) }),
-        _ => unknown(event, ":acquire or :release"),
-    };
-    let told = |op: &LockOp, _: &Event<'_>| match op {
-        LockOp::Acquire { .. } => Ok(LockRet::Acquired(None)),
-        _ => Ok(LockRet::Done),
-    };
-    read(name, text, &Reading { ask, told })
-}
-
-/// Reads a history of transactions: `:txn` with `[:append k v]`, `[:w k v]`, `[:r k v]`. Reads are of lists if `lists`.
-///
-/// # Errors
-/// The first event that is not as it must be, with line and column.
-pub fn read_edn_transactions(name: &str, text: &str, lists: bool) -> Result<Transactions, FormatError> {
-    fn accesses(event: &Event<'_>, lists: bool, told: bool) -> Result<Vec<Access>, Wrong> {
-        if event.f != ":txn" {
-            return unknown(event, ":txn");
-        }
-        list(event.value)?.iter().map(|access| one(access, lists, told)).collect()
-    }
-    fn one(node: &Node, lists: bool, told: bool) -> Result<Access, Wrong> {
-        let (f, key, value) = match list(node)? {
-            [f, key, value] => (f, key, value),
-            // A read may be asked without a place for its answer.
-            [f, key] if !told => (f, key, &NIL),
-            _ => return Err((node.at, "expected an access such as [:append 1 2]".to_owned())),
-        };
-        let (key, Form::Word(f)) = (given(key)?, &f.form) else {
-            return Err((f.at, "expected :append, :w or :r".to_owned()));
-        };
-        match f.as_str() {
-            ":append" => Ok(Access::Append { key, value: given(value)? }),
-            ":w" => Ok(Access::Write { key, value: given(value)? }),
-            ":r" if lists => {
-                let values = match &value.form {
-                    Form::Nil if told => Some(Vec::new()),
-                    Form::Nil => None,
-                    _ => Some(list(value)?.iter().map(given).collect::<Result<_, Wrong>>()?),
-                };
-                Ok(Access::List { key, values })
-            }
-            ":r" => Ok(Access::Read { key, value: if told { Some(scalar(value)?) } else { None } }),
-            _ => Err((node.at, format!("{f} is not known here, expected :append, :w or :r"))),
-        }
-    }
-    if lists {
-        read(
-            name,
-            text,
-            &Reading { ask: |event| accesses(event, true, false), told: |_, event| accesses(event, true, true) },
-        )
-    } else {
-        read(
-            name,
-            text,
-            &Reading { ask: |event| accesses(event, false, false), told: |_, event| accesses(event, false, true) },
-        )
-    }
+    read(name, text, &Reading { ask, told, alone: false })
 }

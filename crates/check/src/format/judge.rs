@@ -1,10 +1,13 @@
 //! From a file to a judgement: which reader, which model, and what is told of the result.
 
-use super::{CheckOptions, Format, FormatError, ModelName, Place, jepsen_edn as edn};
+use super::{self as edn, CheckOptions, Format, FormatError, ModelName, Place};
 use super::{read_jepsen_register, read_porcupine_kv};
 use crate::history::History;
 use crate::linear::linearizability;
-use crate::model::{AppendLog, CasRegister, Counter, FifoQueue, Kv, Lock, Model, Set, Stack};
+use crate::model::{
+    AppendLog, Bank, BlockDevice, CasRegister, Counter, FifoQueue, Kv, Lock, Model, Semaphore, Set, Stack,
+    StaleRegister,
+};
 use crate::picture;
 use crate::txn::{Anomaly, Isolation, Transactions, isolated, isolation};
 use crate::verdict::Verdict;
@@ -39,15 +42,33 @@ pub struct Judgement {
     pub picture: Option<String>,
 }
 
-/// Judges the history in the file at `path`.
+/// Judges the history in the file at `path`, or etcd's report in the folder there.
 ///
 /// # Errors
 /// The file cannot be read, or is no history of that model; with line and column where there is one.
 pub fn judge_file(path: &Path, model: ModelName, options: CheckOptions) -> Result<Judgement, FormatError> {
     let file = path.display().to_string();
+    if path.is_dir() {
+        let report = edn::read_etcd_folder(path)?;
+        if model != ModelName::Etcd {
+            return Err(FormatError::WrongModel {
+                file,
+                format: Format::EtcdReport,
+                asked: model,
+                holds: ModelName::Etcd,
+            });
+        }
+        return Ok(edn::judge_etcd(&file, &report, &options));
+    }
     let bytes = std::fs::read(path).map_err(|source| FormatError::Unreadable { file: file.clone(), source })?;
+    judge_text(&file, &text_of(&file, bytes)?, model, options)
+}
+
+/// A file's bytes as text.
+pub(super) fn text_of(file: &str, bytes: Vec<u8>) -> Result<String, FormatError> {
+    let file = file.to_owned();
     match String::from_utf8(bytes) {
-        Ok(text) => judge_text(&file, &text, model, options),
+        Ok(text) => Ok(text),
         Err(error) => {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -67,7 +88,7 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
         let line = text.lines().position(|line| !line.trim().is_empty()).unwrap_or(0) + 1;
         return Err(FormatError::Unrecognised { place: Place { file: name.to_owned(), line, column: 1 } });
     };
-    let kv = Kv { initial: None, revisions: options.revisions };
+    let kv = Kv { initial: options.objects.initial.clone(), revisions: options.revisions };
     let file = File { name, text, format, options };
     match (format, model) {
         (Format::JsonLines, ModelName::Kv) => file.json(&kv),
@@ -78,6 +99,10 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
         (Format::JsonLines, ModelName::Counter) => file.json(&Counter),
         (Format::JsonLines, ModelName::Lock) => file.json(&Lock),
         (Format::JsonLines, ModelName::Log) => file.json(&AppendLog),
+        (Format::JsonLines, ModelName::Semaphore) => file.json(&file.semaphore()?),
+        (Format::JsonLines, ModelName::Bank) => file.json(&file.bank()?),
+        (Format::JsonLines, ModelName::StaleRegister) => file.json(&file.stale_register()?),
+        (Format::JsonLines, ModelName::BlockDevice) => file.device(),
         (Format::JsonLines, ModelName::ListAppend | ModelName::RwRegister) => {
             Ok(file.transactions(model, &History::read_json_lines(name, text, model.as_str())?))
         }
@@ -99,9 +124,24 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
             let lists = model == ModelName::ListAppend;
             Ok(file.transactions(model, &edn::read_edn_transactions(name, text, lists)?))
         }
+        (Format::Edn, ModelName::Semaphore) => {
+            Ok(file.judge(&file.semaphore()?, &edn::read_edn_semaphore(name, text)?))
+        }
+        (Format::Edn, ModelName::Bank) => Ok(file.judge(&file.bank()?, &edn::read_edn_bank(name, text)?)),
+        (Format::Edn, ModelName::StaleRegister) => {
+            Ok(file.judge(&file.stale_register()?, &edn::read_edn_stale(name, text)?))
+        }
+        (Format::EtcdReport, ModelName::Etcd) => {
+            let report = edn::read_etcd_report(name, text)?;
+            Ok(edn::judge_etcd(name, &report, &file.options))
+        }
+        (Format::EtcdReport, _) => file.holds(model, ModelName::Etcd),
         (Format::JepsenRegister, _) => file.holds(model, ModelName::CasRegister),
         (Format::PorcupineKv, _) => file.holds(model, ModelName::Kv),
-        (Format::Edn, ModelName::Log) => Err(FormatError::NoSuchForm { file: name.to_owned(), format, asked: model }),
+        (Format::JsonLines, ModelName::Etcd)
+        | (Format::Edn, ModelName::Log | ModelName::BlockDevice | ModelName::Etcd) => {
+            Err(FormatError::NoSuchForm { file: name.to_owned(), format, asked: model })
+        }
     }
 }
 
@@ -115,6 +155,39 @@ struct File<'a> {
 impl File<'_> {
     fn holds<T>(&self, asked: ModelName, holds: ModelName) -> Result<T, FormatError> {
         Err(FormatError::WrongModel { file: self.name.to_owned(), format: self.format, asked, holds })
+    }
+
+    fn unsaid<T>(&self, said: Option<T>, model: ModelName, option: &'static str) -> Result<T, FormatError> {
+        said.ok_or(FormatError::Unsaid { model, option })
+    }
+
+    fn semaphore(&self) -> Result<Semaphore, FormatError> {
+        let permits = self.unsaid(self.options.objects.permits, ModelName::Semaphore, "--permits N")?;
+        Ok(Semaphore { permits })
+    }
+
+    fn stale_register(&self) -> Result<StaleRegister, FormatError> {
+        let versions = self.unsaid(self.options.objects.versions, ModelName::StaleRegister, "--versions N")?;
+        Ok(StaleRegister { versions })
+    }
+
+    fn bank(&self) -> Result<Bank, FormatError> {
+        let accounts = Some(self.options.objects.accounts.clone()).filter(|accounts| !accounts.is_empty());
+        let accounts = self.unsaid(accounts, ModelName::Bank, "--account NAME=AMOUNT, for every account")?;
+        Ok(Bank { accounts })
+    }
+
+    fn device(&self) -> Result<Judgement, FormatError> {
+        let model = BlockDevice { tears: self.options.objects.tears };
+        let history = History::read_json_lines(self.name, self.text, ModelName::BlockDevice.as_str())?;
+        if !self.options.objects.sector_by_sector {
+            return Ok(self.judge(&model, &history));
+        }
+        let split = BlockDevice::sector_by_sector(&history).map_err(|error| {
+            let place = Place { file: self.name.to_owned(), line: 1, column: 1 };
+            FormatError::Line { place, reason: error.to_string() }
+        })?;
+        Ok(self.judge(&model, &split))
     }
 
     fn json<M>(&self, model: &M) -> Result<Judgement, FormatError>

@@ -74,10 +74,10 @@ pub(super) fn scatter(value: u64) -> u64 {
 /// Things by number, in order of first appearance.
 pub(crate) struct Numbers<T> {
     list: Vec<T>,
-    /// Half of each thing's hash, and its number plus one; a power of two of them, at most half of them taken.
-    table: Vec<(u32, u32)>,
-    /// The last that were asked for, by the low bits of their hashes, as in the table: most are asked for again soon, and
-    /// this is small enough to stay close to the processor.
+    /// Each thing's number plus one, and above it as many bits of its hash as there is room for; a power of two of them,
+    /// at most half of them taken. Long histories have many things, and a small table stays close to the processor.
+    table: Vec<u32>,
+    /// The last that were asked for, by the low bits of their hashes, with half of these: most are asked for again soon.
     recent: [(u32, u32); RECENT],
 }
 
@@ -90,8 +90,8 @@ impl<T: Eq + Hash> Numbers<T> {
 
     /// With room for `count` of them.
     pub(crate) fn with_room(count: usize) -> Self {
-        let table = vec![(0, 0); (2 * count).next_power_of_two().max(16)];
-        Numbers { list: Vec::new(), table, recent: [(0, 0); RECENT] }
+        let table = vec![0; (2 * count).next_power_of_two().max(16)];
+        Numbers { list: Vec::with_capacity(count), table, recent: [(0, 0); RECENT] }
     }
 
     pub(crate) fn get(&self, number: u32) -> &T {
@@ -114,39 +114,54 @@ impl<T: Eq + Hash> Numbers<T> {
             self.grow();
         }
         let at = self.find(hash, &thing);
-        if self.table[at].1 == 0 {
+        if self.table[at] == 0 {
             self.list.push(thing);
-            self.table[at] = (tag, u32::try_from(self.list.len()).unwrap_or(NONE));
+            let number = u32::try_from(self.list.len()).unwrap_or(NONE);
+            self.table[at] = self.marked(hash) | number;
         }
-        self.recent[slot] = self.table[at];
-        self.table[at].1 - 1
+        let number = self.table[at] & self.mask();
+        self.recent[slot] = (tag, number);
+        number - 1
+    }
+
+    /// The bits of an entry that hold its number: as many as half the table can need, and one more.
+    #[inline]
+    fn mask(&self) -> u32 {
+        u32::try_from(self.table.len() - 1).unwrap_or(NONE)
+    }
+
+    /// The bits of a hash that an entry holds.
+    #[inline]
+    fn marked(&self, hash: u64) -> u32 {
+        (hash >> 32) as u32 & !self.mask()
     }
 
     /// The place of `thing` in the table, or the free one where it belongs.
+    #[inline]
     fn find(&self, hash: u64, thing: &T) -> usize {
-        let (mask, tag) = (self.table.len() - 1, (hash >> 32) as u32);
-        let mut at = hash as usize & mask;
+        let (mask, mark) = (self.mask(), self.marked(hash));
+        let mut at = hash as usize & mask as usize;
         loop {
             match self.table[at] {
-                (_, 0) => return at,
-                (known, number) if known == tag && self.list[number as usize - 1] == *thing => return at,
-                _ => at = (at + 1) & mask,
+                0 => return at,
+                known if known & !mask == mark && self.list[(known & mask) as usize - 1] == *thing => return at,
+                _ => at = (at + 1) & mask as usize,
             }
         }
     }
 
     fn grow(&mut self) {
-        self.table = vec![(0, 0); 2 * self.table.len()];
+        self.table = vec![0; 2 * self.table.len()];
         for (number, thing) in (1u32..).zip(&self.list) {
             let hash = FixedState.hash_one(thing);
             let at = self.find(hash, thing);
-            self.table[at] = ((hash >> 32) as u32, number);
+            self.table[at] = self.marked(hash) | number;
         }
     }
 
     /// Bytes held: the table, and for each thing a small allocation of its own.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.list.len() * (size_of::<T>() + 48) + self.table.len() * 8) as u64
+        (self.list.len() * (size_of::<T>() + 48) + self.table.len() * 4) as u64
     }
 }
 

@@ -18,6 +18,10 @@ const WIDTHS: [usize; 3] = [64, 1_024, 16_384];
 /// By how much allowances grow per round.
 const GROWTH: u64 = 8;
 
+/// So many steps per operation the search may take in the first round. Histories that are in order and hard for a plain
+/// search are nearly all decided with a tenth of that, the hardest with all of it, and a frontier costs more.
+const LUCK: u64 = 128;
+
 /// What one round on one part of a history left.
 pub(super) enum Round {
     Decided(Found),
@@ -107,10 +111,14 @@ fn alone(found: Found) -> Round {
 fn take_turns<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, round: u32, quota: &mut Quota) -> Round {
     let count = (problem.required.len() + problem.optional.len()) as u64;
     let growth = GROWTH.saturating_pow(round);
-    // Where nothing is hard the search needs a step or two per operation.
+    // Where nothing is hard the search needs a step or two per operation, and where it is lucky some hundreds. Of a
+    // scant budget half is left to the frontier, which refuses sooner; what is hard for both in the first round is more
+    // often in order than not.
+    let least = (4 * count + 1_024).saturating_mul(growth);
+    let most = if round == 0 { quota.steps / 2 } else { quota.steps - quota.steps / 8 };
+    let steps = (LUCK * count).saturating_mul(growth).min(most).max(least);
     let mut out = None;
-    let (found, whole) =
-        within(quota, (4 * count + 1_024).saturating_mul(growth), |quota| search(problem, machine, quota));
+    let (found, whole) = within(quota, steps, |quota| search(problem, machine, quota));
     match found {
         Found::Exhausted(Exhausted::Steps) if !whole => {}
         Found::Exhausted(exhausted) => out = Some(exhausted),

@@ -141,6 +141,23 @@ fn before(forward: &[(u64, u64, u32)], near: usize, at: u64) -> usize {
     low + forward[low..high].partition_point(|(first, ..)| *first < at)
 }
 
+/// Sorts what is nearly in order, as values are that come about in time: by insertion, while that costs little.
+fn sort_near<T: Copy + Ord>(list: &mut [T]) {
+    let mut moves = 16 * list.len();
+    for at in 1..list.len() {
+        let (item, mut to) = (list[at], at);
+        while to > 0 && list[to - 1] > item {
+            list[to] = list[to - 1];
+            to -= 1;
+        }
+        list[to] = item;
+        match moves.checked_sub(at - to) {
+            Some(left) => moves = left,
+            None => return list.sort_unstable(),
+        }
+    }
+}
+
 impl Zones<'_> {
     fn decide(mut self) -> Found {
         let present = |cluster: &Cluster, value: u32| value == self.initial || cluster.first_of != NOBODY;
@@ -162,7 +179,7 @@ impl Zones<'_> {
                 forward.push((cluster.first, cluster.last, value));
             }
         }
-        forward.sort_unstable();
+        sort_near(&mut forward);
         for pair in forward.windows(2) {
             if pair[1].0 < pair[0].1 {
                 return self.conflict(pair[0].2, pair[1].2);
@@ -170,8 +187,7 @@ impl Zones<'_> {
         }
         // An instant, whether the cluster spans a zone from there on, and the cluster, packed so that sorting is cheap.
         let pack = |at: u64, zone: bool, value: u32| u128::from(at) << 64 | u128::from(zone) << 32 | u128::from(value);
-        let mut order: Vec<u128> = Vec::with_capacity(self.clusters.len());
-        order.extend(forward.iter().map(|(first, _, value)| pack(*first, true, *value)));
+        let mut backward: Vec<u128> = Vec::with_capacity(self.clusters.len() - forward.len());
         let mut near = 0;
         for (value, cluster) in (0u32..).zip(&self.clusters) {
             if !present(cluster, value) || cluster.first < cluster.last {
@@ -188,18 +204,25 @@ impl Zones<'_> {
                 }
                 at = end;
             }
-            order.push(pack(at, false, value));
+            backward.push(pack(at, false, value));
         }
-        order.sort_unstable();
-        self.order(&order)
+        sort_near(&mut backward);
+        let mut zones = forward.iter().map(|(first, _, value)| pack(*first, true, *value)).peekable();
+        let mut instants = backward.into_iter().peekable();
+        // The two, merged.
+        self.order(std::iter::from_fn(|| match (zones.peek(), instants.peek()) {
+            (Some(zone), Some(instant)) if instant < zone => instants.next(),
+            (Some(_), _) => zones.next(),
+            (None, _) => instants.next(),
+        }))
     }
 
     /// Operations cluster by cluster: the write, then the reads in order of call.
-    fn order(&mut self, order: &[u128]) -> Found {
+    fn order(&mut self, order: impl Iterator<Item = u128>) -> Found {
         let mut at = 0u32;
         let mut ids = vec![0; self.list.len()];
         for packed in order {
-            let cluster = &mut self.clusters[*packed as u32 as usize];
+            let cluster = &mut self.clusters[packed as u32 as usize];
             cluster.place = at;
             if cluster.write != NOBODY {
                 ids[at as usize] = self.list[cluster.write as usize].id;

@@ -93,6 +93,13 @@ impl Bytes {
     }
 }
 
+impl Default for Bytes {
+    /// No bytes.
+    fn default() -> Self {
+        Bytes::from("")
+    }
+}
+
 impl From<&str> for Bytes {
     fn from(text: &str) -> Self {
         Bytes::from(text.as_bytes())

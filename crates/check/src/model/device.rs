@@ -73,7 +73,7 @@ impl Sector {
 }
 
 /// Writes of more sectors than this are refused: a history that holds one is mistaken.
-const COUNT_MAX: u64 = 1 << 20;
+const COUNT_MAX: u64 = 1 << 16;
 
 impl BlockDevice {
     /// The history with each write as one write per sector, at the same time and with the same outcome: each of them may

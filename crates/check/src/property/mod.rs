@@ -11,4 +11,4 @@ pub use causal::{CAUSAL, causal};
 pub use convergence::{CONVERGENCE, converged};
 pub use sequential::{SEQUENTIAL, sequential};
 pub use session::{Guarantee, Seen, SessionEvent, sessions};
-pub use watch::{WATCH, Watch, WatchEvent, WatchResponse, watched};
+pub use watch::{Previous, WATCH, Watch, WatchEvent, WatchResponse, Watched, watched};

@@ -1,7 +1,7 @@
 //! What every text is owed, whatever it is: a verdict, or an error that names a place within it.
 
 use stormglass_check::Budget;
-use stormglass_check::format::{CheckOptions, Format, FormatError, ModelName, judge_text};
+use stormglass_check::format::{CheckOptions, Format, FormatError, ModelName, Objects, judge_text};
 
 /// How a text was answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,13 @@ pub(crate) fn in_format(text: &str, format: Option<Format>) -> Answers {
 
 fn judged(text: &str, format: Option<Format>, model: ModelName) -> bool {
     let budget = Budget { steps: 2_000, bytes: 1 << 20 };
-    let options = CheckOptions { budget, format, picture: true, revisions: true, ..CheckOptions::default() };
+    let objects = Objects {
+        permits: Some(2),
+        versions: Some(2),
+        accounts: [("0".to_owned(), 10), ("a".to_owned(), 10)].into(),
+        ..Objects::default()
+    };
+    let options = CheckOptions { budget, format, picture: true, revisions: true, objects, ..CheckOptions::default() };
     match judge_text("noise", text, model, options) {
         Ok(_) => true,
         Err(FormatError::Line { place, reason }) => {

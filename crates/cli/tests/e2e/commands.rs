@@ -185,6 +185,27 @@ fn check_judges_a_history_without_any_simulation() {
 }
 
 #[test]
+fn check_is_told_what_objects_are_like() {
+    let place = Place::new();
+    let both = "{:process 0 :type :invoke :f :acquire} {:process 0 :type :ok :f :acquire}
+                {:process 1 :type :invoke :f :acquire} {:process 1 :type :ok :f :acquire}";
+    fs::write(place.path().join("permits.edn"), both).unwrap();
+    let permits = |more: &[&str]| place.run(&[&["check", "permits.edn", "--model", "semaphore"], more].concat());
+    assert_eq!(permits(&["--permits", "2"]).exit, Some(0));
+    assert_eq!(permits(&["--permits", "1"]).exit, Some(100));
+    let ran = permits(&[]);
+    assert!(ran.exit == Some(2) && ran.stderr.contains("model semaphore needs --permits N"), "{}", ran.stderr);
+    let moved = "{:process 0 :type :invoke :f :transfer :value {:from a :to b :amount 5}}
+                 {:process 0 :type :ok :f :transfer :value {:from a :to b :amount 5}}
+                 {:process 1 :type :invoke :f :read} {:process 1 :type :ok :f :read :value {a 5 b 15}}";
+    fs::write(place.path().join("bank.edn"), moved).unwrap();
+    let bank = |more: &[&str]| place.run(&[&["check", "bank.edn", "--model", "bank", "--account", "a=10"], more].concat());
+    assert_eq!(bank(&["--account", "b=10", "--json"]).exit, Some(0));
+    assert_eq!(bank(&["--account", "b=9"]).exit, Some(100));
+    assert_eq!(bank(&["--account", "b"]).exit, Some(2));
+}
+
+#[test]
 fn colours_are_for_those_who_ask() {
     let place = Place::new();
     assert!(!place.run(&["run", "passes"]).stdout.contains('\u{1b}'), "not into a pipe");
