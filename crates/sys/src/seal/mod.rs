@@ -40,6 +40,7 @@ mod symbols {
     pub(super) mod syscall;
     pub(super) mod system;
     pub(super) mod table;
+    pub(super) mod thread_ends;
     pub(super) mod threads;
     pub(super) mod time;
     pub(super) mod users;
@@ -55,6 +56,8 @@ mod map_keys;
 #[cfg(sealed_tier)]
 mod probes;
 mod program_threads;
+#[cfg(sealed_tier)]
+mod renewal;
 mod selftest;
 mod threads;
 mod traps;
@@ -69,6 +72,8 @@ pub use leak::{LEAKS_KEPT, Leak, leak_count, take_leaks};
 pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;
 pub use program_threads::{Admission, ProgramThread, see_out};
+#[cfg(sealed_tier)]
+pub(crate) use renewal::Renewal;
 pub use selftest::{SelfTestError, selftest};
 pub use threads::{on_fresh_thread, spawn_simulation_thread, vouch_for_thread};
 pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

@@ -7,15 +7,16 @@
 use super::super::interpose::Symbol;
 use super::{
     descriptors, directories, file_calls, file_locks, files, names, processes, random, sleep, sockets, stats, syscall,
-    system, threads, time, users,
+    system, thread_ends, threads, time, users,
 };
 
 #[used]
-static TABLE: [&[Symbol]; 19] = [
+static TABLE: [&[Symbol]; 20] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
     threads::THREADS,
+    thread_ends::THREAD_ENDS,
     names::NAMES,
     sockets::SOCKETS,
     file_calls::others::FILE_OTHERS,
