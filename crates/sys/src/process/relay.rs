@@ -70,7 +70,7 @@ pub fn relay(stack_bytes: usize, first: Leg) -> io::Result<()> {
     let (told, ended) = mpsc::channel();
     let stacks = Stacks::new(stack_bytes)?;
     let (last, end) = host(|| {
-        start(Runner { leg: first, before: None, stacks: stacks.turns(), told })?;
+        start(Runner { leg: first, before: None, stacks: stacks.turns(), threads: None, told })?;
         // Every runner tells its end or hands the sender on.
         ended.recv().map_err(io::Error::other)
     })?;
@@ -88,20 +88,22 @@ struct Runner {
     /// The thread that started this one, and that is ending.
     before: Option<Thread>,
     stacks: Turns,
+    /// How many threads the process had when the last leg ended, if that is known.
+    threads: Option<u64>,
     told: mpsc::Sender<Told>,
 }
 
 impl Runner {
     fn run(self) {
-        let Runner { mut leg, mut before, stacks, told } = self;
-        let renewal = Renewal::begin();
+        let Runner { mut leg, mut before, stacks, threads, told } = self;
+        let renewal = Renewal::begin(threads);
         let end = loop {
             match run_leg(leg, before.take(), stacks.bytes()) {
                 Ok(Some(next)) if !next.on_new_thread && renewal.as_ref().is_some_and(Renewal::renew) => leg = next,
                 Ok(Some(next)) => {
-                    drop(renewal);
+                    let threads = renewal.and_then(|renewal| renewal.threads());
                     let before = Some(Thread::current());
-                    let next = Runner { leg: next, before, stacks: stacks.next(), told: told.clone() };
+                    let next = Runner { leg: next, before, stacks: stacks.next(), threads, told: told.clone() };
                     match host(|| start(next)) {
                         Ok(()) => return,
                         Err(error) => break Ok(Err(error)),
@@ -132,7 +134,11 @@ struct Renewal;
 
 #[cfg(not(sealed_tier))]
 impl Renewal {
-    fn begin() -> Option<Renewal> {
+    fn begin(_threads: Option<u64>) -> Option<Renewal> {
+        None
+    }
+
+    fn threads(&self) -> Option<u64> {
         None
     }
 

@@ -33,6 +33,9 @@ const PTHREAD_CANCEL_DEFERRED: c_int = 0;
 /// Rounds of destructors of keys (`PTHREAD_DESTRUCTOR_ITERATIONS`).
 const ROUNDS: usize = 4;
 
+/// How often a thread more than there was may be one that is about to end.
+const LOOKS: usize = 32;
+
 /// A destructor that waits, in memory of libc's: whoever allocates for Rust may itself be about to begin on this thread.
 struct End {
     routine: Destructor,
@@ -136,17 +139,18 @@ pub(crate) struct Renewal {
     executable: Executable,
     /// `/proc/self/task`, which has a link per thread.
     tasks: File,
-    /// How many there were.
-    threads: u64,
+    /// How many there are where nobody left one: the fewest that were ever seen.
+    threads: Cell<u64>,
     not_send: PhantomData<*const ()>,
 }
 
 impl Renewal {
     /// Prepares the calling thread, which nothing was kept in yet. `None` where its thread-locals cannot be made as new.
-    pub(crate) fn begin() -> Option<Renewal> {
+    /// `threads` of the process there are beside whoever may be about to end; as many as there are now, if `None`.
+    pub(crate) fn begin(threads: Option<u64>) -> Option<Renewal> {
         let executable = Executable::find()?;
         let tasks = host(|| File::open("/proc/self/task")).ok()?;
-        let threads = count(&tasks)?;
+        let threads = Cell::new(threads.or_else(|| count(&tasks))?);
         let renewal = Renewal {
             ends: Box::new(Ends { last: Cell::new(ptr::null_mut()), executable: executable.range.clone() }),
             executable,
@@ -170,8 +174,10 @@ impl Renewal {
         if NOTED.get().is_null() {
             return false;
         }
-        let leftover = count(&self.tasks) != Some(self.threads);
-        if leftover || loaded() != self.executable.loaded || any_value(|key| thread_ends::destructor(key).is_none()) {
+        if self.leftover()
+            || loaded() != self.executable.loaded
+            || any_value(|key| thread_ends::destructor(key).is_none())
+        {
             self.ends.leave_to_libc();
             return false;
         }
@@ -196,6 +202,28 @@ impl Renewal {
             *libc::__errno_location() = 0;
         }
         NOTED.set(&raw const *self.ends);
+        true
+    }
+}
+
+impl Renewal {
+    /// How many threads the process has.
+    pub(crate) fn threads(&self) -> Option<u64> {
+        count(&self.tasks)
+    }
+
+    /// Whether there is a thread more than there was. One that was joined may be about to end, still.
+    fn leftover(&self) -> bool {
+        for _ in 0..LOOKS {
+            match count(&self.tasks) {
+                Some(threads) if threads <= self.threads.get() => {
+                    self.threads.set(threads);
+                    return false;
+                }
+                Some(_) => std::thread::yield_now(),
+                None => return true,
+            }
+        }
         true
     }
 }
