@@ -1,8 +1,9 @@
 //! A relay: one closure after another, each with thread-locals that begin anew.
 //!
 //! Where a thread's can be made as new it goes on with the next closure: that costs a tenth of what a new thread does. Else
-//! a thread starts its successor and ends, instead of ending for one that waits: that is half the switches between threads. These threads are libc's and not `std`'s, which would map and unmap a signal stack for each. They have no
-//! name, and one that overflows its stack ends the process by SIGSEGV and without a message.
+//! a thread starts its successor and ends, instead of ending for one that waits: that is half the switches between threads.
+//! These threads are libc's and not `std`'s, which would map and unmap a signal stack for each. They have no name, and one
+//! that overflows its stack ends the process by SIGSEGV and without a message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
