@@ -149,12 +149,12 @@ pub(crate) struct Cost<'a> {
     pub(crate) stderr: &'a [u8],
 }
 
-/// Runs the case that `body` asks for, and writes its answer to `answer`.
+/// Runs the case that `body` asks for, and writes its answer to `answer`. Says whether it passed.
 ///
 /// # Errors
 ///
 /// Where it cannot be written.
-pub(crate) fn run_case(scenarios: &Scenarios, body: &[u8], answer: &mut impl io::Write) -> io::Result<()> {
+pub(crate) fn run_case(scenarios: &Scenarios, body: &[u8], answer: &mut impl io::Write) -> io::Result<bool> {
     let given = match decode::<Run>(body) {
         Err(error) => Answer::Unreadable(error.to_string()),
         Ok((Run { scenario, request }, _)) => match scenarios.get(scenario.as_str()) {
@@ -165,7 +165,8 @@ pub(crate) fn run_case(scenarios: &Scenarios, body: &[u8], answer: &mut impl io:
             },
         },
     };
-    encode(given, answer)
+    let passed = matches!(&given, Answer::Record(record) if record.verdict == Verdict::Pass);
+    encode(given, answer).map(|()| passed)
 }
 
 /// The report on a case that wrote `record`.

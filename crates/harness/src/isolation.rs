@@ -1,7 +1,7 @@
-//! How cases are kept apart from each other: which ways there are, and a thread for each.
+//! How cases are kept apart from each other: which ways there are, and thread-locals of its own for each.
 //!
-//! The sealed way forks a child per case; the other gives each case a fresh thread, for tiny simulations and for
-//! platforms without fork, and is not sealed against statics.
+//! The sealed way forks a child per case; the other gives each case a thread that is new or made as new, for tiny simulations
+//! and for platforms without fork, and is not sealed against statics.
 
 use std::{
     any::Any,
@@ -28,8 +28,8 @@ pub enum IsolationKind {
     /// A forked child per case: statics, addresses, leaks and limits are the case's own, and an abort costs one case.
     #[default]
     Fork,
-    /// A fresh thread per case: cheap and portable, but statics are shared, no limit of the machine is enforced, and an
-    /// abort takes the worker along.
+    /// A thread per case, or one whose thread-locals are made as new after a case that passed: cheap and portable, but statics
+    /// are shared, no limit of the machine is enforced, and an abort takes the worker along.
     Thread,
 }
 
@@ -63,7 +63,7 @@ impl FromStr for IsolationKind {
 /// The stack of a thread that runs cases: as large as simulations ask for.
 pub(crate) const STACK_BYTES: usize = 16 << 20;
 
-/// Serves with each case on a fresh thread, until the front end hangs up. See [`IsolationKind::Thread`] for what this
+/// Serves with fresh thread-locals for each case, until the front end hangs up. See [`IsolationKind::Thread`] for what this
 /// does not give.
 ///
 /// # Errors
@@ -79,7 +79,15 @@ pub(crate) fn serve_on_threads(talk: Talk) -> io::Result<()> {
 /// The answer of a case, and how long it took.
 type Answered = (Duration, Vec<u8>);
 
-/// Tells of the case before, while its thread ends, and runs the next one.
+/// What a case left.
+struct Left {
+    /// What is yet to be told.
+    answered: Option<Answered>,
+    /// Whether nothing went wrong, so that its thread may go on.
+    passed: bool,
+}
+
+/// Tells of the case before, while its thread ends if it does, and runs the next one.
 fn leg(mut talk: Talk, last: Option<Answered>, end: Arc<Mutex<io::Result<()>>>) -> Leg {
     Leg::new(move |before| {
         let told = last.map_or(Ok(()), |(cpu, answer)| talk.returned(&Cost { cpu, ..Cost::default() }, &answer, false));
@@ -88,10 +96,13 @@ fn leg(mut talk: Talk, last: Option<Answered>, end: Arc<Mutex<io::Result<()>>>) 
         let done = wanted.and_then(|wanted| match wanted {
             None => Ok(None),
             Some(Wanted::Case(asked)) => run(&mut talk, &asked).map(Some),
-            Some(Wanted::Answer(message)) => talk.answer(message).map(|()| Some(None)),
+            Some(Wanted::Answer(message)) => talk.answer(message).map(|()| Some(Left { answered: None, passed: true })),
         });
         match done {
-            Ok(Some(last)) => Some(leg(talk, last, end)),
+            Ok(Some(Left { answered, passed })) => {
+                let next = leg(talk, answered, end);
+                Some(if passed { next } else { next.on_new_thread() })
+            }
             Ok(None) => None,
             Err(error) => {
                 *end.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
@@ -101,18 +112,18 @@ fn leg(mut talk: Talk, last: Option<Answered>, end: Arc<Mutex<io::Result<()>>>) 
     })
 }
 
-/// Runs one case. The answer is for the next thread to give; one that panicked is told of here.
-fn run(talk: &mut Talk, asked: &Asked) -> io::Result<Option<Answered>> {
+/// Runs one case. The answer is for the next leg to give; one that panicked is told of here.
+fn run(talk: &mut Talk, asked: &Asked) -> io::Result<Left> {
     let started = Instant::now();
     let mut answer = Vec::new();
     let case = AssertUnwindSafe(|| run_case(talk.scenarios(), talk.body(asked), &mut answer));
     match panic::catch_unwind(case) {
-        Ok(written) => written.map(|()| Some((started.elapsed(), answer))),
+        Ok(written) => written.map(|passed| Left { answered: Some((started.elapsed(), answer)), passed }),
         Err(payload) => {
             let ending = Ending::Panicked(panic_text(&*payload));
             let cost = Cost { cpu: started.elapsed(), ..Cost::default() };
             talk.reply(asked, |run| ended(&run.scenario, run.request.seed, &run.request.limits, ending, &cost))?;
-            Ok(None)
+            Ok(Left { answered: None, passed: false })
         }
     }
 }

@@ -1,8 +1,9 @@
-//! A relay: one closure after another, each on a thread of its own, so that thread-locals begin anew with each.
+//! A relay: one closure after another, each with thread-locals that begin anew.
 //!
-//! A thread starts its successor and ends, instead of ending for one that waits: that is half the switches between
-//! threads. These threads are libc's and not `std`'s, which would map and unmap a signal stack for each. They have no
-//! name, and one that overflows its stack ends the process by SIGSEGV and without a message.
+//! Where a thread's can be made as new it goes on with the next closure: that costs a tenth of what a new thread does. Else
+//! a thread starts its successor and ends, instead of ending for one that waits: that is half the switches between threads.
+//! These threads are libc's and not `std`'s, which would map and unmap a signal stack for each. They have no name, and one
+//! that overflows its stack ends the process by SIGSEGV and without a message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
@@ -11,16 +12,26 @@ use std::{io, thread};
 use crate::seal::{host, vouch_for_thread};
 
 /// One closure of a relay, which may answer with the next.
-pub struct Leg(Box<dyn FnOnce(Predecessor) -> Option<Leg> + Send>);
+pub struct Leg {
+    run: Box<dyn FnOnce(Predecessor) -> Option<Leg> + Send>,
+    on_new_thread: bool,
+}
 
 impl Leg {
     /// A leg that runs `f`, which waits for its predecessor as soon as it matters.
     pub fn new(f: impl FnOnce(Predecessor) -> Option<Leg> + Send + 'static) -> Leg {
-        Leg(Box::new(f))
+        Leg { run: Box::new(f), on_new_thread: false }
+    }
+
+    /// The same leg, for a thread that nothing ran on before: for whoever has reason to doubt what was left on the last one.
+    #[must_use]
+    pub fn on_new_thread(self) -> Leg {
+        Leg { on_new_thread: true, ..self }
     }
 }
 
-/// The thread of the leg before, which may still be about to end: its thread-locals are being dropped.
+/// The thread of the leg before, which may still be about to end: its thread-locals are being dropped. Nothing where this leg
+/// has taken over the thread.
 #[derive(Debug)]
 pub struct Predecessor(Option<Thread>);
 
@@ -43,9 +54,11 @@ impl std::fmt::Debug for Leg {
     }
 }
 
-/// Runs `first`, then what it answers, and so on until one answers `None`. Each leg has a fresh thread with a stack of
-/// `stack_bytes`. When its [`Predecessor`] has been waited for, the thread before is gone, the destructors of its
-/// thread-locals included.
+/// Runs `first`, then what it answers, and so on until one answers `None`. Each leg has fresh thread-locals and a stack of
+/// `stack_bytes`. When its [`Predecessor`] has been waited for, what the leg before kept in thread-locals has been dropped.
+///
+/// A leg takes over the thread of the one before where that left nothing else behind: no thread, no key of unknown origin, no
+/// thread-local of a shared object. On platforms outside the sealed tier each has a thread of its own.
 ///
 /// # Errors
 ///
@@ -58,7 +71,7 @@ pub fn relay(stack_bytes: usize, first: Leg) -> io::Result<()> {
     let (told, ended) = mpsc::channel();
     let stacks = Stacks::new(stack_bytes)?;
     let (last, end) = host(|| {
-        start(Runner { leg: first, before: None, stacks: stacks.turns(), told })?;
+        start(Runner { leg: first, before: None, stacks: stacks.turns(), threads: None, told })?;
         // Every runner tells its end or hands the sender on.
         ended.recv().map_err(io::Error::other)
     })?;
@@ -76,27 +89,62 @@ struct Runner {
     /// The thread that started this one, and that is ending.
     before: Option<Thread>,
     stacks: Turns,
+    /// How many threads the process had when the last leg ended, if that is known.
+    threads: Option<u64>,
     told: mpsc::Sender<Told>,
 }
 
 impl Runner {
     fn run(self) {
-        let Runner { leg, before, stacks, told } = self;
-        let before = Predecessor(before);
-        vouch_for_thread(stacks.bytes());
-        let end = match catch_unwind(AssertUnwindSafe(|| (leg.0)(before))) {
-            Ok(Some(leg)) => {
-                let next = Runner { leg, before: Some(Thread::current()), stacks: stacks.next(), told: told.clone() };
-                match host(|| start(next)) {
-                    Ok(()) => return,
-                    Err(error) => Ok(Err(error)),
+        let Runner { mut leg, mut before, stacks, threads, told } = self;
+        let renewal = Renewal::begin(threads);
+        let end = loop {
+            match run_leg(leg, before.take(), stacks.bytes()) {
+                Ok(Some(next)) if !next.on_new_thread && renewal.as_ref().is_some_and(Renewal::renew) => leg = next,
+                Ok(Some(next)) => {
+                    let threads = renewal.and_then(|renewal| renewal.threads());
+                    let before = Some(Thread::current());
+                    let next = Runner { leg: next, before, stacks: stacks.next(), threads, told: told.clone() };
+                    match host(|| start(next)) {
+                        Ok(()) => return,
+                        Err(error) => break Ok(Err(error)),
+                    }
                 }
+                Ok(None) => break Ok(Ok(())),
+                Err(payload) => break Err(payload),
             }
-            Ok(None) => Ok(Ok(())),
-            Err(payload) => Err(payload),
         };
         // Whoever began the relay waits for it.
         let _ = told.send((Thread::current(), end));
+    }
+}
+
+/// Never part of its caller, so that nothing which that keeps in registers is of a thread-local from before.
+#[inline(never)]
+fn run_leg(leg: Leg, before: Option<Thread>, stack_bytes: usize) -> thread::Result<Option<Leg>> {
+    vouch_for_thread(stack_bytes);
+    catch_unwind(AssertUnwindSafe(|| (leg.run)(Predecessor(before))))
+}
+
+#[cfg(sealed_tier)]
+use crate::seal::Renewal;
+
+/// Outside the sealed tier nobody sees what is to happen at the end of a thread.
+#[cfg(not(sealed_tier))]
+struct Renewal;
+
+#[cfg(not(sealed_tier))]
+impl Renewal {
+    fn begin(_threads: Option<u64>) -> Option<Renewal> {
+        None
+    }
+
+    fn threads(&self) -> Option<u64> {
+        None
+    }
+
+    fn renew(&self) -> bool {
+        false
     }
 }
 
@@ -298,28 +346,43 @@ mod tests {
 
     const STACK_BYTES: usize = 1 << 20;
 
+    /// What tests note, in order.
+    type Log = Arc<Mutex<Vec<String>>>;
+
     thread_local! {
         static COUNT: Cell<u32> = const { Cell::new(0) };
     }
 
     /// Notes its drop, which is that of the thread's locals.
-    struct Noted(Arc<Mutex<Vec<String>>>, u32);
+    struct Noted(Log, u32);
 
     impl Drop for Noted {
         fn drop(&mut self) {
-            self.0.lock().unwrap().push(format!("gone {}", self.1));
+            let was = NUMBER.try_with(|number| number.0);
+            self.0.lock().unwrap().push(format!("gone {} while {was:?}", self.1));
+        }
+    }
+
+    /// Has a destructor, which must not have run before that of what was made later.
+    struct Number(u32);
+
+    impl Drop for Number {
+        fn drop(&mut self) {
+            self.0 = 0;
         }
     }
 
     thread_local! {
         static NOTED: Cell<Option<Noted>> = const { Cell::new(None) };
+        static NUMBER: Number = Number(COUNT.get() + 6);
     }
 
-    fn leg(number: u32, log: Arc<Mutex<Vec<String>>>) -> Leg {
+    fn leg(number: u32, log: Log) -> Leg {
         Leg::new(move |before| {
             before.wait();
             COUNT.set(COUNT.get() + 1);
             log.lock().unwrap().push(format!("leg {number} counts {}", COUNT.get()));
+            NUMBER.with(|_| ());
             NOTED.set(Some(Noted(Arc::clone(&log), number)));
             (number < 3).then(|| leg(number + 1, log))
         })
@@ -327,10 +390,12 @@ mod tests {
 
     #[test]
     fn every_leg_begins_with_fresh_thread_locals_when_those_before_it_are_gone() {
-        let log = Arc::default();
+        let log = Log::default();
         relay(STACK_BYTES, leg(1, Arc::clone(&log))).unwrap();
         let log = log.lock().unwrap();
-        assert_eq!(*log, ["leg 1 counts 1", "gone 1", "leg 2 counts 1", "gone 2", "leg 3 counts 1", "gone 3"]);
+        let gone = |n| format!("gone {n} while Ok(7)");
+        let each = (1..=3).flat_map(|n| [format!("leg {n} counts 1"), gone(n)]);
+        assert_eq!(*log, each.collect::<Vec<_>>());
     }
 
     #[test]

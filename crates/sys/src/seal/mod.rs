@@ -41,6 +41,7 @@ mod symbols {
     pub(super) mod syscall;
     pub(super) mod system;
     pub(super) mod table;
+    pub(super) mod thread_ends;
     pub(super) mod threads;
     pub(super) mod time;
     pub(super) mod users;
@@ -57,6 +58,8 @@ mod meter;
 #[cfg(sealed_tier)]
 mod probes;
 mod program_threads;
+#[cfg(sealed_tier)]
+mod renewal;
 mod selftest;
 mod threads;
 mod traps;
@@ -72,6 +75,8 @@ pub use library_state::{Image, LibraryState, libraries_with_state};
 pub use map_keys::MapKeys;
 pub use meter::{MemoryMeter, can_meter_memory, meter_memory};
 pub use program_threads::{Admission, ProgramThread, see_out};
+#[cfg(sealed_tier)]
+pub(crate) use renewal::Renewal;
 pub use selftest::{SelfTestError, selftest};
 pub use threads::{on_fresh_thread, spawn_simulation_thread, vouch_for_thread};
 pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

@@ -1,6 +1,6 @@
 //! Datagrams and Unix sockets in the corners.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use stormglass_tokio as tokio;
@@ -155,6 +155,31 @@ behaviours! {
         let first = text(a.join_multicast_v4(group, here)) + &text(a.join_multicast_v4(group, here));
         let second = text(a.leave_multicast_v4(group, here)) + &text(a.leave_multicast_v4(group, here));
         first + &second + &text(a.join_multicast_v4([10, 9, 9, 9].into(), here)) + &text(a.join_multicast_v4(group, [192, 0, 2, 1].into()))
+    }
+    udp_multicast_groups_v6: |_f| {
+        let a = UdpSocket::bind("[::]:0").await.expect("free");
+        let (group, other): (Ipv6Addr, Ipv6Addr) = ("ff02::7:7".parse().unwrap(), "ff02::7:8".parse().unwrap());
+        let joined = [(group, 1), (group, 1), (group, 0), (other, 9_999), (Ipv6Addr::LOCALHOST, 1), (other, 1)];
+        let joined: String = joined.map(|(group, on)| text(a.join_multicast_v6(&group, on))).concat();
+        let left = [(other, 2), (other, 0), (other, 1), (group, 1), (group, 1), (Ipv6Addr::LOCALHOST, 1)];
+        let left: String = left.map(|(group, on)| text(a.leave_multicast_v6(&group, on))).concat();
+        joined + &left
+    }
+    udp_multicast_is_heard_here_v6: |_f| {
+        let a = UdpSocket::bind("[::1]:0").await.expect("free");
+        text(a.multicast_loop_v6()) + &text(a.set_multicast_loop_v6(false)) + &text(a.multicast_loop_v6())
+    }
+    udp_multicast_v6_of_a_socket_for_ipv4: |_f| {
+        let (a, _) = bound().await;
+        let group: Ipv6Addr = "ff02::7:7".parse().unwrap();
+        let groups = text(a.join_multicast_v6(&group, 1)) + &text(a.leave_multicast_v6(&group, 1));
+        groups + &text(a.multicast_loop_v6()) + &text(a.set_multicast_loop_v6(true))
+    }
+    udp_sends_to_a_group_of_the_loopback_v6: |_f| {
+        let a = UdpSocket::bind("[::]:0").await.expect("free");
+        let group: Ipv6Addr = "ff02::7:7".parse().unwrap();
+        let at = SocketAddrV6::new(group, a.local_addr().unwrap().port(), 0, 1);
+        text(a.join_multicast_v6(&group, 1)) + &text(a.send_to(b"x", at).await)
     }
     udp_bind_to_a_group: |_f| { text(UdpSocket::bind("239.1.2.3:0").await.map(|a| a.local_addr().map(|at| at.ip()).ok())) }
     udp_traffic: |_f| {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use stormglass::harness::{CaseReport, RunRequest, Seed, Worker, WorkerCommand};
+use stormglass::harness::{CaseReport, IsolationKind, RunRequest, Seed, Worker, WorkerCommand};
 use tempfile::TempDir;
 
 use crate::cage::{ANIMAL, NEIGHBOUR};
@@ -40,9 +40,14 @@ pub(crate) struct Habitat {
 
 impl Habitat {
     pub(crate) fn new(place: &Place) -> Self {
+        Self::isolated(place, IsolationKind::default())
+    }
+
+    pub(crate) fn isolated(place: &Place, isolation: IsolationKind) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let zoo = std::env::current_exe().expect("a running binary has a path");
         let mut command = WorkerCommand::new(start(folder.path(), place.before, &zoo));
+        command.isolation = isolation;
         command.directory = place.elsewhere.then(|| folder.path().to_owned());
         Self { worker: Worker::start(&command).expect("this binary is a scenario binary"), folder }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stormglass::harness::{CaseReport, LEAK, Status};
+use stormglass::harness::{CaseReport, IsolationKind, LEAK, Status};
 
 use crate::animal::{Animal, Nature};
 use crate::animals;
@@ -105,6 +105,34 @@ fn names(evidence: &str, symbols: &[&str]) {
     let line = evidence.split(FOLDER).nth(1).and_then(|rest| rest.split_once(".rs:"));
     let number = line.and_then(|(_, rest)| rest.chars().next());
     assert!(number.is_some_and(|c| c.is_ascii_digit()), "no line of {FOLDER} is named: {evidence}");
+}
+
+/// What is kept in thread-locals, and in nothing else: on one process's threads each seed finds it as in a process of its own.
+const THREAD_LOCAL: &[&str] = &[
+    "thread_local_counter",
+    "thread_local_with_a_destructor",
+    "std_hash_map_order",
+    "std_random_state_as_a_generator",
+    "rand_0_8_thread_rng",
+    "rand_0_9_thread_rng",
+    "rand_0_10_thread_rng",
+    "fastrand_global",
+    "uuid_v4",
+    "futures_select_of_ready_branches",
+    "tokio_select_of_ready_branches",
+    "tokio_spawn_blocking",
+];
+
+pub(crate) fn thread_locals_begin_anew_with_every_seed() {
+    let mut alone = Habitat::new(&HOME);
+    let mut together = Habitat::isolated(&HOME, IsolationKind::Thread);
+    for name in THREAD_LOCAL {
+        for seed in [1, 2, 1] {
+            let (alone, together) = (alone.run(name, seed, false), together.run(name, seed, false));
+            assert_eq!(seen(&together), seen(&alone), "{name}, seed {seed}");
+            assert_eq!(together.record.digest, alone.record.digest, "{name}, seed {seed}");
+        }
+    }
 }
 
 pub(crate) fn names_differ() {

@@ -1,11 +1,18 @@
 //! What a machine says of itself, and what a process is given by whoever starts it.
 
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, process, thread};
 
 use crate::animal::{Nature, animals};
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static LOCAL_COUNTER: Cell<u64> = const { Cell::new(7) };
+    // Made at its first use, and dropped at the end of its thread.
+    static LOCAL_LIST: RefCell<Vec<usize>> = RefCell::new(vec![1]);
+}
 
 animals! {
     environment: Nature::Stable, constant, {
@@ -29,6 +36,15 @@ animals! {
     static_counter: Nature::Shared, constant, {
         // A static is the process's, and so each seed's own; nodes of one simulation share it.
         [COUNTER.fetch_add(1, Ordering::Relaxed), COUNTER.fetch_add(1, Ordering::Relaxed)]
+    };
+    thread_local_counter: Nature::Shared, constant, {
+        [LOCAL_COUNTER.replace(LOCAL_COUNTER.get() + 1), LOCAL_COUNTER.get()]
+    };
+    thread_local_with_a_destructor: Nature::Shared, constant, {
+        LOCAL_LIST.with_borrow_mut(|list| {
+            list.push(list.len());
+            [list.clone(), list.clone()]
+        })
     };
     backtrace_text: Nature::Stable, constant, {
         let text = std::backtrace::Backtrace::force_capture().to_string();

@@ -56,6 +56,10 @@ fn main() -> ExitCode {
         judge::names_differ();
         Ok(())
     }));
+    trials.push(Trial::test("thread_locals_begin_anew_with_every_seed", || {
+        judge::thread_locals_begin_anew_with_every_seed();
+        Ok(())
+    }));
     trials.push(Trial::test("the_book_says_the_same_of_every_animal", || {
         judge::the_book_says_the_same();
         Ok(())

@@ -7,15 +7,16 @@
 use super::super::interpose::Symbol;
 use super::{
     descriptors, directories, file_calls, file_locks, files, memory, names, processes, random, sleep, sockets, stats,
-    syscall, system, threads, time, users,
+    syscall, system, thread_ends, threads, time, users,
 };
 
 #[used]
-static TABLE: [&[Symbol]; 20] = [
+static TABLE: [&[Symbol]; 21] = [
     time::TIME,
     random::RANDOM,
     sleep::SLEEP,
     threads::THREADS,
+    thread_ends::THREAD_ENDS,
     names::NAMES,
     sockets::SOCKETS,
     file_calls::others::FILE_OTHERS,

@@ -1,9 +1,8 @@
-//! Multicast of `UdpSocket`. The simulated network has that of IPv4.
+//! Multicast of `UdpSocket`. The simulated network has that of IPv4; of IPv6, which is that of the loopback
+//! alone, memberships and options.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
-
-use stormglass_net::unsupported;
 
 use super::{Inner, UdpSocket};
 
@@ -55,22 +54,22 @@ impl UdpSocket {
     /// `multicast_loop_v6` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         match &self.0 {
             Inner::Real(socket) => socket.multicast_loop_v6(),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::multicast_loop_v6")),
+            Inner::Sim(socket) => socket.multicast_loop_v6(),
         }
     }
 
     /// `set_multicast_loop_v6` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.set_multicast_loop_v6(on),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::set_multicast_loop_v6")),
+            Inner::Sim(socket) => socket.set_multicast_loop_v6(on),
         }
     }
 
@@ -88,11 +87,11 @@ impl UdpSocket {
     /// `join_multicast_v6` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.join_multicast_v6(multiaddr, interface),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::join_multicast_v6")),
+            Inner::Sim(socket) => socket.join_v6(*multiaddr, interface),
         }
     }
 
@@ -110,11 +109,11 @@ impl UdpSocket {
     /// `leave_multicast_v6` of tokio's socket.
     ///
     /// # Errors
-    /// `Unsupported` in a simulation.
+    /// Those of the socket.
     pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
         match &self.0 {
             Inner::Real(socket) => socket.leave_multicast_v6(multiaddr, interface),
-            Inner::Sim(_) => Err(unsupported("UdpSocket::leave_multicast_v6")),
+            Inner::Sim(socket) => socket.leave_v6(*multiaddr, interface),
         }
     }
 }
