@@ -26,20 +26,21 @@ fn micros(sim: &Sim) -> u64 {
     u64::try_from(sim.now().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Allocates a block each millisecond, and tries to grow a small collection and a large one.
+/// Allocates a block, and tries to grow a small collection or a large one.
+fn bite(told: &mut Told) {
+    let block = std::hint::black_box(Vec::<u8>::with_capacity(BLOCK));
+    told.bytes += block.capacity() as u64;
+    if told.grew.len() < told.grew.capacity() {
+        let size = if told.grew.len().is_multiple_of(2) { 1_000 } else { 2_000_000 };
+        let grown = std::hint::black_box(Vec::<u8>::new()).try_reserve(size).is_ok();
+        told.grew.push((size, grown));
+    }
+}
+
 async fn hungry(sim: Sim, told: Arc<Mutex<Told>>) {
     told.lock().boots.push(micros(&sim));
     loop {
-        let block = std::hint::black_box(Vec::<u8>::with_capacity(BLOCK));
-        let mut told_now = told.lock();
-        told_now.bytes += block.capacity() as u64;
-        if told_now.grew.len() < told_now.grew.capacity() {
-            let size = if told_now.grew.len() % 2 == 0 { 1_000 } else { 2_000_000 };
-            let grown = std::hint::black_box(Vec::<u8>::new()).try_reserve(size).is_ok();
-            told_now.grew.push((size, grown));
-        }
-        drop(told_now);
-        drop(block);
+        bite(&mut told.lock());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
