@@ -199,7 +199,8 @@ fn check_is_told_what_objects_are_like() {
                  {:process 0 :type :ok :f :transfer :value {:from a :to b :amount 5}}
                  {:process 1 :type :invoke :f :read} {:process 1 :type :ok :f :read :value {a 5 b 15}}";
     fs::write(place.path().join("bank.edn"), moved).unwrap();
-    let bank = |more: &[&str]| place.run(&[&["check", "bank.edn", "--model", "bank", "--account", "a=10"], more].concat());
+    let bank =
+        |more: &[&str]| place.run(&[&["check", "bank.edn", "--model", "bank", "--account", "a=10"], more].concat());
     assert_eq!(bank(&["--account", "b=10", "--json"]).exit, Some(0));
     assert_eq!(bank(&["--account", "b=9"]).exit, Some(100));
     assert_eq!(bank(&["--account", "b"]).exit, Some(2));
