@@ -47,7 +47,7 @@ pub(super) struct OperationLine {
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "an operation with ClientId, Input, Call, Output and Return, a watch with Request and Responses, or a request with Type"
+    expecting = "expected an operation with ClientId, a watch with Request and Responses, or a request with Type"
 )]
 enum AnyLine {
     Operation(Box<JsonOperation>),
