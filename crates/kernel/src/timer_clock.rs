@@ -230,6 +230,20 @@ impl Kernel {
         Some(TimerId { generation, ..timer })
     }
 
+    /// Forgets a timer whose deadline has come already, if a waker that a combinator made waits for it, and gives that waker: it
+    /// is to be woken at once, as soon as nothing is borrowed. A task would not run before the end of this poll anyway.
+    pub fn take_waker_of(&mut self, timer: TimerId) -> Option<Waker> {
+        let timers = &mut self.nodes[timer.node.index()].timers;
+        let place = timers.place(timer.slot, timer.generation)?;
+        if !matches!(place.0, Sleeper::Foreign(_)) {
+            return None;
+        }
+        match timers.cancel(timer.slot, timer.generation).0 {
+            Sleeper::Foreign(waker) => Some(waker),
+            Sleeper::Nobody | Sleeper::Task(_) => None,
+        }
+    }
+
     /// Forgets a timer.
     #[inline]
     pub fn cancel_timer(&mut self, timer: TimerId) {

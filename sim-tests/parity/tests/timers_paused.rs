@@ -1,6 +1,9 @@
 //! Timers on a paused clock, which shows exactly what tokio's would.
 
-use std::future::pending;
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use stormglass_tokio::runtime::Builder;
@@ -11,6 +14,22 @@ use crate::{behaviours, saw};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+/// Whether somebody was woken who is no task.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Woken {
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// The instants of ticks with one that is missed by 25 ms, in milliseconds after the start: due, and seen.
@@ -106,6 +125,22 @@ behaviours! {
     }
     missed_ticks_are_skipped => ["[(0, 0), (10, 10), (20, 35), (40, 40), (50, 50), (60, 60)]"], |saw| {
         paused(async { saw!(saw, ticks(MissedTickBehavior::Skip).await) });
+    }
+    a_sleep_that_is_moved_to_the_past_wakes_there_and_then => ["false", "true", "true", "false"], |saw| {
+        paused(async {
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut cx = Context::from_waker(&waker);
+            let start = Instant::now();
+            let mut sleep = Box::pin(time::sleep(ms(100)));
+            assert!(sleep.as_mut().poll(&mut cx).is_pending());
+            time::advance(ms(80)).await;
+            saw!(saw, woken.take());
+            sleep.as_mut().reset(start + ms(64));
+            saw!(saw, woken.take());
+            saw!(saw, sleep.as_mut().poll(&mut cx).is_ready());
+            saw!(saw, woken.take());
+        });
     }
     an_interval_can_be_reset => ["[0, 14, 24, 24, 31, 43]"], |saw| {
         paused(async {

@@ -154,12 +154,22 @@ impl Sleep {
             Timer::Simulated(armed) => {
                 armed.elapsed = false;
                 let (timer, ns) = (armed.timer.take(), tick_ns(deadline));
+                if let Some(waker) = timer.zip(ns).and_then(|(timer, ns)| waker_of_past(timer, ns)) {
+                    armed.ns = None;
+                    waker.wake();
+                    return;
+                }
                 armed.timer =
                     timer.zip(ns).and_then(|(timer, ns)| try_with(|u| u.kernel.reset_timer(timer, ns)).flatten());
                 armed.ns = if armed.timer.is_some() { ns } else { None };
             }
         }
     }
+}
+
+/// Who made a waker of its own and waits for `timer`, which has been moved to `ns`, if that is past: tokio wakes it there and then.
+fn waker_of_past(timer: TimerId, ns: u64) -> Option<Waker> {
+    try_with(|u| (ns <= u.kernel.peek_timer_clock_ns()).then(|| u.kernel.take_waker_of(timer)).flatten()).flatten()
 }
 
 /// When a timer for `deadline` goes off, in nanoseconds of the current node's timer clock.
