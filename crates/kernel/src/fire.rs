@@ -13,7 +13,12 @@ impl Universe {
         let node = &mut kernel.nodes[id.index()];
         node.timer = VirtualTime::MAX;
         if node.timer_clock.is_paused() && !(node.ready.is_empty() && node.busy_until <= at) {
-            // A paused clock moves on only when the program has nothing to do.
+            if node.timers.is_due(node.read_timer_clock_ns(at)) {
+                // The program has moved its clock past them.
+                kernel.queue.run_first(id, node.run);
+                return self.fire_due(id, at);
+            }
+            // A paused clock moves on by itself only when the program has nothing to do.
             let later = node.busy_until.max(at.after_nanos(1));
             kernel.schedule_timer(later, id);
             return None;

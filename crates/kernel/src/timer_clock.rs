@@ -173,6 +173,8 @@ impl Kernel {
         node.note_clocks();
         node.timer = VirtualTime::MAX;
         self.arm(id);
+        // What is due now goes off before the next poll, though nothing else has to be seen to.
+        self.arm_later(id);
         Ok(())
     }
 }

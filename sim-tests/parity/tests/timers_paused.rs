@@ -101,6 +101,20 @@ behaviours! {
             saw!(saw, futures::poll!(sleep.as_mut()).is_ready());
         });
     }
+    who_is_no_task_is_woken_when_advance_returns => ["true", "false", "true", "true"], |saw| {
+        paused(async {
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut sleep = Box::pin(time::sleep(ms(100)));
+            saw!(saw, sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            time::advance(ms(90)).await;
+            saw!(saw, woken.take());
+            let _ = sleep.as_mut().poll(&mut Context::from_waker(&waker));
+            time::advance(ms(101)).await;
+            saw!(saw, woken.take());
+            saw!(saw, sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        });
+    }
     advance_by_less_than_a_timer_leaves_it => ["true", "true"], |saw| {
         paused(async {
             let mut sleep = Box::pin(time::sleep(ms(200)));

@@ -23,7 +23,7 @@ pub(crate) enum Cause {
     LifeCycle,
     /// The fault slowed its processor.
     Slowness,
-    /// The fault misled its lookups of names, or left it no descriptors.
+    /// The fault misled its lookups of names, or left it no descriptors or memory.
     Want,
     /// The fault dropped or delayed a packet to it, or one of the same flow before that.
     Transit,
@@ -155,7 +155,9 @@ impl Comparison<'_> {
             return Some(Cause::Injection);
         }
         match event.kind {
-            Kind::DOWN | Kind::BOOT | Kind::PAUSE | Kind::SIGNAL if self.is_step_on(event.node, event.at) => {
+            Kind::DOWN | Kind::BOOT | Kind::PAUSE | Kind::SIGNAL
+                if self.is_step_on(event.node, event.at) || self.holds(event.node, event.at) =>
+            {
                 Some(Cause::LifeCycle)
             }
             Kind::PACKET_DELIVERED => self.delivery(event, has_fault),
@@ -181,6 +183,23 @@ impl Comparison<'_> {
         steps.into_iter().any(|(due, done)| due <= at && at <= done && done < VirtualTime::MAX)
     }
 
+    /// Whether the fault keeps a node down or paused at that instant: another fault then neither takes it down or pauses it, nor
+    /// lets it go on.
+    fn holds(&self, node: NodeId, at: VirtualTime) -> bool {
+        let keeps = |s: &Stretch| {
+            matches!(
+                s.effect,
+                Effect::Kill { .. }
+                    | Effect::PowerLoss { .. }
+                    | Effect::Stop { .. }
+                    | Effect::Pause { .. }
+                    | Effect::Starve { .. }
+                    | Effect::Memory { .. }
+            ) && s.effect.node() == Some(&name(node))
+        };
+        self.stretches.iter().any(|s| keeps(s) && s.begin.0 <= at && at <= s.end.1)
+    }
+
     fn slowness(&self, event: Record) -> Option<Cause> {
         let slows = |s: &Stretch| matches!(&s.effect, Effect::Slow { node, .. } if *node == name(event.node));
         self.stretches.iter().any(|s| slows(s) && s.begin.0 <= event.at).then_some(Cause::Slowness)
@@ -188,7 +207,8 @@ impl Comparison<'_> {
 
     fn want(&self, event: Record) -> Option<Cause> {
         let wants = |s: &Stretch| {
-            let of_node = matches!(&s.effect, Effect::Names { .. } | Effect::Descriptors { .. });
+            let of_node =
+                matches!(&s.effect, Effect::Names { .. } | Effect::Descriptors { .. } | Effect::Memory { .. });
             of_node && s.effect.node() == Some(&name(event.node))
         };
         self.stretches.iter().any(|s| wants(s) && s.begin.0 <= event.at).then_some(Cause::Want)
