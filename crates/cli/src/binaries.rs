@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cargo_metadata::{Message, Metadata, MetadataCommand, Package, TargetKind};
+use cargo_metadata::{Message, Metadata, MetadataCommand, Package, Target, TargetKind};
 use stormglass_harness::{CommandHints, Exit};
 use stormglass_swap::{Project, Swap};
 
@@ -192,10 +192,7 @@ fn compile(
     let mut binaries = Vec::new();
     for message in Message::parse_stream(BufReader::new(output)) {
         let Message::CompilerArtifact(artifact) = message.map_err(|error| failed(&error))? else { continue };
-        // Another package may have a target of the same name.
-        let of = packages
-            .iter()
-            .position(|(package, tests)| package.id == artifact.package_id && tests.contains(&artifact.target.name));
+        let of = owner(metadata, packages, &artifact.target);
         if let (Some(path), Some(of)) = (artifact.executable, of) {
             let hints = CommandHints {
                 package: Some(packages[of].0.name.to_string()),
@@ -211,6 +208,17 @@ fn compile(
     }
     binaries.sort_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
     Ok(binaries.into_iter().map(|(_, binary)| binary).collect())
+}
+
+/// Whose target this is: another package may have one of the same name. A swapped build is of copies of the packages, which lie
+/// elsewhere in the same order.
+fn owner(metadata: &Metadata, packages: &[(&Package, Vec<String>)], built: &Target) -> Option<usize> {
+    let place = |(at, (package, tests)): (usize, &(&Package, Vec<String>))| {
+        let target = package.targets.iter().find(|target| target.name == built.name && tests.contains(&target.name))?;
+        let path = target.src_path.strip_prefix(&metadata.workspace_root).unwrap_or(&target.src_path);
+        built.src_path.ends_with(path).then_some((path.as_str().len(), at))
+    };
+    packages.iter().enumerate().filter_map(place).max().map(|(_, at)| at)
 }
 
 #[cfg(test)]
