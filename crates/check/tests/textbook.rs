@@ -1,4 +1,4 @@
-//! Small histories of transactions on lists of which it is known what is wrong with them, from the literature on
+//! Small histories of transactions of which it is known what is wrong with them, from the literature on
 //! isolation: the examples of Adya (2000) and the cases that Elle is tried on. What must be named is named, and what is in
 //! order is not blamed. Elle's own folder of histories is read, too, if `STORMGLASS_ELLE` names it.
 
@@ -8,13 +8,16 @@ use stormglass_check::format::{CheckOptions, ModelName, judge_file};
 use stormglass_check::model::Bytes;
 use stormglass_check::{Access, AnomalyKind, Isolation, Operation, Outcome, Transactions, isolation};
 
-/// `x+1` appends 1 to x; `x=12` reads x as [1, 2], and `x=` as empty.
+/// `x+1` appends 1 to the list x; `x=12` reads it as [1, 2], and `x=` as empty. `x*1` writes 1 to the register x, `x/1` reads it as 1,
+/// and `x/` as never written.
 fn accesses(text: &str) -> Vec<Access> {
     let access = |word: &str| {
         let key = Bytes::from(&word[..1]);
         let values: Vec<Bytes> = word[2..].chars().map(|digit| Bytes::from(digit.to_string())).collect();
         match &word[1..2] {
             "+" => Access::Append { key, value: values[0].clone() },
+            "*" => Access::Write { key, value: values[0].clone() },
+            "/" => Access::Read { key, value: Some(values.first().cloned()) },
             _ => Access::List { key, values: Some(values) },
         }
     };
@@ -156,4 +159,22 @@ fn the_histories_that_come_with_elle_are_not_in_order() {
         read += 1;
     }
     assert!(read > 0, "{} holds no histories", folder.display());
+}
+
+/// Elle's cases with `sequential-keys?` and `linearizable-keys?`: registers whose order of versions only time tells.
+#[test]
+fn versions_are_in_order_of_the_time_that_a_level_promises() {
+    let of_process = found(&[(0, "x*1"), (0, "x*2"), (0, "x/1")], true);
+    assert_eq!(of_process, (vec![Kind::GSingleProcess], Some(Isolation::Serializable)));
+    let of_everybody = found(&[(0, "x*1"), (1, "x*2"), (2, "x/1")], true);
+    assert_eq!(of_everybody, (vec![Kind::GSingleRealtime], Some(Isolation::StrongSessionSerializable)));
+    assert_eq!(together(&["x*1", "x*2", "x/1"]), (vec![], Some(Isolation::StrictSerializable)));
+    // Each of two writers is the last one of one register.
+    let crossed = found(&[(0, "x*1 y*2"), (1, "x*2 y*1"), (2, "x/2"), (3, "y/2")], true);
+    assert_eq!(crossed.1, Some(Isolation::StrongSessionSerializable), "{:?}", crossed.0);
+    // The older version is seen between two writes of others, and again after them.
+    let late = found(&[(0, "x*1"), (1, "x/1"), (2, "x*2"), (1, "x/1")], true);
+    assert_eq!(late, (vec![Kind::GSingleRealtime], Some(Isolation::StrongSessionSerializable)));
+    let in_order = found(&[(0, "x/"), (0, "x*1"), (1, "x/1 x*2"), (2, "x/2"), (0, "x*3"), (1, "x/3")], true);
+    assert_eq!(in_order, (vec![], Some(Isolation::StrictSerializable)));
 }

@@ -37,6 +37,8 @@ pub(super) struct Edge {
 pub(super) struct Graph {
     nodes: usize,
     edges: Vec<Edge>,
+    /// Anti-dependencies that hold where this order is promised.
+    timed: Vec<(Kind, Edge)>,
 }
 
 /// A graph whose edges can be followed.
@@ -47,7 +49,7 @@ pub(super) struct Followed {
 
 impl Graph {
     pub(super) fn new(nodes: usize) -> Self {
-        Graph { nodes, edges: Vec::new() }
+        Graph { nodes, edges: Vec::new(), timed: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -58,6 +60,13 @@ impl Graph {
     pub(super) fn add(&mut self, from: u32, to: u32, kind: Kind) {
         if from != to {
             self.edges.push(Edge { from, to, kind });
+        }
+    }
+
+    /// `from` reads a version that is older than the one which `to` writes, where `order` is promised.
+    pub(super) fn add_timed(&mut self, from: u32, to: u32, order: Kind) {
+        if from != to {
+            self.timed.push((order, Edge { from, to, kind: Kind::ReadWrite }));
         }
     }
 
@@ -110,6 +119,7 @@ impl Graph {
     /// The edges of these kinds, to be followed.
     pub(super) fn followed(&self, kinds: Kinds) -> Followed {
         let mut edges: Vec<Edge> = self.edges.iter().copied().filter(|edge| edge.kind as u8 & kinds != 0).collect();
+        edges.extend(self.timed.iter().filter(|(order, _)| *order as u8 & kinds != 0).map(|(_, edge)| *edge));
         edges.sort_unstable();
         edges.dedup();
         let mut starts = vec![0u32; self.nodes + 1];

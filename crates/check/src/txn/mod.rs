@@ -11,6 +11,7 @@ mod index;
 mod level;
 mod lists;
 mod registers;
+mod timed;
 mod words;
 
 pub use level::{Anomaly, AnomalyKind, Isolation};
@@ -94,6 +95,7 @@ pub fn isolation(history: &Transactions) -> Isolated {
     found.extend(lists::dependencies(&mut index, &mut graph));
     found.extend(registers::dependencies(&mut index, &mut graph));
     let dependencies = graph.count();
+    timed::dependencies(&index, &mut graph);
     graph.add_processes(&index);
     graph.add_real_time(&index);
     let (cycles, complete) = cycles::anomalies(&graph, &index, VISITS);

@@ -1,5 +1,6 @@
 //! Registers: a transaction that reads a version and then writes another has put one after the other, and nothing comes
-//! before the first state. More of the order of versions is not told, so more may be wrong than is found.
+//! before the first state. What follows from time, where a level promises its order, is in [`timed`](super::timed). More of the
+//! order of versions is not told, so more may be wrong than is found.
 
 use super::Access;
 use super::graph::{Graph, Kind};
