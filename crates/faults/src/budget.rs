@@ -219,6 +219,7 @@ impl Budget {
                     | Effect::PowerLoss { .. }
                     | Effect::Stop { .. }
                     | Effect::Pause { .. }
+                    | Effect::Suspend { .. }
                     | Effect::Memory { left: Some(_), .. }
             )
         };

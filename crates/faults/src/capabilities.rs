@@ -41,6 +41,8 @@ pub enum EffectKind {
     Descriptors,
     /// A process that runs out of memory.
     Memory,
+    /// A machine that is suspended.
+    Suspend,
     /// A node whose next boot is of another version.
     Upgrade,
     /// A machine whose disk is replaced.
@@ -51,7 +53,7 @@ pub enum EffectKind {
 
 impl EffectKind {
     /// Every kind, in order.
-    pub const ALL: [EffectKind; 19] = [
+    pub const ALL: [EffectKind; 20] = [
         EffectKind::Cut,
         EffectKind::Latency,
         EffectKind::Loss,
@@ -68,6 +70,7 @@ impl EffectKind {
         EffectKind::Starve,
         EffectKind::Descriptors,
         EffectKind::Memory,
+        EffectKind::Suspend,
         EffectKind::Upgrade,
         EffectKind::NewDisk,
         EffectKind::SwapDisks,
@@ -93,6 +96,7 @@ impl EffectKind {
             EffectKind::Starve => "starve",
             EffectKind::Descriptors => "descriptors",
             EffectKind::Memory => "memory",
+            EffectKind::Suspend => "suspend",
             EffectKind::Upgrade => "upgrade",
             EffectKind::NewDisk => "new-disk",
             EffectKind::SwapDisks => "swap-disks",

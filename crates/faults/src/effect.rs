@@ -155,6 +155,11 @@ pub enum Effect {
         /// How many.
         left: u32,
     },
+    /// Suspend the machine.
+    Suspend {
+        /// Which node.
+        node: NodeName,
+    },
     /// Leave the process so much memory more than it has: one that asks for more is killed. Or let single allocations fail.
     Memory {
         /// Which node.
@@ -206,6 +211,7 @@ impl Effect {
             Effect::Starve { .. } => EffectKind::Starve,
             Effect::Descriptors { .. } => EffectKind::Descriptors,
             Effect::Memory { .. } => EffectKind::Memory,
+            Effect::Suspend { .. } => EffectKind::Suspend,
             Effect::Upgrade { .. } => EffectKind::Upgrade,
             Effect::NewDisk { .. } => EffectKind::NewDisk,
             Effect::SwapDisks { .. } => EffectKind::SwapDisks,
@@ -252,6 +258,7 @@ impl Effect {
             | Effect::Starve { node }
             | Effect::Descriptors { node, .. }
             | Effect::Memory { node, .. }
+            | Effect::Suspend { node }
             | Effect::Upgrade { node, .. }
             | Effect::NewDisk { node }
             | Effect::SwapDisks { node, .. } => Some(node),

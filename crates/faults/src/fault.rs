@@ -165,6 +165,12 @@ pub enum Action {
         /// How many.
         left: u32,
     },
+    /// Suspends machines: nothing of them runs, nobody reaches them, and their monotonic clocks stand still, while their wall clocks
+    /// show the true time when they wake.
+    Suspend {
+        /// Which.
+        nodes: Vec<NodeName>,
+    },
     /// Leaves processes so much memory more than they have. One that asks for more is killed, and starts again when the fault ends;
     /// or single allocations fail.
     NoMemory {
@@ -221,6 +227,7 @@ impl Action {
             Action::Starve { .. } => Kind::Starve,
             Action::NoDescriptors { .. } => Kind::NoDescriptors,
             Action::NoMemory { .. } => Kind::NoMemory,
+            Action::Suspend { .. } => Kind::Suspend,
             Action::Upgrade { .. } => Kind::Upgrade,
             Action::DiskReplaced { .. } => Kind::DiskReplaced,
             Action::DiskSwap { .. } => Kind::DiskSwap,
@@ -254,6 +261,7 @@ impl Action {
             | Action::Starve { nodes, .. }
             | Action::NoDescriptors { nodes, .. }
             | Action::NoMemory { nodes, .. }
+            | Action::Suspend { nodes }
             | Action::Upgrade { nodes, .. }
             | Action::DiskReplaced { nodes }
             | Action::DiskSwap { nodes } => nodes.iter().collect(),
@@ -270,6 +278,7 @@ impl Action {
             | Action::GracefulStop { nodes }
             | Action::Pause { nodes }
             | Action::NoMemory { nodes, left: Some(_), .. }
+            | Action::Suspend { nodes }
             | Action::Upgrade { nodes, .. }
             | Action::DiskReplaced { nodes }
             | Action::DiskSwap { nodes } => nodes,

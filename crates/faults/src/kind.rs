@@ -134,6 +134,8 @@ pub enum Kind {
     DiskSwap,
     /// Processes run out of memory.
     NoMemory,
+    /// Machines are suspended, their monotonic clocks and network included.
+    Suspend,
 }
 
 /// A colour as `#rrggbb`.
@@ -148,7 +150,7 @@ impl fmt::Display for Colour {
 
 impl Kind {
     /// Every kind, in order. The order is also that of the planner's lanes: new kinds go to the end.
-    pub const ALL: [Kind; 44] = [
+    pub const ALL: [Kind; 45] = [
         Kind::PartitionHalves,
         Kind::IsolateOne,
         Kind::MajorityRing,
@@ -193,6 +195,7 @@ impl Kind {
         Kind::DiskReplaced,
         Kind::DiskSwap,
         Kind::NoMemory,
+        Kind::Suspend,
     ];
 
     /// The word that stands for it in a plan's text.
@@ -240,6 +243,7 @@ impl Kind {
             Kind::Starve => "starve",
             Kind::NoDescriptors => "no-descriptors",
             Kind::NoMemory => "no-memory",
+            Kind::Suspend => "suspend",
             Kind::Upgrade => "upgrade",
             Kind::DiskReplaced => "disk-replaced",
             Kind::DiskSwap => "disk-swap",
@@ -281,6 +285,7 @@ impl Kind {
             | Kind::Starve
             | Kind::NoDescriptors
             | Kind::NoMemory
+            | Kind::Suspend
             | Kind::Upgrade => Family::Process,
             Kind::DiskReadErrors
             | Kind::DiskWriteErrors
@@ -311,6 +316,7 @@ impl Kind {
                 | Kind::GracefulStop
                 | Kind::Pause
                 | Kind::NoMemory
+                | Kind::Suspend
                 | Kind::Upgrade
                 | Kind::DiskReplaced
                 | Kind::DiskSwap
@@ -373,6 +379,7 @@ impl Kind {
             Kind::Starve => "#8f6a2a",
             Kind::NoDescriptors => "#5e4a12",
             Kind::NoMemory => "#4a5e12",
+            Kind::Suspend => "#6a5f8f",
             Kind::Upgrade => "#9a4f7e",
             Kind::DiskReplaced => "#5c1f3a",
             Kind::DiskSwap => "#71304c",

@@ -73,6 +73,6 @@ pub use validity::FaultError;
 pub use verbs::{
     block_port, bridge, clock, disk, failing_allocations, flap, graceful_stop, impair, isolate, kill, latency, loss,
     majority_ring, names, no_descriptors, no_memory, one_way, partition, pause, power_loss, replace_disk, restart,
-    slow, starve, swap_disks, upgrade,
+    slow, starve, suspend, swap_disks, upgrade,
 };
 pub use world::{World, WorldError};

@@ -81,7 +81,7 @@ impl FakeWorld {
     /// Whether some open fault pauses the node.
     #[must_use]
     pub fn is_paused(&self, node: &str) -> bool {
-        self.held(node, |effect| matches!(effect, Effect::Pause { .. }))
+        self.held(node, |effect| matches!(effect, Effect::Pause { .. } | Effect::Suspend { .. }))
     }
 
     fn held(&self, node: &str, is: impl Fn(&Effect) -> bool) -> bool {
@@ -173,7 +173,7 @@ impl World for FakeWorld {
             let counter = match effect {
                 Effect::Kill { .. } | Effect::PowerLoss { .. } => Some(counter::TASKS_STOPPED),
                 Effect::Stop { .. } => Some(counter::SIGNALS_SENT),
-                Effect::Pause { .. } => Some(counter::TASKS_PAUSED),
+                Effect::Pause { .. } | Effect::Suspend { .. } => Some(counter::TASKS_PAUSED),
                 Effect::Slow { .. } => Some(counter::POLLS_SLOWED),
                 Effect::Disk { .. } => Some(counter::OPERATIONS_STRUCK),
                 Effect::Clock { .. } => Some(counter::POLLS_MISLED),

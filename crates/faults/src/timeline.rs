@@ -83,6 +83,7 @@ impl Fault {
             Action::Crash { nodes } | Action::Restart { nodes } => each(nodes, &|node| Effect::Kill { node }),
             Action::PowerLoss { nodes } => each(nodes, &|node| Effect::PowerLoss { node }),
             Action::GracefulStop { nodes } => each(nodes, &|node| Effect::Stop { node }),
+            Action::Suspend { nodes } => each(nodes, &|node| Effect::Suspend { node }),
             Action::Pause { nodes } => each(nodes, &|node| Effect::Pause { node }),
             Action::Slow { nodes, factor } => each(nodes, &|node| Effect::Slow { node, factor: *factor }),
             Action::Disk { nodes, fault } => each(nodes, &|node| Effect::Disk { node, fault: *fault }),

@@ -148,6 +148,7 @@ impl Fault {
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
             | Action::Pause { nodes }
+            | Action::Suspend { nodes }
             | Action::Slow { nodes, .. }
             | Action::Disk { nodes, .. }
             | Action::Clock { nodes, .. }

@@ -228,6 +228,7 @@ impl Fault {
             | Action::PowerLoss { nodes }
             | Action::Restart { nodes }
             | Action::GracefulStop { nodes }
+            | Action::Suspend { nodes }
             | Action::Pause { nodes } => groups(kind, &[nodes])?,
         }
         Ok(())

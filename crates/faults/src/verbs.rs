@@ -134,6 +134,14 @@ pub fn starve(nodes: impl IntoNodes, period: Duration, runs: Duration) -> Fault 
     Fault::new(Action::Starve { nodes: nodes.into_nodes(), period, runs })
 }
 
+/// The machines are suspended, as a laptop whose lid is closed or a virtual machine that is moved: nothing of them runs, packets to and from
+/// them are lost, and their monotonic clocks stand still, so that a timer goes off as much later (clock_gettime(2)). When they wake,
+/// their wall clocks show how late it is.
+#[must_use]
+pub fn suspend(nodes: impl IntoNodes) -> Fault {
+    Fault::new(Action::Suspend { nodes: nodes.into_nodes() })
+}
+
 /// The processes can allocate `left` bytes more, whatever they free meanwhile. One that asks for more is killed when the poll ends in
 /// which it asked, as the kernel's out-of-memory killer would do it, and starts again when the fault ends.
 #[must_use]

@@ -158,7 +158,7 @@ fn a_world_that_lacks_an_effect_refuses_the_plan_before_anything_happens() {
         error.to_string(),
         "fault f1 (`1.000s +1s power-loss b`) needs the effect `power-loss`, which this world lacks; \
          it has: cut, latency, loss, block-port, kill, stop, pause, slow, disk, clock, \
-         impair, names, starve, descriptors, memory, upgrade, new-disk, swap-disks"
+         impair, names, starve, descriptors, memory, suspend, upgrade, new-disk, swap-disks"
     );
     assert!(world.log().is_empty());
 }

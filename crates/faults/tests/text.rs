@@ -33,7 +33,7 @@ fn split(names: &[NodeName]) -> (NodeName, Vec<NodeName>, Vec<NodeName>) {
 
 fn action() -> impl Strategy<Value = Action> {
     let numbers = (1..=1_000_000u32, any::<u16>(), 2..=u32::MAX, any::<[bool; 2]>());
-    (0..29u8, names(4..=8), duration(), duration(), numbers).prop_map(|(kind, nodes, extra, jitter, numbers)| {
+    (0..30u8, names(4..=8), duration(), duration(), numbers).prop_map(|(kind, nodes, extra, jitter, numbers)| {
         let (ppm, port, factor, [one, two]) = numbers;
         let probability = Probability::from_ppm(ppm).expect("in range");
         let (node, left, right) = split(&nodes);
@@ -71,6 +71,7 @@ fn action() -> impl Strategy<Value = Action> {
             }
             22 => Action::Starve { nodes, period: extra + jitter, runs: jitter },
             23 => Action::NoDescriptors { nodes, left: ppm },
+            28 => Action::Suspend { nodes },
             26 => Action::NoMemory { nodes, left: Some(ppm.into()), refuses: None },
             27 => Action::NoMemory { nodes, left: (ppm % 2 == 0).then_some(7), refuses: Some(1 + u64::from(ppm)) },
             24 => Action::Upgrade { nodes, to: factor },
@@ -176,16 +177,17 @@ f52 13.000s +1s disk-swap n1,n2
 f53 13.000s +1s no-memory n1 left=65536
 f54 13.000s +1s no-memory n1,n2 refuses=1048576
 f55 13.000s +1s no-memory n1 left=0 refuses=1
-f56 on:BecameLeader +2s isolate-one @it | @others
-f57 on:BecameLeader:2@n1+10ms +calm one-way @it > @others,n9 label="again"
-f58 on:fsync:12 +1s power-loss @it,@other2
+f56 13.000s +1s suspend n1
+f57 on:BecameLeader +2s isolate-one @it | @others
+f58 on:BecameLeader:2@n1+10ms +calm one-way @it > @others,n9 label="again"
+f59 on:fsync:12 +1s power-loss @it,@other2
 "#;
 
 #[test]
 fn every_kind_reads_as_documented_and_prints_as_read() {
     let plan: Plan = ALL.parse().expect("a plan");
     assert_eq!(plan.to_string(), ALL);
-    assert_eq!(plan.census().len(), 28);
+    assert_eq!(plan.census().len(), 29);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) enum Held {
     Down(NodeId),
     Stopping(NodeId),
     Paused(NodeId),
+    Suspended(NodeId),
     Slow {
         node: NodeId,
         factor: u64,
@@ -122,8 +123,12 @@ impl WorldState {
         self.holds.values().flatten().any(|h| matches!(h, Held::Down(n) | Held::Stopping(n) if *n == node))
     }
 
+    pub(crate) fn held_suspended(&self, node: NodeId) -> bool {
+        self.holds.values().flatten().any(|h| *h == Held::Suspended(node))
+    }
+
     pub(crate) fn held_paused(&self, node: NodeId) -> bool {
-        self.holds.values().flatten().any(|h| *h == Held::Paused(node))
+        self.holds.values().flatten().any(|h| matches!(h, Held::Paused(n) | Held::Suspended(n) if *n == node))
     }
 
     pub(crate) fn misleads(&self, node: NodeId) -> bool {

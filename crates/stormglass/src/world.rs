@@ -141,6 +141,17 @@ impl World for KernelWorld {
                     u.kernel.pause(node);
                     Held::Paused(node)
                 }
+                Effect::Suspend { node } => {
+                    let node = state.find(node)?;
+                    u.kernel.pause(node);
+                    u.kernel.adjust_clocks(node, |now, clocks| clocks.monotonic.freeze(now));
+                    let others = state.all().map(|(_, other)| other).filter(|other| *other != node);
+                    let pairs: Vec<_> = others.chain([NodeId::DRIVER]).flat_map(|o| [(node, o), (o, node)]).collect();
+                    if let Some(rules) = rules(u) {
+                        rules.cut(id.0, &pairs);
+                    }
+                    Held::Suspended(node)
+                }
                 Effect::Slow { node, factor } => {
                     let node = state.find(node)?;
                     let polls_before = u.kernel.node(node).polls();
@@ -285,7 +296,10 @@ impl World for KernelWorld {
                         u.kernel.take_down(node, Down::Kill);
                         wake_up(&mut u.kernel, state, node);
                     }
-                    Held::Paused(node) => {
+                    Held::Suspended(node) | Held::Paused(node) => {
+                        if matches!(held, Held::Suspended(_)) && !state.held_suspended(node) {
+                            u.kernel.adjust_clocks(node, |now, clocks| clocks.monotonic.run_evenly(now));
+                        }
                         if !state.held_paused(node) {
                             let waiting = u.kernel.node(node).ready();
                             if u.kernel.resume(node) {
@@ -312,7 +326,9 @@ impl World for KernelWorld {
                     Held::Slow { node, polls_before, .. } => {
                         hits.add(counter::POLLS_SLOWED, u.kernel.node(*node).polls() - polls_before);
                     }
-                    Held::Paused(node) => hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64),
+                    Held::Paused(node) | Held::Suspended(node) => {
+                        hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64)
+                    }
                     Held::Descriptors { node, .. } => {
                         hits.add(counter::OPENS_REFUSED, u.kernel.refused_descriptors(*node));
                     }

@@ -180,6 +180,7 @@ fn effect_of(kind: Kind) -> Option<EffectKind> {
         Kind::PowerLoss => EffectKind::PowerLoss,
         Kind::GracefulStop => EffectKind::Stop,
         Kind::Pause => EffectKind::Pause,
+        Kind::Suspend => EffectKind::Suspend,
         Kind::Slow => EffectKind::Slow,
         Kind::Duplication | Kind::Corruption | Kind::Reordering | Kind::Bandwidth => EffectKind::Impair,
         Kind::DnsSilent | Kind::DnsUnknown | Kind::DnsStale => EffectKind::Names,

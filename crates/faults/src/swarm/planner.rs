@@ -139,7 +139,7 @@ impl Planner {
         self.family(Family::Network)
     }
 
-    /// Adds crashes, power losses, restarts, upgrades, pauses, slow and starved processors, and want of file descriptors
+    /// Adds crashes, power losses, restarts, upgrades, pauses, suspensions, slow and starved processors, and want of file descriptors
     /// and memory.
     pub fn process(self) -> Planner {
         self.family(Family::Process)

@@ -25,14 +25,14 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Draws one. Crashes, power losses and want of memory (1 KiB to 4 MiB left) last 0.1–8 s, restarts 1–50 ms, stops 0.2–5 s, pauses 0.05–5 s, slow spells
+    /// Draws one. Crashes, power losses and want of memory (1 KiB to 4 MiB left) last 0.1–8 s, restarts 1–50 ms, stops 0.2–5 s, pauses and suspensions 0.05–5 s, slow spells
     /// 0.5–8 s at a factor of 2–200 or with 1–50 % of periods of 10 ms to 1 s, want of descriptors 0.5–8 s with 0 to 8 left,
     /// upgrades 0.2–3 s to version 1 or 2, all with uniform magnitude. One in four hits several nodes at once.
     pub(super) fn draw(kind: Kind, stream: &mut Stream, nodes: usize) -> Shape {
         let duration = stream.log_duration(match kind {
             Kind::Restart => millis(1, 50),
             Kind::GracefulStop => millis(200, 5_000),
-            Kind::Pause => millis(50, 5_000),
+            Kind::Pause | Kind::Suspend => millis(50, 5_000),
             Kind::Slow | Kind::Starve | Kind::NoDescriptors => millis(500, 8_000),
             Kind::Upgrade => millis(200, 3_000),
             Kind::DiskReplaced | Kind::DiskSwap => millis(100, 8_000),
@@ -86,6 +86,7 @@ pub(super) fn strike(kind: Kind, nodes: &[NodeName], factor: u32) -> Fault {
         Kind::Restart => Action::Restart { nodes },
         Kind::GracefulStop => Action::GracefulStop { nodes },
         Kind::Pause => Action::Pause { nodes },
+        Kind::Suspend => Action::Suspend { nodes },
         Kind::Slow => Action::Slow { nodes, factor },
         Kind::NoDescriptors => Action::NoDescriptors { nodes, left: factor },
         Kind::NoMemory => Action::NoMemory { nodes, left: Some(factor.into()), refuses: None },

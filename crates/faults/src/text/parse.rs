@@ -195,6 +195,7 @@ impl Reader {
                 Kind::Restart => Action::Restart { nodes },
                 Kind::GracefulStop => Action::GracefulStop { nodes },
                 Kind::Pause => Action::Pause { nodes },
+                Kind::Suspend => Action::Suspend { nodes },
                 Kind::Slow => {
                     let factor = self.required(options, "factor", "a number such as `10`", |word| word.parse().ok())?;
                     Action::Slow { nodes, factor }

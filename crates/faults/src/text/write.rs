@@ -91,6 +91,7 @@ impl fmt::Display for Action {
             | Action::GracefulStop { nodes }
             | Action::DiskReplaced { nodes }
             | Action::DiskSwap { nodes }
+            | Action::Suspend { nodes }
             | Action::Pause { nodes } => group(nodes).fmt(f),
             Action::Slow { nodes, factor } => write!(f, "{} factor={factor}", group(nodes)),
             Action::Disk { nodes, fault } => write!(f, "{}{fault}", group(nodes)),

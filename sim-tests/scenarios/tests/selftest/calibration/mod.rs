@@ -5,6 +5,7 @@ mod disks;
 mod links;
 mod memory;
 mod processes;
+mod suspension;
 
 use stormglass::harness::Status;
 use stormglass::prelude::*;
@@ -16,6 +17,7 @@ checks!(
     faults_of_processes_do_what_they_say,
     faults_of_disks_do_what_they_say,
     want_of_memory_does_what_it_says,
+    a_suspended_machine_stands_still,
 );
 
 /// A figure that was measured must lie within `tolerance` of what the fault promises. It is kept as a counter.
@@ -53,6 +55,10 @@ fn faults_of_processes_do_what_they_say() {
 
 fn want_of_memory_does_what_it_says() {
     passes("memory_calibrated", 9);
+}
+
+fn a_suspended_machine_stands_still() {
+    passes("suspension_calibrated", 5);
 }
 
 fn faults_of_disks_do_what_they_say() {

@@ -194,6 +194,7 @@ impl Comparison<'_> {
                     | Effect::Stop { .. }
                     | Effect::Pause { .. }
                     | Effect::Starve { .. }
+                    | Effect::Suspend { .. }
                     | Effect::Memory { .. }
             ) && s.effect.node() == Some(&name(node))
         };
@@ -245,7 +246,7 @@ impl Comparison<'_> {
         let (from, to) = (name(from), name(to));
         self.stretches.iter().any(|s| {
             let on_its_way = match &s.effect {
-                Effect::BlockPort { node, .. } => *node == from || *node == to,
+                Effect::BlockPort { node, .. } | Effect::Suspend { node } => *node == from || *node == to,
                 effect => effect.links().is_some_and(|links| links.iter().any(|l| l.from == from && l.to == to)),
             };
             on_its_way && sent <= s.end.1 && arrived.is_none_or(|at| s.begin.0 <= at)
