@@ -285,7 +285,6 @@ impl Kind {
             | Kind::Starve
             | Kind::NoDescriptors
             | Kind::NoMemory
-            | Kind::Suspend
             | Kind::Upgrade => Family::Process,
             Kind::DiskReadErrors
             | Kind::DiskWriteErrors
@@ -301,7 +300,7 @@ impl Kind {
             | Kind::MisdirectedReads
             | Kind::DiskReplaced
             | Kind::DiskSwap => Family::Disk,
-            Kind::ClockStep | Kind::ClockDrift | Kind::ClockSlew | Kind::ClockStrobe => Family::Clock,
+            Kind::ClockStep | Kind::ClockDrift | Kind::ClockSlew | Kind::ClockStrobe | Kind::Suspend => Family::Clock,
         }
     }
 

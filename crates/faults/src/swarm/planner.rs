@@ -139,7 +139,7 @@ impl Planner {
         self.family(Family::Network)
     }
 
-    /// Adds crashes, power losses, restarts, upgrades, pauses, suspensions, slow and starved processors, and want of file descriptors
+    /// Adds crashes, power losses, restarts, upgrades, pauses, slow and starved processors, and want of file descriptors
     /// and memory.
     pub fn process(self) -> Planner {
         self.family(Family::Process)
@@ -152,7 +152,7 @@ impl Planner {
         self.family(Family::Disk)
     }
 
-    /// Adds clocks that jump, drift, slew and strobe.
+    /// Adds clocks that jump, drift, slew and strobe, and machines that are suspended.
     pub fn clock(self) -> Planner {
         self.family(Family::Clock)
     }
@@ -312,8 +312,8 @@ impl Planner {
             });
             // Two disks are swapped or none; of the others fewer nodes may fit where many do not.
             let variants = if kind == Kind::DiskSwap { 1 } else { shape.count };
-            // A disk is changed while its machine is down, which is a matter of processes too.
-            let spans_families = kind.family() == Family::Disk && kind.downs_nodes();
+            // A disk is changed while its machine is down, and a suspended machine is out of service: a matter of processes too.
+            let spans_families = kind.family() != Family::Process && kind.downs_nodes();
             groups.push(Group { id, spans_families, start, variants, order, build });
         }
     }

@@ -72,7 +72,9 @@ impl Shape {
             Family::Disk if !matches!(self.kind, Kind::DiskReplaced | Kind::DiskSwap) => {
                 disk(nodes, self.magnitude.disk(self.kind, self.factor)).lasting(self.duration)
             }
-            Family::Clock => clock(nodes, self.magnitude.clock(self.kind)).lasting(self.duration),
+            Family::Clock if self.kind != Kind::Suspend => {
+                clock(nodes, self.magnitude.clock(self.kind)).lasting(self.duration)
+            }
             _ => strike(self.kind, nodes, self.factor).lasting(self.duration),
         }
     }
