@@ -9,7 +9,9 @@ use stormglass_faults::{
     Capabilities, Direction, Effect, EffectKind, FaultId, Hits, LinkFault, NameFault, NodeName, Protocol, World,
     WorldError, counter,
 };
-use stormglass_kernel::{self as kernel, Down, Kernel, Kind, MemoryHits, MemoryLimit, NodeId, Universe};
+use stormglass_kernel::{
+    self as kernel, Clocks, Down, Kernel, Kind, MemoryHits, MemoryLimit, NodeId, Universe, VirtualTime,
+};
 use stormglass_net::{DnsFault, DnsRule, Impairment, Net, Rules, ip_of};
 use stormglass_sys::seal;
 
@@ -54,6 +56,17 @@ fn losses(universe: &mut Universe, node: NodeId) -> LossReport {
 
 fn since(hits: MemoryHits, before: MemoryHits) -> MemoryHits {
     MemoryHits { killed: hits.killed - before.killed, refused: hits.refused - before.refused }
+}
+
+/// Changes a node's clocks; the monotonic one of a suspended machine stands still all the same.
+fn adjust(kernel: &mut Kernel, state: &WorldState, node: NodeId, change: impl FnOnce(VirtualTime, &mut Clocks<'_>)) {
+    let suspended = state.held_suspended(node);
+    kernel.adjust_clocks(node, |now, clocks| {
+        change(now, clocks);
+        if suspended {
+            clocks.monotonic.freeze(now);
+        }
+    });
 }
 
 fn wake_up(kernel: &mut Kernel, state: &WorldState, node: NodeId) {
@@ -167,7 +180,7 @@ impl World for KernelWorld {
                 }
                 Effect::Clock { node, fault } => {
                     let node = state.find(node)?;
-                    u.kernel.adjust_clocks(node, |now, clocks| machine::mislead(clocks, now, *fault));
+                    adjust(&mut u.kernel, state, node, |now, clocks| machine::mislead(clocks, now, *fault));
                     Held::Clock { node, polls_before: u.kernel.node(node).polls() }
                 }
                 Effect::Impair { links, fault } => {
@@ -287,7 +300,7 @@ impl World for KernelWorld {
                         state.hit(id, counter::POLLS_MISLED, u.kernel.node(node).polls() - polls_before);
                         // Another fault of the same clocks goes on as it was when this one began.
                         if !state.misleads(node) {
-                            u.kernel.adjust_clocks(node, |now, clocks| machine::set_right(clocks, now));
+                            adjust(&mut u.kernel, state, node, |now, clocks| machine::set_right(clocks, now));
                         }
                     }
                     Held::Down(node) => wake_up(&mut u.kernel, state, node),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
-use stormglass::faults::{counter, suspend};
+use stormglass::faults::{ClockFault, clock, counter, suspend};
 use stormglass::prelude::*;
 use tokio::net::UdpSocket;
 
@@ -76,5 +76,17 @@ pub(crate) async fn suspension_calibrated(sim: Sim) -> Result<(), Evidence> {
     expect(&sim, "suspend of 700 ms: longest step of the monotonic clock, us", monotonic, 1_000, 500)?;
     // 20 in 200 ms; those of the 700 ms are lost.
     expect(&sim, "suspend: datagrams heard in the 200 ms after it", *heard.lock() - so_far, 20, 3)?;
-    demand(sim.hits(id).get(counter::PACKETS_DROPPED) > 60, || "packets to it are lost".to_owned())
+    demand(sim.hits(id).get(counter::PACKETS_DROPPED) > 60, || "packets to it are lost".to_owned())?;
+
+    // What else befalls its clocks meanwhile does not wake the monotonic one.
+    seen.lock().clear();
+    sim.sleep(Duration::from_millis(5)).await;
+    sim.inject(suspend("n").lasting(Duration::from_millis(700)));
+    sim.sleep(Duration::from_millis(100)).await;
+    sim.inject(clock("n", ClockFault::Drift { ppm: 100 }).lasting(Duration::from_millis(200)));
+    sim.sleep(Duration::from_millis(800)).await;
+    let looks = seen.lock().clone();
+    demand(looks.len() > 100, || format!("{} looks before and after it", looks.len()))?;
+    let longest = looks.windows(2).map(|pair| micros(pair[1].instant - pair[0].instant)).max().unwrap_or(0);
+    expect(&sim, "suspend, its clock drifts meanwhile: longest step of the monotonic clock, us", longest, 1_000, 500)
 }
