@@ -58,4 +58,5 @@ pub use request::{
 };
 pub use socket_file::SocketFile;
 pub use syncing::Syncing;
+pub use watch::SyncEnd;
 pub use world::{Disk, LATENCY, ORDER};

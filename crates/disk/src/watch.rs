@@ -1,17 +1,27 @@
 //! Who wants to know when syncs of files end: faults that strike right then.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::task::{Poll, Waker};
 
 use stormglass_kernel::{Kernel, NodeId};
 
 use crate::world::Disk;
 
+/// A sync that has ended with success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncEnd {
+    /// Whose disk.
+    pub node: NodeId,
+    /// What was synced: a file, or a directory, by one of its names. `None` when it has none any more, and for the root.
+    pub path: Option<PathBuf>,
+}
+
 /// Syncs that have ended and that nobody was told of yet, once somebody has asked.
 #[derive(Debug, Default)]
 pub(crate) struct SyncWatch {
     asked: bool,
-    ended: VecDeque<NodeId>,
+    ended: VecDeque<SyncEnd>,
     waker: Option<Waker>,
 }
 
@@ -21,9 +31,10 @@ impl SyncWatch {
         self.asked
     }
 
-    pub(crate) fn note(&mut self, kernel: &mut Kernel, node: NodeId, done: bool) {
-        if self.asked && done {
-            self.ended.push_back(node);
+    /// A sync has ended with success.
+    pub(crate) fn note(&mut self, kernel: &mut Kernel, synced: SyncEnd) {
+        if self.asked {
+            self.ended.push_back(synced);
             if let Some(waker) = self.waker.take() {
                 kernel.wake(waker);
             }
@@ -32,11 +43,15 @@ impl SyncWatch {
 }
 
 impl Disk {
-    /// The node on which a sync has ended with success, one after another, from the first question on. There is one asker.
-    pub fn poll_synced(&mut self, kernel: &mut Kernel, waker: &Waker) -> Poll<NodeId> {
+    /// From now on the ends of syncs are kept for whoever asks.
+    pub fn watch_syncs(&mut self) {
         self.watch.asked = true;
-        if let Some(node) = self.watch.ended.pop_front() {
-            return Poll::Ready(node);
+    }
+
+    /// The syncs that have ended with success since [`Disk::watch_syncs`], one after another. There is one asker.
+    pub fn poll_synced(&mut self, kernel: &mut Kernel, waker: &Waker) -> Poll<SyncEnd> {
+        if let Some(synced) = self.watch.ended.pop_front() {
+            return Poll::Ready(synced);
         }
         kernel.park(&mut self.watch.waker, waker);
         Poll::Pending

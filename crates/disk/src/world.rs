@@ -21,7 +21,7 @@ use crate::perform::{Class, Performed, Performer};
 use crate::request::{HandleKey, Reply, Request};
 use crate::special;
 use crate::volume::{Resolved, Volume};
-use crate::watch::SyncWatch;
+use crate::watch::{SyncEnd, SyncWatch};
 
 /// How long an operation takes: site = the file, ordinal = the operation's number there; nanoseconds.
 pub const LATENCY: Point = Point::new(Domain::Disk, "latency");
@@ -270,6 +270,7 @@ impl Disk {
 
     /// An operation's time has passed.
     fn complete(&mut self, kernel: &mut Kernel, node: NodeId, key: OperationKey) {
+        let watched = self.watch.is_asked();
         let Some(device) = self.existing(node) else { return };
         let Some(slot) = device.slot(key) else { return };
         let State::Running(next) = std::mem::replace(&mut slot.state, State::Free) else { return };
@@ -280,10 +281,11 @@ impl Disk {
                 slot.state = State::Finished(Ok(Reply::Done));
                 let (sleeper, detached) = (slot.waiting.take(), slot.detached);
                 device.volume.finish_plain(&sync);
+                let path = watched.then(|| device.volume.name_of(sync.inode)).flatten();
                 if detached {
                     device.free(key);
                 }
-                self.watch.note(kernel, node, true);
+                self.watch.note(kernel, SyncEnd { node, path });
                 return kernel.wake_up(sleeper);
             }
             _ => {}
@@ -292,8 +294,11 @@ impl Disk {
         let result = match next {
             Next::Finish(result) => result,
             Next::Sync(sync) => {
+                let path = watched.then(|| performer.volume.name_of(sync.inode)).flatten();
                 let result = performer.finish_sync(sync);
-                self.watch.note(kernel, node, result.is_ok());
+                if result.is_ok() {
+                    self.watch.note(kernel, SyncEnd { node, path });
+                }
                 result
             }
             Next::Lock { handle, range } => match performer.lock(handle, range, true) {

@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::trigger::names;
 use crate::{
-    Budget, Fault, FaultId, FaultRecord, InjectError, Injector, Missing, Nemesis, Observed, Plan, PlanError, World,
+    Budget, Fault, FaultId, FaultRecord, InjectError, Injector, Missing, Nemesis, Observed, Plan, PlanError, Trigger,
+    World,
 };
 
 /// Ids of scripted faults start here, so that a plan's faults keep theirs.
@@ -48,13 +50,19 @@ impl Storms {
     /// Whether anyone wants to be shown this event.
     #[must_use]
     pub fn cares_for(&self, event: &Observed) -> bool {
-        !self.nemeses.is_empty() || event.place().is_some_and(|(name, _)| self.awaited.contains(name))
+        !self.nemeses.is_empty() || self.awaited.iter().any(|awaited| names(awaited, event))
     }
 
     /// Whether some fault waits for an event of this name.
     #[must_use]
     pub fn awaits(&self, event: &str) -> bool {
         self.awaited.contains(event)
+    }
+
+    /// Whether some fault waits for syncs of files.
+    #[must_use]
+    pub fn awaits_syncs(&self) -> bool {
+        self.awaited.iter().any(|awaited| Trigger::is_of_syncs(awaited))
     }
 
     /// Whether anyone waits for events at all.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::text::write::Shown;
-use crate::{Action, Fault, NodeName, Observed};
+use crate::{Action, FSYNC, Fault, NodeName, Observed};
 
 /// Stands in a plan for the node at which the trigger happened.
 pub const IT: &str = "@it";
@@ -65,9 +65,22 @@ impl Trigger {
 
     /// Whether an event counts.
     pub(crate) fn matches(&self, event: &Observed) -> bool {
-        let Some((name, node)) = event.place() else { return false };
-        name == self.event && self.node.as_ref().is_none_or(|wanted| wanted == node)
+        let Some((_, node)) = event.place() else { return false };
+        names(&self.event, event) && self.node.as_ref().is_none_or(|wanted| wanted == node)
     }
+
+    /// Whether it waits for the syncs of files.
+    pub(crate) fn is_of_syncs(event: &str) -> bool {
+        event.strip_prefix(FSYNC).is_some_and(|path| path.is_empty() || path.starts_with('/'))
+    }
+}
+
+/// Whether what a trigger waits for is this event: by its name, and of syncs by the path too, if one is given.
+pub(crate) fn names(awaited: &str, event: &Observed) -> bool {
+    let Some((name, _)) = event.place() else { return false };
+    let Observed::Fsync { path, .. } = event else { return name == awaited };
+    let Some(wanted) = awaited.strip_prefix(FSYNC) else { return false };
+    path.strip_prefix(wanted.trim_end_matches('/')).is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
 
 impl fmt::Display for Trigger {

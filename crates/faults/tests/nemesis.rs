@@ -29,7 +29,9 @@ fn each_leader_is_isolated_until_the_strikes_are_used_up() {
 fn other_events_and_strangers_are_let_be() {
     let mut hunter = LeaderHunter::new(Seed(3), Strike::Kill, NODES);
     let other = Observed::Probe { node: "a".into(), name: "SteppedDown".into(), value: 1 };
-    for event in [other, Observed::Fsync { node: "a".into(), n: 9 }, Observed::Tick, elected("stranger", 1)] {
+    for event in
+        [other, Observed::Fsync { node: "a".into(), n: 9, path: "/log".into() }, Observed::Tick, elected("stranger", 1)]
+    {
         assert_eq!(hunter.observe(&event), []);
     }
     assert_eq!(hunter.observe(&elected("a", 1)).len(), 1);

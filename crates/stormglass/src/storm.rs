@@ -7,10 +7,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use stormglass_check::Evidence;
-use stormglass_disk::Disk;
+use stormglass_disk::{Disk, SyncEnd};
 use stormglass_faults::{
-    Budget, Calm, Convergence, FSYNC, Fault, FaultId, FaultRecord, Hits, Missing, Nemesis, NodeName, Observed, Plan,
-    Planner, Storms, Stormy, World, power_loss,
+    Budget, Calm, Convergence, Fault, FaultId, FaultRecord, Hits, Missing, Nemesis, NodeName, Observed, Plan, Planner,
+    Storms, Stormy, World, power_loss,
 };
 use stormglass_harness::{Refusal, converge};
 use stormglass_kernel::{self as kernel, NodeId};
@@ -103,7 +103,7 @@ impl Sim {
                 sim.step(index);
             }
         });
-        if self.storms(|storms| storms.awaits(FSYNC)) {
+        if self.storms(|storms| storms.awaits_syncs()) {
             self.listen_to_disks();
         }
         self.listen();
@@ -135,21 +135,24 @@ impl Sim {
         if std::mem::replace(&mut self.shared.state.lock().listening_to_disks, true) {
             return;
         }
+        // Now, and not when the task is polled first: nodes may be.
+        kernel::with(|u| u.get::<Disk>().map(|(disk, _)| disk.watch_syncs()));
         let sim = self.clone();
         kernel::spawn_local(async move {
             let mut counts: BTreeMap<NodeId, u64> = BTreeMap::new();
             loop {
-                let node = poll_fn(|cx| {
+                let synced = poll_fn(|cx| {
                     kernel::with(|u| match u.get::<Disk>() {
                         Some((disk, kernel)) => disk.poll_synced(kernel, cx.waker()),
                         None => Poll::Pending,
                     })
                 });
-                let node = node.await;
+                let SyncEnd { node, path } = synced.await;
                 let n = counts.entry(node).or_default();
                 *n += 1;
                 let name = kernel::with(|u| NodeName::from(&**u.kernel.node(node).name()));
-                sim.tell(Observed::Fsync { node: name, n: *n });
+                let path = path.map_or_else(String::new, |path| path.to_string_lossy().into_owned());
+                sim.tell(Observed::Fsync { node: name, n: *n, path });
             }
         });
     }
@@ -179,6 +182,12 @@ impl Sim {
         let told = Arc::clone(&state.told);
         drop(state);
         told.notify_one();
+    }
+
+    /// Whether a fault of the plan waits for the probe of this name: to ask before telling of what happens very often.
+    #[must_use]
+    pub fn awaits(&self, event: &str) -> bool {
+        self.shared.state.lock().storms.awaits(event)
     }
 
     /// Ends a scripted fault and all its steps to come. Does nothing when it has ended.

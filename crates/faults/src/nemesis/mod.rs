@@ -29,6 +29,8 @@ pub enum Observed {
         node: NodeName,
         /// How many the node finished so far, this one included.
         n: u64,
+        /// What was synced, by one of its names: an absolute path. Empty where it has none.
+        path: String,
     },
     /// Time passed; how often is up to the simulation.
     Tick,
@@ -46,7 +48,7 @@ impl Observed {
     }
 }
 
-/// What a trigger calls the end of a sync of a file.
+/// What a trigger calls the end of a sync of a file. `fsync/data/vote` is that of one file, or of what is in that folder.
 pub const FSYNC: &str = "fsync";
 
 /// An adversary that reacts.

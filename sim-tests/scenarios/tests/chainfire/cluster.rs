@@ -103,6 +103,8 @@ impl Cluster {
         let observe = sim.observer(move |name: &str, _boot, at_ns, (node, probe): (u64, Probe)| {
             if let Some((moment, value)) = moments.of(node, &probe) {
                 told.tell(Observed::Probe { node: name.into(), name: moment.to_owned(), value });
+            } else if told.awaits(probe.name()) {
+                told.tell(Observed::Probe { node: name.into(), name: probe.name().to_owned(), value: 0 });
             }
             let mut disks = disks.lock();
             disks.observe(&told, node, at_ns, &probe);

@@ -15,5 +15,6 @@ mod recovery;
 mod replication;
 mod unrest;
 mod workload;
+mod worst_moments;
 
 stormglass::main!();

@@ -128,6 +128,7 @@ impl Judge {
             | Probe::Voted { .. }
             | Probe::Ack { .. }
             | Probe::Replayed { .. }
+            | Probe::SnapshotSent { .. }
             | Probe::ReadServed { .. }
             | Probe::PeerFailed { .. }
             | Probe::PeerUnreachable { .. } => Ok(()),

@@ -19,6 +19,7 @@ mod monitors;
 mod panics;
 mod product;
 mod sealed;
+mod triggers;
 mod twice;
 
 // ChainFire's cluster and clients, for the storms of `causes`.
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         deadlocks::CHECKS,
         leaks::CHECKS,
         sealed::CHECKS,
+        triggers::CHECKS,
         twice::CHECKS,
         calibration::CHECKS,
         campaigns::CHECKS,

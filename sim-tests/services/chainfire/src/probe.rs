@@ -111,6 +111,13 @@ pub enum Probe {
         /// The term of that index.
         term: Term,
     },
+    /// The leader begins to send a snapshot to a follower whose entries are gone.
+    SnapshotSent {
+        /// To whom.
+        peer: NodeId,
+        /// The last index that the snapshot covers.
+        index: Index,
+    },
     /// The node replaced its state by a snapshot received from the leader.
     SnapshotInstalled {
         /// The last index the snapshot covers.
@@ -147,6 +154,34 @@ pub enum Probe {
         /// How many attempts were made.
         attempts: u32,
     },
+}
+
+impl Probe {
+    /// What it is called: its variant.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Probe::Started { .. } => "Started",
+            Probe::Replayed { .. } => "Replayed",
+            Probe::TermChanged { .. } => "TermChanged",
+            Probe::Voted { .. } => "Voted",
+            Probe::HardStateDurable { .. } => "HardStateDurable",
+            Probe::BecameLeader { .. } => "BecameLeader",
+            Probe::SteppedDown { .. } => "SteppedDown",
+            Probe::Appended { .. } => "Appended",
+            Probe::Durable { .. } => "Durable",
+            Probe::Truncated { .. } => "Truncated",
+            Probe::Committed { .. } => "Committed",
+            Probe::Applied { .. } => "Applied",
+            Probe::SnapshotTaken { .. } => "SnapshotTaken",
+            Probe::SnapshotSent { .. } => "SnapshotSent",
+            Probe::SnapshotInstalled { .. } => "SnapshotInstalled",
+            Probe::Ack { .. } => "Ack",
+            Probe::ReadServed { .. } => "ReadServed",
+            Probe::PeerFailed { .. } => "PeerFailed",
+            Probe::PeerUnreachable { .. } => "PeerUnreachable",
+        }
+    }
 }
 
 /// Hands the probe to the sink, if there is one. The closure runs only then.

@@ -9,7 +9,7 @@ use super::message::{Append, AppendOutcome, AppendReply, Heartbeat, HeartbeatRep
 use super::progress::Mode;
 use super::types::{Index, LogOperation, NodeId};
 use crate::planted;
-use crate::probe::Probe;
+use crate::probe::{Probe, emit};
 
 impl Raft {
     /// Sends each follower what it lacks and has room for, and a heartbeat where nothing else was sent for long.
@@ -37,8 +37,10 @@ impl Raft {
             && progress.next <= self.log.base().index
             && let Some(snapshot) = &self.snapshot
         {
-            progress.mode = Mode::Snapshot { index: snapshot.meta.index, offset: 0 };
+            let index = snapshot.meta.index;
+            progress.mode = Mode::Snapshot { index, offset: 0 };
             progress.in_flight = 0;
+            emit(self.probes.as_ref(), || Probe::SnapshotSent { peer, index });
         }
         let window = match progress.mode {
             Mode::Replicate => self.limits.append_window,
