@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stormglass_disk::LossReport;
 use stormglass_faults::{FaultId, Hits, Link, NodeName, WorldError};
-use stormglass_kernel::{MemoryHits, MemoryLimit, NodeId};
+use stormglass_kernel::NodeId;
 use stormglass_sys::seal::MemoryMeter;
 
 /// What plans have done to the nodes so far.
@@ -40,16 +40,8 @@ pub(crate) enum Held {
         node: NodeId,
         polls_before: u64,
     },
-    Descriptors {
-        node: NodeId,
-        left: u32,
-    },
-    Memory {
-        node: NodeId,
-        limit: MemoryLimit,
-        /// What came of a limit while others were on too.
-        before: MemoryHits,
-    },
+    Descriptors(NodeId),
+    Memory(NodeId),
     /// What is done is done.
     Nothing,
 }
@@ -81,31 +73,9 @@ impl WorldState {
         self.versions.get(&node).copied().unwrap_or(1)
     }
 
-    /// How many descriptors open faults leave a node; `None` when there is none.
-    pub(crate) fn descriptors(&self, node: NodeId) -> Option<u32> {
-        let left = self.holds.values().flatten().filter_map(|held| match held {
-            Held::Descriptors { node: n, left } if *n == node => Some(*left),
-            _ => None,
-        });
-        left.min()
-    }
-
     /// Whether a fault limits the memory of any node.
     pub(crate) fn limits_memory(&self) -> bool {
-        self.holds.values().flatten().any(|held| matches!(held, Held::Memory { .. }))
-    }
-
-    /// How much memory open faults leave a node; `None` when there is none.
-    pub(crate) fn memory(&self, node: NodeId) -> Option<MemoryLimit> {
-        let least = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
-        let limits = self.holds.values().flatten().filter_map(|held| match held {
-            Held::Memory { node: n, limit, .. } if *n == node => Some(*limit),
-            _ => None,
-        });
-        limits.reduce(|one, other| MemoryLimit {
-            left: least(one.left, other.left),
-            refuses: least(one.refuses, other.refuses),
-        })
+        self.holds.values().flatten().any(|held| matches!(held, Held::Memory(_)))
     }
 
     pub(crate) fn find(&self, name: &NodeName) -> Result<NodeId, WorldError> {

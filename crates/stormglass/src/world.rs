@@ -9,9 +9,7 @@ use stormglass_faults::{
     Capabilities, Direction, Effect, EffectKind, FaultId, Hits, LinkFault, NameFault, NodeName, Protocol, World,
     WorldError, counter,
 };
-use stormglass_kernel::{
-    self as kernel, Clocks, Down, Kernel, Kind, MemoryHits, MemoryLimit, NodeId, Universe, VirtualTime,
-};
+use stormglass_kernel::{self as kernel, Clocks, Down, Kernel, Kind, MemoryLimit, NodeId, Universe, VirtualTime};
 use stormglass_net::{DnsFault, DnsRule, Impairment, Net, Rules, ip_of};
 use stormglass_sys::seal;
 
@@ -52,10 +50,6 @@ fn impairment(fault: LinkFault) -> Option<Impairment> {
 
 fn losses(universe: &mut Universe, node: NodeId) -> LossReport {
     universe.get::<Disk>().map(|(disk, _)| disk.losses(node)).unwrap_or_default()
-}
-
-fn since(hits: MemoryHits, before: MemoryHits) -> MemoryHits {
-    MemoryHits { killed: hits.killed - before.killed, refused: hits.refused - before.refused }
 }
 
 /// Changes a node's clocks; the monotonic one of a suspended machine stands still all the same.
@@ -210,7 +204,8 @@ impl World for KernelWorld {
                 }
                 Effect::Descriptors { node, left } => {
                     let node = state.find(node)?;
-                    Held::Descriptors { node, left: *left }
+                    u.kernel.limit_descriptors(node, id.0, *left);
+                    Held::Descriptors(node)
                 }
                 Effect::Memory { node, left, refuses } => {
                     let node = state.find(node)?;
@@ -219,8 +214,8 @@ impl World for KernelWorld {
                             seal::meter_memory().ok_or(WorldError::Unsupported { effect: effect.kind(), available })?,
                         );
                     }
-                    let limit = MemoryLimit { left: *left, refuses: *refuses };
-                    Held::Memory { node, limit, before: u.kernel.memory_hits(node) }
+                    u.kernel.limit_memory(node, id.0, MemoryLimit { left: *left, refuses: *refuses });
+                    Held::Memory(node)
                 }
                 Effect::Upgrade { node, to } => {
                     let node = state.find(node)?;
@@ -245,15 +240,8 @@ impl World for KernelWorld {
             };
             state.holds.entry(id).or_default().push(held);
             state.hits.entry(id).or_default();
-            match held {
-                Held::Slow { node, .. } => u.kernel.set_slowness(node, state.slowness(node)),
-                Held::Descriptors { node, .. } => {
-                    u.kernel.limit_descriptors(node, state.descriptors(node));
-                }
-                Held::Memory { node, .. } => {
-                    u.kernel.limit_memory(node, state.memory(node));
-                }
-                _ => {}
+            if let Held::Slow { node, .. } = held {
+                u.kernel.set_slowness(node, state.slowness(node));
             }
             u.kernel.trace(Kind::FAULT, u64::from(id.0), 1);
             Ok(())
@@ -279,16 +267,13 @@ impl World for KernelWorld {
             for held in held {
                 match held {
                     Held::Network | Held::Disk | Held::Nothing => {}
-                    Held::Descriptors { node, .. } => {
-                        let refused = u.kernel.refused_descriptors(node);
-                        state.hit(id, counter::OPENS_REFUSED, refused);
-                        u.kernel.limit_descriptors(node, state.descriptors(node));
+                    Held::Descriptors(node) => {
+                        state.hit(id, counter::OPENS_REFUSED, u.kernel.lift_descriptors(node, id.0));
                     }
-                    Held::Memory { node, before, .. } => {
-                        let hits = since(u.kernel.memory_hits(node), before);
+                    Held::Memory(node) => {
+                        let hits = u.kernel.lift_memory(node, id.0);
                         state.hit(id, counter::OUT_OF_MEMORY, hits.killed);
                         state.hit(id, counter::ALLOCATIONS_REFUSED, hits.refused);
-                        u.kernel.limit_memory(node, state.memory(node));
                         if !state.limits_memory() {
                             state.meter = None;
                         }
@@ -342,11 +327,11 @@ impl World for KernelWorld {
                     Held::Paused(node) | Held::Suspended(node) => {
                         hits.add(counter::TASKS_PAUSED, u.kernel.node(*node).ready() as u64)
                     }
-                    Held::Descriptors { node, .. } => {
-                        hits.add(counter::OPENS_REFUSED, u.kernel.refused_descriptors(*node));
+                    Held::Descriptors(node) => {
+                        hits.add(counter::OPENS_REFUSED, u.kernel.refused_descriptors(*node, id.0));
                     }
-                    Held::Memory { node, before, .. } => {
-                        let came = since(u.kernel.memory_hits(*node), *before);
+                    Held::Memory(node) => {
+                        let came = u.kernel.memory_hits(*node, id.0);
                         hits.add(counter::OUT_OF_MEMORY, came.killed);
                         hits.add(counter::ALLOCATIONS_REFUSED, came.refused);
                     }

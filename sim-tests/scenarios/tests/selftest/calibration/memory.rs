@@ -75,6 +75,17 @@ pub(crate) async fn memory_calibrated(sim: Sim) -> Result<(), Evidence> {
     expect(&sim, "no-memory, a kill beside: killed for want", sim.hits(id).get(counter::OUT_OF_MEMORY), 1, 0)?;
     sim.sleep(Duration::from_secs(1)).await;
 
+    // Two faults at once: each counts for itself, and the one that has run out first is the one that killed.
+    told.lock().bytes = 0;
+    let long = sim.inject(no_memory("n", 100_000).lasting(Duration::from_secs(1)));
+    sim.sleep(Duration::from_micros(4_500)).await;
+    let generous = sim.inject(no_memory("n", 200_000).lasting(Duration::from_secs(1)));
+    sim.sleep(Duration::from_millis(500)).await;
+    expect(&sim, "no-memory twice: bytes allocated until the kill", told.lock().bytes, 100_000, BLOCK as u64)?;
+    expect(&sim, "no-memory twice: killed by the first", sim.hits(long).get(counter::OUT_OF_MEMORY), 1, 0)?;
+    expect(&sim, "no-memory twice: killed by the second", sim.hits(generous).get(counter::OUT_OF_MEMORY), 0, 0)?;
+    sim.sleep(Duration::from_secs(2)).await;
+
     let boots = told.lock().boots.len();
     told.lock().grew = Vec::with_capacity(200);
     let id = sim.inject(failing_allocations("n", 1_000_000).lasting(Duration::from_secs(1)));
