@@ -95,7 +95,8 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
     if !counters.is_empty() {
         row("counted", counters.join(", "));
     }
-    for (index, (kind, tally)) in summary.faults.iter().enumerate() {
+    let (refused, carried_out): (Vec<_>, Vec<_>) = summary.faults.iter().partition(|(_, tally)| tally.is_refused());
+    for (index, (kind, tally)) in carried_out.into_iter().enumerate() {
         let mut text = format!(
             "{kind}: {} of {} hit, {} hits",
             count(u128::from(tally.hit)),
@@ -106,7 +107,15 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
             let vacuous = count(u128::from(tally.vacuous));
             let _ = write!(text, ", {DOUBTFUL}{vacuous} vacuous{DOUBTFUL:#}");
         }
+        if tally.refused > 0 {
+            let _ = write!(text, ", {} refused", count(u128::from(tally.refused)));
+        }
         row(if index == 0 { "faults" } else { "" }, text);
+    }
+    if !refused.is_empty() {
+        let kinds: Vec<String> =
+            refused.iter().map(|(kind, tally)| format!("{kind} ({})", count(u128::from(tally.planned)))).collect();
+        row("refused", format!("{DOUBTFUL}none of{DOUBTFUL:#} {}", kinds.join(", ")));
     }
     if !summary.families.is_empty() {
         row("families", tally_line(&summary.families));
@@ -128,7 +137,7 @@ fn sums(out: &mut String, campaign: &Campaign, outcome: &Outcome) {
     if !summary.features.is_empty() {
         row("features", tally_line(&summary.features));
     }
-    let kinds = summary.faults.len();
+    let kinds = summary.kinds().count();
     if kinds > 1 {
         let apart = summary.pairs_not_hit();
         let all = kinds * (kinds - 1) / 2;

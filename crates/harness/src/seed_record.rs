@@ -62,15 +62,29 @@ pub struct FaultTally {
     pub vacuous: u64,
     /// What they hit, counted: packets, tasks, sectors.
     pub hits: u64,
+    /// How many the world did not carry out: it cannot, or the budget was used up when they were due.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl FaultTally {
+    /// Whether there were such faults and the world carried out not one of them.
+    pub fn is_refused(&self) -> bool {
+        self.planned > 0 && self.refused == self.planned
+    }
+
     /// Adds another tally to this one.
     pub fn add(&mut self, other: FaultTally) {
         self.planned += other.planned;
         self.hit += other.hit;
         self.vacuous += other.vacuous;
         self.hits += other.hits;
+        self.refused += other.refused;
     }
 }
 
@@ -111,6 +125,7 @@ impl SeedRecord {
                 hit: u64::from(fault.hits > 0),
                 vacuous: u64::from(fault.vacuous),
                 hits: fault.hits,
+                refused: u64::from(fault.hits == 0 && !fault.refused.is_empty()),
             });
         }
         let trouble = (report.status != Status::Pass).then(|| {

@@ -203,9 +203,14 @@ impl Summary {
         self.sometimes.iter().filter(move |(_, met)| due && **met == 0).map(|(property, _)| property.as_str())
     }
 
-    /// The pairs of kinds that were planned in this campaign and never both hit in one seed.
+    /// The kinds of faults that the world carried out, now and then at least.
+    pub fn kinds(&self) -> impl Iterator<Item = &String> {
+        self.faults.iter().filter(|(_, tally)| !tally.is_refused()).map(|(kind, _)| kind)
+    }
+
+    /// The pairs of [kinds](Self::kinds) that were planned in this campaign and never both hit in one seed.
     pub fn pairs_not_hit(&self) -> Vec<KindPair> {
-        let kinds: Vec<&String> = self.faults.keys().collect();
+        let kinds: Vec<&String> = self.kinds().collect();
         let pairs = kinds.iter().enumerate().flat_map(|(at, first)| {
             kinds[at + 1..].iter().map(move |second| KindPair((*first).clone(), (*second).clone()))
         });
@@ -395,12 +400,31 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_that_the_world_never_carries_out_is_in_no_pair() {
+        let one = |seed, refused| {
+            let mut record = record(seed, Verdict::Pass, "");
+            let hit = FaultTally { planned: 1, hit: 1, ..FaultTally::default() };
+            let narrow = FaultTally { planned: 1, refused, ..FaultTally::default() };
+            record.faults =
+                [("bandwidth", narrow), ("crash", hit), ("loss", hit)].map(|(k, t)| (k.to_owned(), t)).into();
+            record
+        };
+        let mut sum = summary(&[one(1, 1), one(2, 1)]);
+        assert!(sum.faults["bandwidth"].is_refused());
+        assert_eq!(sum.kinds().collect::<Vec<_>>(), ["crash", "loss"]);
+        assert_eq!(sum.pairs_not_hit(), []);
+        sum.add(&one(3, 0));
+        assert_eq!(sum.kinds().count(), 3, "it can be carried out");
+        assert_eq!(sum.pairs_not_hit().len(), 2);
+    }
+
+    #[test]
     fn costs_and_faults_are_summed_up() {
         let records: Vec<_> = (1..=100).map(|seed| record(seed, Verdict::Pass, "")).collect();
         let sum = summary(&records);
         let cpu = sum.cpu_seconds().unwrap();
         assert_eq!((cpu.mean, cpu.p50, cpu.p99, cpu.max), (50.5, 50.0, 99.0, 100.0));
-        assert_eq!(sum.faults["partition"], FaultTally { planned: 200, hit: 100, vacuous: 100, hits: 300 });
+        assert_eq!(sum.faults["partition"], FaultTally { planned: 200, hit: 100, vacuous: 100, hits: 300, refused: 0 });
         let memory = sum.memory().unwrap();
         assert_eq!((memory.max, memory.early, memory.late), (100, 6, 96));
         assert!((sum.speedup().unwrap() - 1000.0 / 5050.0).abs() < 1e-9);
