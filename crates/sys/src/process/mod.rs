@@ -15,6 +15,8 @@ mod child;
 #[path = "no_child.rs"]
 mod child;
 #[cfg(target_os = "linux")]
+mod code;
+#[cfg(target_os = "linux")]
 mod environment;
 mod fork;
 mod interrupt;

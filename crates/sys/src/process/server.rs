@@ -14,7 +14,6 @@ use std::panic::resume_unwind;
 use std::time::Instant;
 
 use super::child::Child;
-use super::environment;
 use super::fork::{ChildEnd, End, ForkError};
 use super::interrupt::is_default;
 use super::launch::{Setting, live, pipe, refuse_more_threads_than, set_up};
@@ -23,6 +22,7 @@ use super::output::Tail;
 use super::region::{Region, Written};
 use super::rlimit::data_bytes;
 use super::seat::ForkSeat;
+use super::{code, environment};
 use crate::seal::{host, is_simulated, vouch_for_thread};
 
 /// The threads of a server: the one that forks, and the main one, which does nothing but wait for it.
@@ -105,6 +105,8 @@ impl ForkServer {
             return Err(ForkError::Simulated);
         }
         refuse_more_threads_than(THREADS)?;
+        // SAFETY: the other thread waits for work.
+        unsafe { code::move_to_huge_pages() };
         // SAFETY: the other thread waits for work and looks at nothing.
         unsafe { environment::replace(environment) };
         // Else both processes would write what is still in the buffer.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use stormglass::harness::{CaseReport, IsolationKind, RunRequest, Seed, Worker, WorkerCommand};
+use stormglass::harness::{CaseReport, Divergence, IsolationKind, RunRequest, Seed, Worker, WorkerCommand};
 use tempfile::TempDir;
 
 use crate::cage::{ANIMAL, NEIGHBOUR};
@@ -32,6 +32,12 @@ pub(crate) const ABROAD: Place = Place {
 /// Addresses as the system draws them: as though this process had tried already to do without.
 pub(crate) const SHUFFLED: Place = Place { before: "export STORMGLASS_WITHOUT_ASLR=1\n", elsewhere: false };
 
+/// Where panics are told with their backtraces, of which std keeps for the process what it has read.
+pub(crate) const OUTSPOKEN: Place = Place { before: "export RUST_BACKTRACE=1\n", elsewhere: false };
+
+/// Where servers leave their code in the pages of its file.
+pub(crate) const STAYING: Place = Place { before: "export STORMGLASS_CODE_STAYS=1\n", elsewhere: false };
+
 /// A worker in its place.
 pub(crate) struct Habitat {
     pub(crate) worker: Worker,
@@ -57,10 +63,20 @@ impl Habitat {
         self.folder.path()
     }
 
-    pub(crate) fn request(&mut self, animal: &str, seed: u64) -> RunRequest {
+    fn request_of(&mut self, scenario: &str, seed: u64) -> RunRequest {
         let scenarios = self.worker.list().expect("a worker lists its scenarios");
-        let found = scenarios.into_iter().find(|info| info.name == SCENARIO).expect("the scenario of the zoo");
-        let mut request = RunRequest::new(Seed(seed), found.limits);
+        let found = scenarios.into_iter().find(|info| info.name == scenario).expect("a scenario of the zoo");
+        RunRequest::new(Seed(seed), found.limits)
+    }
+
+    /// What of a case's process may be executed, in the words of `/proc/self/maps`.
+    pub(crate) fn code(&mut self) -> Vec<String> {
+        let request = self.request_of("code", 1);
+        self.worker.run("code", &request, false).expect("the worker lives").record.features
+    }
+
+    pub(crate) fn request(&mut self, animal: &str, seed: u64) -> RunRequest {
+        let mut request = self.request_of(SCENARIO, seed);
         request.params.insert(ANIMAL.to_owned(), animal.to_owned());
         request
     }
@@ -72,6 +88,17 @@ impl Habitat {
             request.params.insert(NEIGHBOUR.to_owned(), "yes".to_owned());
         }
         self.worker.run(SCENARIO, &request, false).expect("the worker lives")
+    }
+
+    /// Where the animal's run parts from that in another habitat: `None` if this time it does not.
+    pub(crate) fn parts_from(&mut self, other: &mut Habitat, animal: &str, seed: u64) -> Option<Divergence> {
+        let paths = ["own.trace", "other.trace"].map(|name| self.folder().join(name));
+        for (habitat, path) in [&mut *self, other].into_iter().zip(&paths) {
+            let mut request = habitat.request(animal, seed);
+            request.trace_to = Some(path.clone());
+            habitat.worker.run(SCENARIO, &request, false).expect("the worker lives");
+        }
+        self.worker.diverge(SCENARIO, &paths[0], &paths[1]).expect("the worker reads traces")
     }
 
     /// Runs the animal twice as a determinism check does.

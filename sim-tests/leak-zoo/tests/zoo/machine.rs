@@ -1,8 +1,11 @@
 //! What a machine says of itself, and what a process is given by whoever starts it.
 
 use std::cell::{Cell, RefCell};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, process, thread};
+
+use os_thread_local::ThreadLocal;
 
 use crate::animal::{Nature, animals};
 
@@ -13,6 +16,10 @@ thread_local! {
     // Made at its first use, and dropped at the end of its thread.
     static LOCAL_LIST: RefCell<Vec<usize>> = RefCell::new(vec![1]);
 }
+
+/// By a key of POSIX: made at its first use, and dropped at the end of its thread.
+static KEYED_LIST: LazyLock<ThreadLocal<RefCell<Vec<usize>>>> =
+    LazyLock::new(|| ThreadLocal::new(|| RefCell::new(vec![1])));
 
 animals! {
     environment: Nature::Stable, constant, {
@@ -43,6 +50,14 @@ animals! {
     thread_local_with_a_destructor: Nature::Shared, constant, {
         LOCAL_LIST.with_borrow_mut(|list| {
             list.push(list.len());
+            [list.clone(), list.clone()]
+        })
+    };
+    pthread_key_with_a_destructor: Nature::Shared, constant, {
+        KEYED_LIST.with(|list| {
+            let mut list = list.borrow_mut();
+            let length = list.len();
+            list.push(length);
             [list.clone(), list.clone()]
         })
     };

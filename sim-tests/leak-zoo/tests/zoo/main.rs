@@ -60,6 +60,10 @@ fn main() -> ExitCode {
         judge::thread_locals_begin_anew_with_every_seed();
         Ok(())
     }));
+    trials.push(Trial::test("code_of_a_server_lies_in_huge_pages", || {
+        judge::code_of_a_server_lies_in_huge_pages();
+        Ok(())
+    }));
     trials.push(Trial::test("the_book_says_the_same_of_every_animal", || {
         judge::the_book_says_the_same();
         Ok(())

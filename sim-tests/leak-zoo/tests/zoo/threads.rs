@@ -1,8 +1,10 @@
 //! Threads that a program starts itself, and what is built of them.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::cell::RefCell;
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::{process, thread};
 
+use os_thread_local::ThreadLocal;
 use rayon::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -22,6 +24,22 @@ fn noted(threads: impl FnOnce(&Mutex<Vec<usize>>)) -> Vec<usize> {
     threads(&order);
     order.into_inner().expect("nobody panics")
 }
+
+/// Tells when it is dropped.
+struct LastWords {
+    n: usize,
+    tell: std::sync::mpsc::Sender<usize>,
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        let _ = self.tell.send(self.n);
+    }
+}
+
+/// By a key of POSIX, whose destructor drops it.
+static LAST_WORDS: LazyLock<ThreadLocal<RefCell<Option<LastWords>>>> =
+    LazyLock::new(|| ThreadLocal::new(|| RefCell::new(None)));
 
 animals! {
     std_thread: Nature::Stable, constant, {
@@ -43,6 +61,21 @@ animals! {
     };
     std_thread_that_panics: Nature::Stable, constant, {
         [blocking(|| thread::spawn(|| panic!("on purpose")).join().is_err()).await]
+    };
+    pthread_keys_of_threads: Nature::Stable, constant, {
+        // What a key holds is dropped when its thread ends, before whoever joins it goes on.
+        [blocking(|| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let threads = [1, 2].map(|n| {
+                let tell = tell.clone();
+                thread::spawn(move || LAST_WORDS.with(|words| words.replace(Some(LastWords { n, tell })).is_none()))
+            });
+            let fresh = threads.map(|thread| thread.join().ok());
+            drop(tell);
+            let mut told: Vec<_> = told.into_iter().collect();
+            told.sort_unstable();
+            (fresh, told)
+        }).await]
     };
     std_scoped_threads: Nature::Stable, varies, {
         [blocking(|| noted(|order| thread::scope(|scope| {

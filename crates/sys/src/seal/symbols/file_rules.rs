@@ -12,7 +12,8 @@
 
 use std::ffi::{CStr, OsStr, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use libc::{c_char, dl_phdr_info, size_t};
 
@@ -67,8 +68,9 @@ pub(super) unsafe fn on_disk<'a>(
     let path = unsafe { path_of(path) };
     current::host(|| {
         let files = hooks.files()?;
-        // What libraries look for and do without, on every machine alike, takes no time of a node that does not have it.
-        if access == Access::Read && is_absent(path) && !files.has(path) {
+        // What libraries look for and do without, on every machine alike, takes no time of a node that does not have it. Nor does
+        // what is read for backtraces: std keeps it for the process, so that the next one reads less.
+        if access == Access::Read && (is_absent(path) || is_program(path)) && !files.has(path) {
             return None;
         }
         match files.call(call(path)) {
@@ -93,6 +95,33 @@ fn is_absent(path: &Path) -> bool {
         return false;
     }
     ABSENT.iter().any(|absent| path == Path::new(absent)) || ABSENT_UNDER.iter().any(|dir| path.starts_with(dir))
+}
+
+/// Whether this is of the program itself, and read for backtraces.
+fn is_program(path: &Path) -> bool {
+    /// The folders of all of it. What is loaded later on is not in them.
+    static FOLDERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
+    // By their bytes, not by their parts: this is asked of every path.
+    let begins_as = |folder: &PathBuf| path.as_os_str().as_bytes().starts_with(folder.as_os_str().as_bytes());
+    FOLDERS.get_or_init(folders_of_program).iter().any(begins_as) && serves_backtraces(path)
+}
+
+fn folders_of_program() -> Vec<PathBuf> {
+    unsafe extern "C" fn note(info: *mut dl_phdr_info, _size: size_t, data: *mut c_void) -> c_int {
+        // SAFETY: `data` is the list given to `dl_iterate_phdr`, which nobody else touches meanwhile.
+        let folders = unsafe { &mut *data.cast::<Vec<PathBuf>>() };
+        // SAFETY: the loader passes a valid record, with a null or C string for a name.
+        let object = unsafe { path_of((*info).dlpi_name) };
+        folders.extend(object.parent().filter(|folder| folder.is_absolute()).map(Path::to_owned));
+        0
+    }
+    let mut folders = vec![PathBuf::from("/proc/self"), PathBuf::from(DEBUG_FILES)];
+    folders.extend(std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())));
+    // SAFETY: the callback fits the type and gets back the list that outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(note), (&raw mut folders).cast()) };
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 fn is_of_machine(path: &Path, access: Access) -> bool {
