@@ -2,13 +2,14 @@
 //!
 //! What it adds to them: an operation that changes nothing and fits is done at once, without a branch (in any order it
 //! could be moved here); of equal open operations only the one due first is tried (they could change places); the
-//! memo stores a window instead of the whole set, and compares optional operations by inclusion (see `memo`); an
+//! memo stores a window instead of the whole set, and compares pure and optional operations by inclusion (see `visited`); an
 //! optional operation is tried only where one that may see its effect can come next, and is not followed at once by one
 //! that hides it (such an order would hold without it).
 
 use super::machine::{Machine, REFUSED};
-use super::memo::{Memo, scatter};
+use super::memo::scatter;
 use super::prepare::{Entry, NO_CELL, NO_VALUE, Problem, Sees};
+use super::visited::{Configuration, Visited};
 use crate::model::Model;
 
 /// What a search may still spend. It is left with what was not spent.
@@ -75,13 +76,13 @@ const OPTIONAL: Move = 1 << 31;
 struct Search<'a, 'p, M: Model> {
     problem: &'p Problem<'a, M>,
     machine: &'p mut Machine<M>,
-    memo: Memo,
+    visited: Visited,
     /// Required operations that are done, one bit each, and how many.
     done: Vec<u64>,
     done_count: usize,
     /// Optional operations that are used, one bit each.
     used: Vec<u64>,
-    /// Exclusive-or of a fixed random word per done required operation.
+    /// Exclusive-or of a fixed random word per required operation that is done and not pure.
     hash: u64,
     order: Vec<Move>,
     frames: Vec<Frame>,
@@ -107,16 +108,26 @@ enum Arrival {
     OutOf(Exhausted),
 }
 
-/// Looks for an order.
-pub(super) fn search<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, quota: &mut Quota) -> Found {
+/// Looks for an order. With a `room` it remembers no more than so many bytes of where it was.
+pub(super) fn search<M: Model>(
+    problem: &Problem<'_, M>,
+    machine: &mut Machine<M>,
+    room: Option<u64>,
+    quota: &mut Quota,
+) -> Found {
     let classes = machine.classes.len();
+    let mut pure = vec![0; problem.required.len() / 64 + 1];
+    for (index, _) in problem.required.iter().enumerate().filter(|(_, entry)| entry.pure) {
+        pure[index / 64] |= 1 << (index % 64);
+    }
+    let used = vec![0; problem.optional.len().div_ceil(64)];
     let mut search = Search {
         problem,
         machine,
-        memo: Memo::new(),
+        visited: Visited::new(pure, room),
         done: vec![0; problem.required.len() / 64 + 1],
         done_count: 0,
-        used: vec![0; problem.optional.len().div_ceil(64)],
+        used,
         hash: 0,
         order: Vec::new(),
         frames: Vec::new(),
@@ -192,10 +203,17 @@ impl<M: Model> Search<'_, '_, M> {
         let index = (made & !OPTIONAL) as usize;
         if made & OPTIONAL == 0 {
             self.done[index / 64] ^= 1 << (index % 64);
-            self.hash ^= scatter(index as u64);
+            if !self.problem.required[index].pure {
+                self.hash ^= scatter(index as u64);
+            }
             if self.is_done(index) { self.done_count += 1 } else { self.done_count -= 1 }
         } else {
             self.used[index / 64] ^= 1 << (index % 64);
+            if self.used[index / 64] >> (index % 64) & 1 == 1 {
+                self.visited.take(made & !OPTIONAL);
+            } else {
+                self.visited.give_back();
+            }
         }
     }
 
@@ -268,9 +286,9 @@ impl<M: Model> Search<'_, '_, M> {
             base += 1;
         }
         let start = base / 64;
-        let window = &self.done[start..=(end - 1) / 64];
+        let done = &self.done[start..=(end - 1) / 64];
         let hash = self.hash ^ scatter(u64::from(state) | 1 << 63);
-        if self.memo.covers(hash, state, start, window, &self.used) {
+        if self.visited.covers(Configuration { hash, state, start, done, used: &self.used }) {
             self.moves.truncate(first_move);
             self.undo_to(order_before);
             return Arrival::Covered;
@@ -331,7 +349,7 @@ impl<M: Model> Search<'_, '_, M> {
     fn bytes(&self) -> u64 {
         let path = self.frames.capacity() * size_of::<Frame>()
             + (self.moves.capacity() + self.order.capacity() + self.deepest.capacity()) * size_of::<Move>();
-        self.memo.bytes() + self.machine.bytes() + path as u64
+        self.visited.bytes() + self.machine.bytes() + path as u64
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn explain<M: Model>(
     let mut machine = Machine::new(model);
     let problem = prepare(Source { model, ops }, &mut machine, &minimal.ids, minimal.cut);
     let Budget { steps, bytes } = Budget::default();
-    if let Found::Impossible { deepest, .. } = search(&problem, &mut machine, &mut Quota { steps, bytes }) {
+    if let Found::Impossible { deepest, .. } = search(&problem, &mut machine, None, &mut Quota { steps, bytes }) {
         view.dead_end(&minimal.ids, &deepest, &mut evidence.details);
         evidence.dead_end = Some(Box::new(DeadEnd { order: deepest, misfit: last }));
     }

@@ -1,11 +1,6 @@
-//! What the search remembers: states by number, and the configurations that lead nowhere.
-//!
-//! A configuration is the set of operations done so far, the state, and the optional operations used. The set is
-//! stored as its first undone operation and a few words of bits from there on, so an entry is small however long the
-//! history; its hash is kept up to date by the search, one exclusive-or per move (Zobrist 1970), so that a look-up
-//! does not grow with the history either. Equal hashes are compared in full: the verdict rests on no probability.
+//! Things by number, and the hasher of all tables: states, keys and values are numbers to the searches, given in the order in
+//! which they appear.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 /// A hasher with no random state: searches must repeat step by step, and nobody attacks a checker's tables.
@@ -167,84 +162,9 @@ impl<T: Eq + Hash> Numbers<T> {
 
 const NONE: u32 = u32::MAX;
 
-/// Configurations from which every continuation was tried, or is being tried.
-pub(super) struct Memo {
-    first: HashMap<u64, u32, FixedState>,
-    entries: Vec<Remembered>,
-    /// The bits of all entries: first those of the done set, then those of the used optional operations.
-    words: Vec<u64>,
-}
-
-struct Remembered {
-    next: u32,
-    state: u32,
-    /// The first word of the done set that is stored; those before it are all ones.
-    start: u32,
-    /// How many words of the done set are stored.
-    length: u32,
-    at: usize,
-}
-
-impl Memo {
-    pub(super) fn new() -> Self {
-        Memo { first: HashMap::default(), entries: Vec::new(), words: Vec::new() }
-    }
-
-    /// True if this configuration need not be tried: one with the same done set and state and no optional operation
-    /// beyond those of `used` was seen before, and whatever can follow this one can follow that one too. Otherwise it
-    /// is remembered.
-    pub(super) fn covers(&mut self, hash: u64, state: u32, start: usize, done: &[u64], used: &[u64]) -> bool {
-        let head = self.first.entry(hash).or_insert(NONE);
-        let mut at = *head;
-        while at != NONE {
-            let entry = &self.entries[at as usize];
-            let bits = &self.words[entry.at..][..entry.length as usize + used.len()];
-            let (known_done, known_used) = bits.split_at(entry.length as usize);
-            if entry.state == state
-                && entry.start as usize == start
-                && known_done == done
-                && known_used.iter().zip(used).all(|(known, now)| known & !now == 0)
-            {
-                return true;
-            }
-            at = entry.next;
-        }
-        let id = u32::try_from(self.entries.len()).unwrap_or(NONE - 1);
-        self.entries.push(Remembered {
-            next: *head,
-            state,
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            length: u32::try_from(done.len()).unwrap_or(u32::MAX),
-            at: self.words.len(),
-        });
-        self.words.extend_from_slice(done);
-        self.words.extend_from_slice(used);
-        *head = id;
-        false
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        (self.first.capacity() * 17 + self.entries.capacity() * size_of::<Remembered>() + self.words.capacity() * 8)
-            as u64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_configuration_is_covered_by_one_that_used_no_more() {
-        let mut memo = Memo::new();
-        assert!(!memo.covers(7, 0, 2, &[0b101], &[0b011]));
-        assert!(memo.covers(7, 0, 2, &[0b101], &[0b011]), "the same again");
-        assert!(memo.covers(7, 0, 2, &[0b101], &[0b111]), "it used more");
-        assert!(!memo.covers(7, 0, 2, &[0b101], &[0b001]), "it used less");
-        assert!(!memo.covers(7, 0, 2, &[0b100], &[0b011]), "another done set with the same hash");
-        assert!(!memo.covers(7, 1, 2, &[0b101], &[0b011]), "another state with the same hash");
-        assert!(!memo.covers(7, 0, 3, &[0b101], &[0b011]), "another window with the same hash");
-        assert!(!memo.covers(7, 0, 2, &[0b101, 0], &[0b011]), "a longer window with the same hash");
-    }
 
     #[test]
     fn equal_states_have_one_number() {

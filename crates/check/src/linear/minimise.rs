@@ -100,7 +100,7 @@ impl<'a, M: Model> Probe<'a, M> {
     fn refused(&mut self, ids: &[u32], cut: Option<u64>) -> bool {
         let mut quota = Quota { steps: self.steps, bytes: self.bytes };
         let problem = prepare(self.source, &mut self.machine, ids, cut);
-        let found = search(&problem, &mut self.machine, &mut quota);
+        let found = search(&problem, &mut self.machine, None, &mut quota);
         self.steps = quota.steps;
         self.exhausted |= matches!(found, Found::Exhausted(Exhausted::Steps));
         matches!(found, Found::Impossible { .. })

@@ -24,6 +24,7 @@ mod prepare;
 mod replay;
 mod sight;
 mod sweep;
+mod visited;
 mod zones;
 
 pub(crate) use decide::part_is_linearizable;

@@ -12,8 +12,9 @@ use super::prepare::{Problem, prepare};
 use super::sweep::sweep;
 use crate::model::{Model, Step};
 
-/// Widths of the frontier, round by round; after the last, any width.
-const WIDTHS: [usize; 3] = [64, 1_024, 16_384];
+/// Widths of the frontier, round by round; after the last, any width. Where many are open at once and some unknown, a
+/// frontier of a few is through before the search is, and a wider one costs as much more as it is wider.
+const WIDTHS: [usize; 4] = [16, 64, 1_024, 16_384];
 
 /// By how much allowances grow per round.
 const GROWTH: u64 = 8;
@@ -21,6 +22,10 @@ const GROWTH: u64 = 8;
 /// So many steps per operation the search may take in the first round. Histories that are in order and hard for a plain
 /// search are nearly all decided with a tenth of that, the hardest with all of it, and a frontier costs more.
 const LUCK: u64 = 128;
+
+/// So many bytes the search remembers in the first round, and twice as many in each further one: where it is lucky it needs
+/// to know only where it was lately.
+const ROOM: u64 = 8 << 20;
 
 /// What one round on one part of a history left.
 pub(super) enum Round {
@@ -65,7 +70,7 @@ pub(super) fn round<M: Model>(
     }
     match engine {
         Engine::Portfolio | Engine::Monitor => take_turns(&problem, &mut machine, round, quota),
-        Engine::DepthFirst => alone(search(&problem, &mut machine, quota)),
+        Engine::DepthFirst => alone(search(&problem, &mut machine, None, quota)),
         Engine::Frontier => match sweep(&problem, &mut machine, usize::MAX, quota) {
             Some(found) => alone(found),
             None => Round::Out(Exhausted::Slots),
@@ -118,14 +123,15 @@ fn take_turns<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, roun
     let most = if round == 0 { quota.steps / 2 } else { quota.steps - quota.steps / 8 };
     let steps = (LUCK * count).saturating_mul(growth).min(most).max(least);
     let mut out = None;
-    let (found, whole) = within(quota, steps, |quota| search(problem, machine, quota));
+    let room = Some(ROOM.saturating_mul(1 << round.min(32))).filter(|room| *room < quota.bytes / 2);
+    let (found, whole) = within(quota, steps, |quota| search(problem, machine, room, quota));
     match found {
         Found::Exhausted(Exhausted::Steps) if !whole => {}
         Found::Exhausted(exhausted) => out = Some(exhausted),
         found => return Round::Decided(found),
     }
     let width = WIDTHS.get(round as usize).copied().unwrap_or(usize::MAX);
-    let steps = (64 * count + 65_536).saturating_mul(growth);
+    let steps = (512 * count + 65_536).saturating_mul(growth);
     let mut narrowed = false;
     let (found, whole) = within(quota, steps, |quota| {
         sweep(problem, machine, width, quota).unwrap_or_else(|| {

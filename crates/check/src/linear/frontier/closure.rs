@@ -8,6 +8,8 @@ use crate::linear::depth::{Exhausted, Quota};
 use crate::linear::machine::{Machine, REFUSED, Source};
 use crate::linear::prepare::NO_CELL;
 use crate::model::Model;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// What a state allows, as long as the same operations are open.
 #[derive(Clone, Copy, Default)]
@@ -29,8 +31,8 @@ struct View {
 pub(super) struct Closure {
     round: u64,
     pool: Vec<Config>,
-    /// Configurations still to be looked at, by what they used.
-    work: Vec<Vec<u32>>,
+    /// Configurations still to be looked at, the least strained first, and of those the latest.
+    work: BinaryHeap<(Reverse<u32>, u32)>,
     finished: Vec<u32>,
     seen: Seen,
     views: Vec<View>,
@@ -55,8 +57,7 @@ impl Frontier {
         quota: &mut Quota,
     ) -> Result<(), Exhausted> {
         let mut closure = std::mem::take(&mut self.closure);
-        let result =
-            Closing { frontier: self, closure: &mut closure, source, machine, target: slot, base: 0 }.run(quota);
+        let result = Closing { frontier: self, closure: &mut closure, source, machine, target: slot }.run(quota);
         self.closure = closure;
         result
     }
@@ -68,8 +69,6 @@ struct Closing<'a, 's, M: Model> {
     source: Source<'s, M>,
     machine: &'a mut Machine<M>,
     target: u8,
-    /// The least that any configuration used.
-    base: u32,
 }
 
 impl<M: Model> Closing<'_, '_, M> {
@@ -79,18 +78,13 @@ impl<M: Model> Closing<'_, '_, M> {
         self.closure.leads.clear();
         self.closure.seen.clear();
         self.closure.finished.clear();
-        self.closure.work.iter_mut().for_each(Vec::clear);
+        self.closure.work.clear();
         let before = std::mem::take(&mut self.frontier.configs);
-        self.base = before.iter().map(|config| config.cost).min().unwrap_or(0);
         before.into_iter().for_each(|config| self.enter(config));
         let room = self.frontier.width.saturating_mul(4).max(64);
         let tries = self.frontier.width.saturating_mul(64).max(4_096);
-        let (mut tried, mut level) = (0usize, 0usize);
-        while level < self.closure.work.len() {
-            let Some(index) = self.closure.work[level].pop() else {
-                level += 1;
-                continue;
-            };
+        let mut tried = 0usize;
+        while let Some((_, index)) = self.closure.work.pop() {
             let config = self.closure.pool[index as usize];
             if (config.done | config.lapsed) & target != 0 {
                 self.closure.finished.push(index);
@@ -152,11 +146,7 @@ impl<M: Model> Closing<'_, '_, M> {
         }
         let index = u32::try_from(self.closure.pool.len()).unwrap_or(u32::MAX);
         self.closure.pool.push(config);
-        let level = config.cost.saturating_sub(self.base) as usize;
-        if self.closure.work.len() <= level {
-            self.closure.work.resize_with(level + 1, Vec::new);
-        }
-        self.closure.work[level].push(index);
+        self.closure.work.push((Reverse(self.frontier.strain(&config)), index));
     }
 
     fn view(&mut self, state: u32) -> View {

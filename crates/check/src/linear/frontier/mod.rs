@@ -10,11 +10,12 @@
 //!    just before, unseen; it may also still take effect.
 //! 3. Of equal open operations in equal condition only the one due first is tried.
 //! 4. Operations of unknown outcome are counted by class, and the fewer are used the better.
-//! 5. A configuration that can do all that another can makes that one superfluous.
+//! 5. A configuration that can do all that another can makes that one superfluous. Having done more that changes nothing
+//!    is no hindrance.
 //! 6. Before the operation that returns, nothing overwrites a cell, and nothing of unknown outcome happens, unless
 //!    something can follow that is not itself such an overwriting: it would hide it unseen.
 //!
-//! A frontier may have a *width*: the configurations that used least are kept, and dropping one is remembered. What a
+//! A frontier may have a *width*: the least strained configurations are kept, and dropping one is remembered. What a
 //! narrow frontier passes is passed for good, and what it refuses is refused only if nothing was dropped.
 
 mod chain;
@@ -188,8 +189,11 @@ impl Frontier {
         if self.configs.len() < 2 {
             return;
         }
-        self.configs
-            .sort_by_key(|config| (config.state, config.cost, Slots::MAX.count_ones() - config.lapsed.count_ones()));
+        let pure = self.pure;
+        self.configs.sort_by_key(|config| {
+            let able = config.lapsed.count_ones() + (config.done & pure).count_ones();
+            (config.state, config.cost, Slots::MAX.count_ones() - able)
+        });
         let mut kept: Vec<Config> = Vec::with_capacity(self.configs.len());
         let mut of_state = 0;
         for config in std::mem::take(&mut self.configs) {
@@ -198,7 +202,7 @@ impl Frontier {
             }
             let rivals = &kept[of_state..];
             let superfluous = rivals.iter().take(COMPARED).any(|rival| {
-                (rival.done ^ config.done) & !rival.lapsed == 0
+                (rival.done ^ config.done) & !rival.lapsed & !(rival.done & pure) == 0
                     && config.lapsed & !rival.lapsed == 0
                     && self.used.within(rival.used, config.used)
             });
@@ -210,12 +214,22 @@ impl Frontier {
         }
         if kept.len() > self.width {
             self.narrowed = true;
-            kept.sort_by_key(|config| (config.cost, config.done.count_ones()));
+            kept.sort_by_cached_key(|config| self.strain(config));
             for config in kept.drain(self.width..) {
                 self.chain.release(config.tail);
             }
         }
         self.configs = kept;
+    }
+
+    /// How hard a configuration will find it to go on: what must still find its moment, what it has written and cannot write
+    /// again, and what of unknown outcome it used and later ones may want. A narrow frontier keeps the least strained.
+    fn strain(&self, config: &Config) -> u32 {
+        /// What is of unknown outcome may be used at any time, and is worth more than what is open for a while.
+        const WORTH: u32 = 4;
+        let unmet = (self.open & !self.blind & !config.done).count_ones();
+        let spent = (self.blind & config.done).count_ones();
+        config.cost.saturating_mul(WORTH) + unmet + spent
     }
 
     /// An order of all that returned, with what of unknown outcome it needs; `None` if there is none.

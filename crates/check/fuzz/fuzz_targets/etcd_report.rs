@@ -1,0 +1,13 @@
+//! Any text, read as a report of etcd's robustness tests and judged against every model: no panic, no unbounded memory, and
+//! an error that names its place.
+#![no_main]
+
+#[path = "../../tests/noise/answered.rs"]
+mod answered;
+
+use libfuzzer_sys::fuzz_target;
+use stormglass_check::format::Format;
+
+fuzz_target!(|text: &str| {
+    answered::in_format(text, Some(Format::EtcdReport));
+});
