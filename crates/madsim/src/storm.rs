@@ -13,6 +13,9 @@ use crate::calm::Calming;
 use crate::sim::Sim;
 use crate::world::MadsimWorld;
 
+/// Why a plan with such a trigger is refused.
+const NO_SYNCS: &str = "a fault of the plan waits for a sync of a file, and madsim's disk has none to tell of";
+
 impl Stormy for Sim {
     type World = MadsimWorld;
 
@@ -59,6 +62,9 @@ impl Sim {
         };
         let missing = self.shared.state.lock().missing;
         match self.start_plan(&plan, missing) {
+            Ok(_) if missing == Missing::Refuse && self.storms(|storms| storms.awaits_syncs()) => {
+                self.refuse_run(NO_SYNCS, "let it wait for a probe that the scenario tells, or for an instant");
+            }
             Ok(index) => {
                 self.shared.state.lock().plan = Some(plan);
                 self.drive(index);
@@ -95,6 +101,12 @@ impl Sim {
             }
         });
         self.listen();
+    }
+
+    /// Whether a fault of the plan waits for the probe of this name: to ask before telling of what happens very often.
+    #[must_use]
+    pub fn awaits(&self, event: &str) -> bool {
+        self.shared.state.lock().storms.awaits(event)
     }
 
     /// Tells the faults of the plan what happened: a fault with the trigger `on:NAME` waits for the probe of that name.
