@@ -1,6 +1,6 @@
 //! What files hold, and what handles on them do.
 
-use std::io::SeekFrom;
+use std::io::{self, SeekFrom};
 use std::path::PathBuf;
 
 use real_tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};

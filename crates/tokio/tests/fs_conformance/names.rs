@@ -20,8 +20,6 @@ impl std::fmt::Debug for Octal {
     }
 }
 
-type Behaviour = Pin<Box<dyn Future<Output = Vec<String>>>>;
-
 behaviours! {
     devices_that_every_machine_has => ["(true, false, 0, 20666, 103)", "(true, false, 0, 20666, 109)", "", "()", "4", "StorageFull", "true"], |dir, saw| {
         use std::os::unix::fs::{FileTypeExt, MetadataExt};
