@@ -291,3 +291,32 @@ fn what_is_no_line_of_a_report_is_refused_with_its_place() {
     let backwards = asked(0, (2, 1), put("a", "1"), done(2, &[nothing()]));
     assert!(refused(&backwards).contains("before its call"), "{}", refused(&backwards));
 }
+
+/// The same in our own form.
+#[test]
+fn what_clients_did_may_be_written_as_json_lines() {
+    let lines = |at: &str, found: &str| {
+        let ops = [
+            r#"{"process":0,"call":1,"return":2,"op":{"lease_grant":7},"outcome":{"ok":{"done":{}}}}"#.to_owned(),
+            r#"{"process":0,"call":3,"return":6,"op":{"txn":{"compare":[{"key":"a","expect":{"revision":0}}],"success":[{"put":{"key":"a","value":"1"}},{"range":{"start":"a"}}]}},"outcome":{"ok":{"txn":{"failed":false,"results":[{},{"entries":[{"key":"a","value":"1","revision":2}],"count":1}],"revision":2}}}}"#.to_owned(),
+            r#"{"process":1,"call":4,"return":null,"op":{"txn":{"success":[{"put":{"key":"b","value":"x","lease":7}}]}},"outcome":"info"}"#.to_owned(),
+            r#"{"process":0,"call":7,"return":8,"op":{"txn":{"compare":[{"key":"a","expect":{"version":2}}],"success":[{"delete":"b"}],"failure":[{"delete":"a"}]}},"outcome":{"ok":{"txn":{"failed":true,"results":[{"deleted":1}],"revision":3}}}}"#.to_owned(),
+            format!(
+                r#"{{"process":0,"call":9,"return":10,"op":{{"range":{{"range":{{"start":"a","end":"z"}}{at}}}}},"outcome":{{"ok":{{"found":{{"found":{found},"revision":3}}}}}}}}"#
+            ),
+        ];
+        let text = format!("{{\"history\":1,\"model\":\"etcd\"}}\n{}\n", ops.join("\n"));
+        let judgement = judge_text("h.jsonl", &text, ModelName::Etcd, CheckOptions::default());
+        let judgement = judgement.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((judgement.format, judgement.model), (Format::JsonLines.as_str(), "etcd"));
+        judgement.verdict
+    };
+    let a = r#"{"entries":[{"key":"a","value":"1","revision":2,"version":1}],"count":1}"#;
+    assert!(lines("", "{}").is_pass());
+    assert_eq!(oracle(&lines("", a)), "linearizability", "it was removed before");
+    assert!(lines(",\"at\":2", a).is_pass(), "as it was");
+    assert_eq!(oracle(&lines(",\"at\":2", "{}")), "reads of the past");
+    let wrong = "{\"history\":1,\"model\":\"etcd\"}\n{\"process\":0,\"call\":1,\"op\":{\"compact\":true},\"outcome\":\"info\"}\n";
+    let error = judge_text("h.jsonl", wrong, ModelName::Etcd, CheckOptions::default()).expect_err("it is none");
+    assert!(error.to_string().starts_with("h.jsonl:2:"), "{error}");
+}

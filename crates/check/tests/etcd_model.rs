@@ -217,9 +217,9 @@ fn draw(rng: &mut ChaCha8Rng, number: u32) -> EtcdOp {
                 _ => EtcdExpect::Version(rng.random_range(0..3)),
             };
             let compare =
-                (0..rng.random_range(0..2u32)).map(|_| EtcdCompare { key: key(rng), expect: expect(rng) }).collect();
+                (0..rng.random_range(0..3u32)).map(|_| EtcdCompare { key: key(rng), expect: expect(rng) }).collect();
             let success = (0..rng.random_range(1..3u32)).map(|_| step(rng, number)).collect();
-            let failure = (0..rng.random_range(0..2u32)).map(|_| step(rng, number)).collect();
+            let failure = (0..rng.random_range(0..3u32)).map(|_| step(rng, number)).collect();
             EtcdOp::Txn { compare, success, failure }
         }
     }

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// A history or two of every format and model.
-const TEXTS: [&str; 14] = [
+const TEXTS: [&str; 16] = [
     "{\"history\":1,\"model\":\"kv\"}\n{\"process\":0,\"call\":1,\"return\":2,\"op\":{\"put\":{\"key\":\"x\",\"value\":\"1\"}},\"outcome\":{\"ok\":{\"done\":{\"revision\":3}}}}\n{\"process\":1,\"call\":3,\"return\":4,\"op\":{\"get\":{\"key\":\"x\"}},\"outcome\":{\"ok\":{\"value\":{\"value\":\"1\",\"revision\":3}}}}\n",
     "{\"history\":1,\"model\":\"kv\",\"clock\":\"lines\"}\n{\"process\":\"a\",\"call\":1,\"return\":null,\"op\":{\"cas\":{\"key\":{\"hex\":\"ff\"},\"expect\":\"absent\",\"value\":\"1\"}},\"outcome\":\"info\"}\n{\"process\":\"b\",\"call\":1,\"return\":9,\"op\":{\"delete\":{\"key\":\"x\"}},\"outcome\":\"fail\"}\n",
     "{\"history\":1,\"model\":\"log\"}\n{\"process\":0,\"call\":1,\"return\":2,\"op\":{\"append\":{\"log\":\"a\",\"value\":\"1\"}},\"outcome\":{\"ok\":{\"appended\":18446744073709551615}}}\n{\"process\":0,\"call\":3,\"return\":4,\"op\":{\"poll\":{\"log\":\"a\",\"offset\":0}},\"outcome\":{\"ok\":{\"values\":[\"1\"]}}}\n",
@@ -25,6 +25,8 @@ const TEXTS: [&str; 14] = [
     "{:process 0, :type :invoke, :f :enqueue, :value 1}\n{:process 0, :type :ok, :f :enqueue, :value 1}\n{:process 1, :type :invoke, :f :dequeue, :value nil}\n{:process 1, :type :info, :f :dequeue, :value nil}\n",
     "{:process 0, :type :invoke, :f :acquire}\n{:process 0, :type :ok, :f :acquire}\n{:process :nemesis, :type :info, :f :start}\n{:process 0, :type :invoke, :f :release}\n",
     "; a comment\n({:process 0 :type :invoke :f :add :value 1} {:process 0 :type :ok :f :add :value 1} {:process 1 :type :invoke :f :read} {:process 1 :type :ok :f :read :value #{1 2}})",
+    "{\"history\":1,\"model\":\"etcd\"}\n{\"process\":0,\"call\":3,\"return\":6,\"op\":{\"txn\":{\"compare\":[{\"key\":\"a\",\"expect\":{\"version\":0}}],\"success\":[{\"put\":{\"key\":\"a\",\"value\":\"1\"}},{\"range\":{\"start\":\"a\"}}]}},\"outcome\":{\"ok\":{\"txn\":{\"failed\":false,\"results\":[{},{\"entries\":[{\"key\":\"a\",\"value\":\"1\",\"revision\":2}],\"count\":1}],\"revision\":2}}}}\n{\"process\":1,\"call\":4,\"return\":null,\"op\":{\"lease_revoke\":7},\"outcome\":\"info\"}\n{\"process\":0,\"call\":9,\"return\":10,\"op\":{\"range\":{\"range\":{\"start\":\"a\",\"end\":\"z\"},\"at\":2}},\"outcome\":{\"ok\":{\"found\":{\"found\":{},\"revision\":3}}}}\n",
+    "{\"ClientId\":6,\"Input\":{\"Type\":\"range\",\"Range\":{\"Start\":\"a\",\"End\":\"b\",\"Limit\":10,\"Revision\":0},\"Txn\":null},\"Call\":1,\"Output\":{\"Txn\":null,\"Range\":{\"KVs\":[{\"Key\":\"a\",\"Value\":{\"Value\":\"1\",\"Hash\":0},\"ModRevision\":2}],\"Count\":1},\"Revision\":2,\"Error\":\"\"},\"Return\":5}\n{\"Request\":{\"Key\":\"\",\"Revision\":0,\"WithPrefix\":true,\"WithProgressNotify\":true,\"WithPrevKV\":true},\"Responses\":[{\"Events\":[{\"Type\":\"put-operation\",\"Key\":\"a\",\"Value\":{\"Value\":\"1\"},\"Revision\":2,\"IsCreate\":true}],\"IsProgressNotify\":false,\"Revision\":2,\"Time\":0}]}\n{\"Type\":\"txn\",\"Txn\":{\"Conditions\":null,\"OperationsOnSuccess\":[{\"Type\":\"put-operation\",\"Put\":{\"Key\":\"a\",\"Value\":{\"Value\":\"1\"},\"LeaseID\":0}}],\"OperationsOnFailure\":null}}\n",
 ];
 
 fn noisy(rng: &mut ChaCha8Rng) -> String {

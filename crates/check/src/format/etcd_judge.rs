@@ -20,10 +20,15 @@ const PAST: &str = "reads of the past";
 /// Judges a report. `name` stands for it in the picture.
 #[must_use]
 pub fn judge_etcd(name: &str, report: &EtcdReport, options: &CheckOptions) -> Judgement {
+    judged(name, report, Format::EtcdReport, options)
+}
+
+/// As [`judge_etcd`], of what was read in that format.
+pub(super) fn judged(name: &str, report: &EtcdReport, format: Format, options: &CheckOptions) -> Judgement {
     let log = Log::of(report);
     let operations = placed(report, &log);
     let found = linearizability(&Etcd, &operations, options.budget);
-    let mut verdict = found.verdict;
+    let mut verdict = found.verdict.clone();
     if let Verdict::Fail(evidence) = &mut verdict {
         let first = |operation: &Operation<EtcdOp, EtcdRet>| revision(operation.outcome.answer()) == Some(1);
         if !operations.operations().iter().any(first) {
@@ -37,20 +42,7 @@ pub fn judge_etcd(name: &str, report: &EtcdReport, options: &CheckOptions) -> Ju
     let picture = options.picture.then(|| {
         picture::draw(name, &operations, &verdict, found.certificate.as_ref(), |op, ret| Etcd.describe(op, ret))
     });
-    Judgement {
-        verdict,
-        model: Etcd::NAME,
-        format: Format::EtcdReport.as_str(),
-        operations: operations.len(),
-        parts: found.parts,
-        steps: found.steps,
-        orders: found.certificate.map_or_else(Vec::new, |certificate| {
-            certificate.orders.into_iter().map(|order| order.into_iter().map(|id| id.0).collect()).collect()
-        }),
-        anomalies: Vec::new(),
-        strongest: None,
-        picture,
-    }
+    Judgement::of(verdict, found, (Etcd::NAME, format, operations.len()), picture)
 }
 
 fn revision(ret: Option<&EtcdRet>) -> Option<u64> {

@@ -1,11 +1,11 @@
 //! From a file to a judgement: which reader, which model, and what is told of the result.
 
-use super::{self as edn, CheckOptions, Format, FormatError, ModelName, Place};
-use super::{read_jepsen_register, read_porcupine_kv};
+use super::{self as edn, CheckOptions, EtcdReport, Format, FormatError, ModelName, Place};
+use super::{etcd_judge, read_jepsen_register, read_porcupine_kv};
 use crate::history::History;
-use crate::linear::linearizability;
+use crate::linear::{Linearizability, linearizability};
 use crate::model::{
-    AppendLog, Bank, BlockDevice, CasRegister, Counter, FifoQueue, Kv, Lock, Model, Semaphore, Set, Stack,
+    AppendLog, Bank, BlockDevice, CasRegister, Counter, Etcd, FifoQueue, Kv, Lock, Model, Semaphore, Set, Stack,
     StaleRegister,
 };
 use crate::picture;
@@ -40,6 +40,30 @@ pub struct Judgement {
     /// The picture asked for, as an HTML file.
     #[serde(skip)]
     pub picture: Option<String>,
+}
+
+impl Judgement {
+    /// Of a check of linearizability, with the verdict that came of it.
+    pub(super) fn of(
+        verdict: Verdict,
+        found: Linearizability,
+        (model, format, operations): (&'static str, Format, usize),
+        picture: Option<String>,
+    ) -> Self {
+        let orders = found.certificate.map_or_else(Vec::new, |certificate| certificate.orders);
+        Judgement {
+            verdict,
+            model,
+            format: format.as_str(),
+            operations,
+            parts: found.parts,
+            steps: found.steps,
+            orders: orders.into_iter().map(|order| order.into_iter().map(|id| id.0).collect()).collect(),
+            anomalies: Vec::new(),
+            strongest: None,
+            picture,
+        }
+    }
 }
 
 /// Judges the history in the file at `path`, or etcd's report in the folder there.
@@ -103,6 +127,11 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
         (Format::JsonLines, ModelName::Bank) => file.json(&file.bank()?),
         (Format::JsonLines, ModelName::StaleRegister) => file.json(&file.stale_register()?),
         (Format::JsonLines, ModelName::BlockDevice) => file.device(),
+        (Format::JsonLines, ModelName::Etcd) => {
+            let operations = History::read_json_lines(name, text, Etcd::NAME)?;
+            let report = EtcdReport { operations, ..EtcdReport::default() };
+            Ok(etcd_judge::judged(name, &report, format, &file.options))
+        }
         (Format::JsonLines, ModelName::ListAppend | ModelName::RwRegister) => {
             Ok(file.transactions(model, &History::read_json_lines(name, text, model.as_str())?))
         }
@@ -138,8 +167,7 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
         (Format::EtcdReport, _) => file.holds(model, ModelName::Etcd),
         (Format::JepsenRegister, _) => file.holds(model, ModelName::CasRegister),
         (Format::PorcupineKv, _) => file.holds(model, ModelName::Kv),
-        (Format::JsonLines, ModelName::Etcd)
-        | (Format::Edn, ModelName::Log | ModelName::BlockDevice | ModelName::Etcd) => {
+        (Format::Edn, ModelName::Log | ModelName::BlockDevice | ModelName::Etcd) => {
             Err(FormatError::NoSuchForm { file: name.to_owned(), format, asked: model })
         }
     }
@@ -204,20 +232,7 @@ impl File<'_> {
             .options
             .picture
             .then(|| picture::draw(self.name, history, &found.verdict, found.certificate.as_ref(), describe));
-        Judgement {
-            verdict: found.verdict,
-            model: M::NAME,
-            format: self.format.as_str(),
-            operations: history.len(),
-            parts: found.parts,
-            steps: found.steps,
-            orders: found.certificate.map_or_else(Vec::new, |certificate| {
-                certificate.orders.into_iter().map(|order| order.into_iter().map(|id| id.0).collect()).collect()
-            }),
-            anomalies: Vec::new(),
-            strongest: None,
-            picture,
-        }
+        Judgement::of(found.verdict.clone(), found, (M::NAME, self.format, history.len()), picture)
     }
 
     fn transactions(&self, model: ModelName, history: &Transactions) -> Judgement {

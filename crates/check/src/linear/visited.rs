@@ -244,6 +244,7 @@ mod tests {
         assert!(!visited.covers(new(0, 1, &[done(0b100)], &[])), "it saw something else");
         assert!(!visited.covers(new(0, 1, &[done(0b111)], &[])), "it saw more");
         assert!(!visited.covers(new(0, 1, &[done(0b11) ^ 1], &[])), "it did less that counts");
+        assert!(!visited.covers(new(0, 2, &[0], &[])), "it saw all, and came further");
         assert!(!visited.covers(new(0, 2, &[0b1], &[])));
         assert!(visited.covers(new(0, 1, &[done(0b11), 0b1], &[])), "the known one came further");
         assert!(!visited.covers(new(0, 1, &[done(0b11) ^ 1, 0b1], &[])), "not with one undone that counts");

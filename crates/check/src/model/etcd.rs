@@ -3,6 +3,7 @@
 
 use super::etcd_step::{EtcdState, step};
 use super::{Bytes, Model, Step};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An etcd store, empty at revision 1, as etcd's robustness tests model it. Every answer that carries the store's revision
@@ -11,33 +12,40 @@ use std::fmt;
 pub struct Etcd;
 
 /// Keys from `start` to below `end`; without an end the key `start` alone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EtcdRange {
     /// The first key.
     pub start: Bytes,
     /// The first key no more asked for.
+    #[serde(default)]
     pub end: Option<Bytes>,
     /// How many keys are answered at most; 0 for all.
+    #[serde(default)]
     pub limit: usize,
 }
 
 /// What clients ask.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EtcdOp {
     /// Read keys as they are, or as they were at a revision.
     Range {
         /// The keys.
         range: EtcdRange,
         /// The revision; 0 for now.
+        #[serde(default)]
         at: u64,
     },
     /// If every comparison holds do `success`, else `failure`, at one revision.
     Txn {
         /// What is compared.
+        #[serde(default)]
         compare: Vec<EtcdCompare>,
         /// What is done if all comparisons hold.
         success: Vec<EtcdStep>,
         /// What is done otherwise.
+        #[serde(default)]
         failure: Vec<EtcdStep>,
     },
     /// Begin a lease.
@@ -49,7 +57,8 @@ pub enum EtcdOp {
 }
 
 /// A comparison of a key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EtcdCompare {
     /// The key.
     pub key: Bytes,
@@ -58,7 +67,8 @@ pub struct EtcdCompare {
 }
 
 /// What a comparison expects of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EtcdExpect {
     /// This modification revision; 0 of a key that is not there.
     Revision(u64),
@@ -67,7 +77,8 @@ pub enum EtcdExpect {
 }
 
 /// A step of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EtcdStep {
     /// Read keys.
     Range(EtcdRange),
@@ -78,6 +89,7 @@ pub enum EtcdStep {
         /// Its value.
         value: Bytes,
         /// The lease.
+        #[serde(default)]
         lease: i64,
     },
     /// Remove a key.
@@ -85,7 +97,8 @@ pub enum EtcdStep {
 }
 
 /// A key as it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EtcdEntry {
     /// The key.
     pub key: Bytes,
@@ -94,11 +107,13 @@ pub struct EtcdEntry {
     /// The revision at which it was set.
     pub revision: u64,
     /// How often it was set since it was created; `None` if the report does not say.
+    #[serde(default)]
     pub version: Option<u64>,
 }
 
 /// What a step of a transaction, or a range, answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct EtcdFound {
     /// The keys, in order.
     pub entries: Vec<EtcdEntry>,
@@ -109,13 +124,15 @@ pub struct EtcdFound {
 }
 
 /// What clients are told. A revision is the store's when the answer was given; `None` is not checked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EtcdRet {
     /// To a range.
     Found {
         /// What was found.
         found: EtcdFound,
         /// The store's revision.
+        #[serde(default)]
         revision: Option<u64>,
     },
     /// To a transaction.
@@ -125,11 +142,13 @@ pub enum EtcdRet {
         /// The answer of every step.
         results: Vec<EtcdFound>,
         /// The store's revision.
+        #[serde(default)]
         revision: Option<u64>,
     },
     /// Done, and nothing more is known than, at most, the revision.
     Done {
         /// The store's revision.
+        #[serde(default)]
         revision: Option<u64>,
     },
 }
