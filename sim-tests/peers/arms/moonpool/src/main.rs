@@ -4,6 +4,7 @@
 
 mod runner;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use futures::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,8 +14,8 @@ use measure::{
 };
 use moonpool_sim::executor::{Executor, spawn, until_stalled};
 use moonpool_sim::{
-    ChaosConfiguration, LatencyDistribution, NetworkConfiguration, NetworkProvider, SimWorld, TcpListenerTrait,
-    TimeProvider,
+    ChaosConfiguration, LatencyDistribution, NetworkConfiguration, NetworkProvider, Providers, SimProviders,
+    SimWorld, TcpListenerTrait, TimeProvider,
 };
 
 fn main() {
@@ -24,18 +25,18 @@ fn main() {
             Row::Timers => timers(),
             Row::Tcp => round_trips(),
             Row::Simulations => {
-                (0..5_000).for_each(|seed| tasks(seed, NODES, BRIEFLY));
+                (0..5_000).for_each(|seed| nodes(seed, NODES, BRIEFLY));
                 5_000.0
             }
             Row::SimulationsInThreads => runner::simulations(500),
-            // Its executor knows no nodes, and it has no process per seed.
+            // Its tasks are on one executor, whatever node they are of, and it has no process per seed.
             Row::PollsOnNodes | Row::SimulationsInProcesses => return None,
             Row::Idle => {
-                (0..1_000).for_each(|seed| tasks(seed, NODES, Duration::from_secs(1_000_000)));
+                (0..1_000).for_each(|seed| nodes(seed, NODES, Duration::from_secs(1_000_000)));
                 1e9
             }
             Row::ManyIdle => {
-                (0..100).for_each(|seed| tasks(seed, MANY_NODES, Duration::from_secs(1)));
+                (0..100).for_each(|seed| nodes(seed, MANY_NODES, Duration::from_secs(1)));
                 100.0
             }
             // It has no files that a simulation could open, write and sync like a program's own.
@@ -122,15 +123,19 @@ fn round_trips() -> f64 {
     ROUND_TRIPS as f64
 }
 
-/// `count` tasks that sleep for `time`: its bare engine knows no nodes.
-fn tasks(seed: u64, count: usize, time: Duration) {
+/// `count` nodes that sleep for `time`, each made as its own runner makes a process: a bundle of providers of the process's
+/// address, and a task with its name.
+fn nodes(seed: u64, count: usize, time: Duration) {
     Executor::new(seed).block_on(async {
         let mut sim = SimWorld::new_with_network_config_and_seed(network(), seed);
-        let clock = sim.time_provider();
-        let sleeper = |clock: moonpool_sim::SimTimeProvider| async move {
-            clock.sleep(time).await.expect("the world is there");
+        let boot = |number: usize| {
+            let ip = IpAddr::from(Ipv4Addr::new(10, 0, 0, number as u8 + 1));
+            let providers = SimProviders::new(sim.downgrade(), seed, ip);
+            spawn(&format!("process@{ip}"), async move {
+                providers.time().sleep(time).await.expect("the world is there");
+            })
         };
-        let tasks: Vec<_> = (0..count).map(|_| spawn("sleeps", sleeper(clock.clone()))).collect();
-        drive(&mut sim, || tasks.iter().all(|task| task.is_finished())).await;
+        let nodes: Vec<_> = (0..count).map(boot).collect();
+        drive(&mut sim, || nodes.iter().all(|node| node.is_finished())).await;
     });
 }
