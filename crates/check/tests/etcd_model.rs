@@ -49,7 +49,7 @@ impl Store {
             found.truncate(range.limit);
         }
         // Every third revision is told without versions.
-        let version = |held: &Held| (self.revision % 3 > 0).then_some(held.times_set);
+        let version = |held: &Held| (!self.revision.is_multiple_of(3)).then_some(held.times_set);
         let entry = |held: &Held| EtcdEntry {
             key: held.key.clone(),
             value: held.value.clone(),
