@@ -167,3 +167,8 @@ fn sorted<S: Ord>(mut states: Vec<S>) -> Vec<S> {
     states.dedup();
     states
 }
+
+/// The example of the book is compiled as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/src/reference/checking.md")]
+struct Book;
