@@ -1,7 +1,7 @@
 //! The code of a fork server, in huge pages, so that its children need not fault it in piece by piece.
 //!
 //! A fork leaves out the pages of files: a child finds its code again by a fault for every few of them, and for a short case
-//! that is half of what it costs. To give those pages to the child one by one costs as much. So the server moves what it
+//! that is a quarter to a third of what it costs. To give those pages to the child one by one costs as much. So the server moves what it
 //! executes and only reads into huge pages of its own, in place, of which a fork copies one entry per 2 MiB.
 //!
 //! What does not fill such a page stays where it is. Constants that share one with code become executable with it. Whoever
