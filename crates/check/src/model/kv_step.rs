@@ -9,24 +9,25 @@ pub struct KvState {
     cells: Vec<(Bytes, Cell)>,
 }
 
-/// One key. Its last write's revision is `revision` if `exact`, else some unknown one above.
+/// One key. Its last write's revision is `revision` if `exact`, else some unknown one above, and none of `not`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Cell {
     value: Option<Bytes>,
     revision: u64,
     exact: bool,
+    not: Vec<u64>,
 }
 
 impl Cell {
     /// What the cell becomes when it is written at `at`; `None` if revisions would go back.
     fn written(&self, kv: &Kv, value: Option<Bytes>, at: Option<u64>) -> Option<Cell> {
         if !kv.revisions {
-            return Some(Cell { value, revision: 0, exact: true });
+            return Some(Cell { value, revision: 0, exact: true, not: Vec::new() });
         }
         match at {
-            Some(at) if at > self.revision => Some(Cell { value, revision: at, exact: true }),
+            Some(at) if at > self.revision => Some(Cell { value, revision: at, exact: true, not: Vec::new() }),
             Some(_) => None,
-            None => Some(Cell { value, revision: self.revision, exact: false }),
+            None => Some(Cell { value, revision: self.revision, exact: false, not: Vec::new() }),
         }
     }
 
@@ -34,8 +35,9 @@ impl Cell {
     fn seen_at(&self, kv: &Kv, seen: Option<u64>) -> Option<Cell> {
         match seen {
             Some(seen) if kv.revisions && self.value.is_some() => {
-                let fits = if self.exact { seen == self.revision } else { seen > self.revision };
-                fits.then(|| Cell { value: self.value.clone(), revision: seen, exact: true })
+                let unknown = seen > self.revision && !self.not.contains(&seen);
+                let fits = if self.exact { seen == self.revision } else { unknown };
+                fits.then(|| Cell { value: self.value.clone(), revision: seen, exact: true, not: Vec::new() })
             }
             _ => Some(self.clone()),
         }
@@ -59,11 +61,22 @@ impl Cell {
         }
     }
 
-    /// Whether `expect` may fail to hold.
-    fn may_miss(&self, kv: &Kv, expect: &Expect) -> bool {
-        let by_revision = matches!(expect, Expect::Revision(_) | Expect::Both { .. });
-        // An unknown revision, or one that is not looked at, may always be another.
-        (by_revision && (!kv.revisions || (!self.exact && self.value.is_some()))) || self.meets(kv, expect).is_none()
+    /// The cell as it must be for `expect` not to hold; `None` if it surely does.
+    fn misses(&self, kv: &Kv, expect: &Expect) -> Option<Cell> {
+        let (Expect::Revision(revision) | Expect::Both { revision, .. }) = expect else {
+            return self.meets(kv, expect).is_none().then(|| self.clone());
+        };
+        // A revision that is not looked at may always be another.
+        if !kv.revisions || self.meets(kv, expect).is_none() {
+            return Some(self.clone());
+        }
+        // What is not there has no revision, and is not there whatever it is.
+        (!self.exact && self.value.is_some()).then(|| {
+            let mut cell = self.clone();
+            cell.not.push(*revision);
+            cell.not.sort_unstable();
+            cell
+        })
     }
 }
 
@@ -160,7 +173,7 @@ impl KvState {
             _ => (None, None),
         };
         if told == Some(false) {
-            return if cell.may_miss(kv, expect) { Step::Same } else { Step::Refused };
+            return self.to(kv, key, cell.misses(kv, expect));
         }
         match cell.meets(kv, expect) {
             Some(cell) => self.to(kv, key, cell.written(kv, Some(value.clone()), at)),
@@ -212,11 +225,12 @@ impl KvState {
         keys.iter().all(|key| {
             let (old, new) = (before.cell(kv, key), self.cell(kv, key));
             // A cell whose revision is known did not change, or its own answer told the revision.
-            if new == old || new.exact {
+            let looked_at = (&new.value, new.revision, new.exact) == (&old.value, old.revision, old.exact);
+            if looked_at || new.exact {
                 return true;
             }
             let fits = at > old.revision;
-            self.set(kv, key, Cell { value: new.value, revision: at, exact: true });
+            self.set(kv, key, Cell { value: new.value, revision: at, exact: true, not: Vec::new() });
             fits
         })
     }
@@ -227,14 +241,15 @@ impl KvState {
         let revision = match (kv.revisions && cell.value.is_some(), cell.exact) {
             (false, _) => String::new(),
             (true, true) => format!(" at revision {}", cell.revision),
-            (true, false) => format!(" at some revision above {}", cell.revision),
+            (true, false) if cell.not.is_empty() => format!(" at some revision above {}", cell.revision),
+            (true, false) => format!(" at some revision above {}, none of {:?}", cell.revision, cell.not),
         };
         format!("{key} is {}{revision}", shown(cell.value.as_ref()))
     }
 }
 
 fn untouched(kv: &Kv) -> Cell {
-    Cell { value: kv.initial.clone(), revision: 0, exact: true }
+    Cell { value: kv.initial.clone(), revision: 0, exact: true, not: Vec::new() }
 }
 
 fn done_at(ret: Option<&KvRet>) -> Option<u64> {
