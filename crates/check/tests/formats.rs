@@ -179,6 +179,30 @@ fn a_jepsen_register_log_is_understood() -> Result<(), Box<dyn std::error::Error
 }
 
 #[test]
+fn what_else_a_whole_log_of_jepsen_holds_is_passed_over() -> Result<(), Box<dyn std::error::Error>> {
+    let middle = JEPSEN.find("INFO  jepsen.util - 0\t:ok").expect("it is there");
+    let log = format!(
+        "lein test jepsen.system.etcd-test\n\nINFO  jepsen.system.etcd - :n1 starting etcd\n{}WARN  jepsen.client - timed out\n\
+         java.net.SocketTimeoutException: Read timed out\n\tat java.net.SocketInputStream.read(SocketInputStream.java:170)\n{}\
+         INFO  jepsen.core - Analyzing\n{{:valid? true}}\n",
+        &JEPSEN[..middle],
+        &JEPSEN[middle..]
+    );
+    let whole = stormglass_check::format::read_jepsen_register("h", &log)?;
+    let bare = stormglass_check::format::read_jepsen_register("h", JEPSEN)?;
+    let events = |history: &History<RegisterOp, RegisterRet>| -> Vec<_> {
+        history.operations().iter().map(|op| (op.op.clone(), op.outcome.clone())).collect()
+    };
+    assert_eq!(events(&whole), events(&bare));
+    assert!(check_text("h", &log, ModelName::CasRegister, CheckOptions::default())?.is_pass(), "its format is guessed");
+    let found = error(&log.replace("- 0\t:ok", "- O\t:ok"), ModelName::CasRegister);
+    assert!(found.starts_with("h:11:21: expected a process number"), "{found}");
+    let none = stormglass_check::format::read_jepsen_register("h", "\nlein test\n").err().map(|e| e.to_string());
+    assert!(none.is_some_and(|e| e.starts_with("h:2:1: expected `INFO jepsen.util")), "a log without an operation");
+    Ok(())
+}
+
+#[test]
 fn a_bad_jepsen_line_is_named_with_line_column_and_what_was_expected() {
     let cases = [
         (

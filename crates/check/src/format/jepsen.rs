@@ -3,7 +3,8 @@
 //! One event per line: `INFO`, `jepsen.util`, `-`, process, `:type`, `:f`, value, apart by tabs or spaces. Lines are
 //! the clock. The register starts at nil. `:fail` of a cas asserts that the register did not hold the value expected;
 //! `:fail` of anything else says that it did not happen. `:info` leaves an operation open to the end, and its process is
-//! never used again. Lines of the process `:nemesis` are about faults and are passed over.
+//! never used again. Lines of the process `:nemesis` are about faults and are passed over, and so is what else a test's log
+//! holds: lines without a word of these.
 
 use super::FormatError;
 use super::cursor::Cursor;
@@ -25,12 +26,27 @@ enum Busy {
 pub fn read_jepsen_register(name: &str, text: &str) -> Result<History<RegisterOp, RegisterRet>, FormatError> {
     let mut history = History::with_clock(Clock::Lines);
     let mut busy: BTreeMap<u32, Busy> = BTreeMap::new();
+    let mut foreign = None;
     for (number, line) in (1usize..).zip(text.lines()) {
-        if !line.trim().is_empty() {
+        if is_of_an_operation(line) {
             event(Cursor::new(name, number, line), number as u64, &mut history, &mut busy)?;
+        } else if !line.trim().is_empty() {
+            foreign = foreign.or(Some(Cursor::new(name, number, line)));
         }
     }
-    Ok(history)
+    match foreign {
+        Some(line) if history.is_empty() => Err(line.expected("`INFO jepsen.util - 0 :invoke :read nil` or the like")),
+        _ => Ok(history),
+    }
+}
+
+/// Where Jepsen's log tells of operations.
+pub(super) const LOGGER: &str = "jepsen.util";
+const KINDS: [&str; 4] = [":invoke", ":ok", ":fail", ":info"];
+
+/// Whether a line is an event, or looks enough like one to be an error if it is none.
+fn is_of_an_operation(line: &str) -> bool {
+    line.split_whitespace().any(|word| word == LOGGER || KINDS.contains(&word))
 }
 
 fn event(
@@ -39,7 +55,7 @@ fn event(
     history: &mut History<RegisterOp, RegisterRet>,
     busy: &mut BTreeMap<u32, Busy>,
 ) -> Result<(), FormatError> {
-    for wanted in ["INFO", "jepsen.util", "-"] {
+    for wanted in ["INFO", LOGGER, "-"] {
         word(&mut line, &format!("`{wanted}`"), |word| (word == wanted).then_some(()))?;
     }
     line.skip(&[]);
@@ -48,8 +64,7 @@ fn event(
         if word == ":nemesis" { Some(None) } else { word.parse::<u32>().ok().map(Some) }
     })?;
     let Some(process) = process else { return Ok(()) };
-    let kinds = [":invoke", ":ok", ":fail", ":info"];
-    let kind = word(&mut line, "`:invoke`, `:ok`, `:fail` or `:info`", |word| kinds.into_iter().find(|k| *k == word))?;
+    let kind = word(&mut line, "`:invoke`, `:ok`, `:fail` or `:info`", |word| KINDS.into_iter().find(|k| *k == word))?;
     line.skip(&[]);
     let what = line.mark();
     let names = [":read", ":write", ":cas"];

@@ -1,5 +1,6 @@
 //! The names of models and formats, as on the command line, and the look of a text that tells its format.
 
+use super::jepsen::LOGGER;
 use crate::model::{
     AppendLog, Bank, BlockDevice, CasRegister, Counter, Etcd, FifoQueue, Kv, Lock, Model, Semaphore, Set, Stack,
     StaleRegister,
@@ -163,6 +164,11 @@ pub struct UnknownFormat {
     pub asked: String,
 }
 
+/// Whether it is of Jepsen's log of operations.
+fn is_of_jepsen(line: &str) -> bool {
+    line.split_whitespace().nth(1) == Some(LOGGER)
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -176,7 +182,8 @@ impl fmt::Display for Format {
 }
 
 impl Format {
-    /// The format of a text, from its first line that is neither blank nor a comment.
+    /// The format of a text, from its first line that is neither blank nor a comment; of a log of Jepsen's from any line that tells of an
+    /// operation.
     #[must_use]
     pub fn guess(text: &str) -> Option<Format> {
         let line = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with(';'))?;
@@ -191,10 +198,9 @@ impl Format {
             Some(if kv { Format::PorcupineKv } else { Format::Edn })
         } else if line.starts_with(['[', '(', '#', '{']) {
             Some(Format::Edn)
-        } else if line.split_whitespace().nth(1) == Some("jepsen.util") {
-            Some(Format::JepsenRegister)
         } else {
-            None
+            // A whole log of a test begins with what the test is, and the first operation comes later.
+            text.lines().any(is_of_jepsen).then_some(Format::JepsenRegister)
         }
     }
 }
