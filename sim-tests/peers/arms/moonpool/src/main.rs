@@ -14,14 +14,15 @@ use measure::{
 };
 use moonpool_sim::executor::{Executor, spawn, until_stalled};
 use moonpool_sim::{
-    ChaosConfiguration, LatencyDistribution, NetworkConfiguration, NetworkProvider, Providers, SimProviders,
-    SimWorld, TcpListenerTrait, TimeProvider,
+    ChaosConfiguration, LatencyDistribution, NetworkConfiguration, NetworkProvider, Providers, SimProviders, SimWorld,
+    TcpListenerTrait, TimeProvider,
 };
 
 fn main() {
     measure::arm(|row| {
         Some(match row {
-            Row::Polls => polls(),
+            // Its tasks are on one executor, whatever node they are of.
+            Row::Polls | Row::PollsOnNodes => polls(),
             Row::Timers => timers(),
             Row::Tcp => round_trips(),
             Row::Simulations => {
@@ -29,8 +30,8 @@ fn main() {
                 5_000.0
             }
             Row::SimulationsInThreads => runner::simulations(500),
-            // Its tasks are on one executor, whatever node they are of, and it has no process per seed.
-            Row::PollsOnNodes | Row::SimulationsInProcesses => return None,
+            // It has no process per seed.
+            Row::SimulationsInProcesses => return None,
             Row::Idle => {
                 (0..1_000).for_each(|seed| nodes(seed, NODES, Duration::from_secs(1_000_000)));
                 1e9
