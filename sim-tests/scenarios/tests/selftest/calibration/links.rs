@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use stormglass::faults::{
     Direction, LinkFault, Links, NameFault, Probability, block_port, impair, latency, loss, names,
 };
-use stormglass::faults::{isolate, one_way};
+use stormglass::faults::{bridge, flap, isolate, majority_ring, one_way, partition};
 use stormglass::net::LinkOptions;
 use stormglass::prelude::*;
 use tokio::net::{UdpSocket, lookup_host};
@@ -148,6 +148,7 @@ pub(crate) async fn links_calibrated(sim: Sim) -> Result<(), Evidence> {
     expect(&sim, "isolate-one: arrived of 1000", seen.len() as u64, 0, 0)?;
     let seen = wire.through(one_way("b", "a"), 1_000, 100, ms(1)).await;
     expect(&sim, "one-way of the other direction: arrived of 1000", seen.len() as u64, 1_000, 0)?;
+    cuts_of_shapes(&sim, &wire).await?;
     let udp = Fault::new(stormglass::faults::Action::PortBlock {
         node: "b".into(),
         port: 9,
@@ -159,6 +160,31 @@ pub(crate) async fn links_calibrated(sim: Sim) -> Result<(), Evidence> {
     let seen = wire.through(block_port("b", 9, Direction::In), 1_000, 100, ms(1)).await;
     expect(&sim, "port-block tcp/9 in: datagrams arrived of 1000", seen.len() as u64, 1_000, 0)?;
     names_mislead(&sim).await
+}
+
+/// Cuts of many shapes, as the link from `a` to `b` feels them.
+async fn cuts_of_shapes(sim: &Sim, wire: &Wire) -> Result<(), Evidence> {
+    let ms = Duration::from_millis;
+    for other in ["c", "d"] {
+        sim.node(other, |_| std::future::pending::<()>());
+    }
+    // In a ring of four each one hears its two neighbours, and not the node opposite.
+    let shapes = [
+        ("partition-halves: arrived of 1000", partition(["a", "c"], ["b", "d"]), 0),
+        ("partition-halves, on one side: arrived of 1000", partition(["a", "b"], ["c", "d"]), 1_000),
+        ("bridge, from side to side: arrived of 1000", bridge("c", ["a"], ["b", "d"]), 0),
+        ("bridge, from the bridge: arrived of 1000", bridge("a", ["b"], ["c", "d"]), 1_000),
+        ("majority-ring, opposite: arrived of 1000", majority_ring(["a", "c", "b", "d"]), 0),
+        ("majority-ring, beside: arrived of 1000", majority_ring(["a", "b", "c", "d"]), 1_000),
+    ];
+    for (what, fault, arrive) in shapes {
+        let seen = wire.through(fault, 1_000, 100, ms(1)).await;
+        expect(sim, what, seen.len() as u64, arrive, 0)?;
+    }
+    let fault = flap(["a"], ["b"], ms(50), ms(150)).lasting(ms(2_000));
+    let seen = wire.through(fault, 1_000, 100, ms(1)).await;
+    // Of each cycle what left in the 50 ms of the cut, and the millisecond's worth under way when it began.
+    expect(sim, "flap cut=50ms healed=150ms: arrived of 1000", seen.len() as u64, 750, 10)
 }
 
 /// What a node is told when it asks for names.
