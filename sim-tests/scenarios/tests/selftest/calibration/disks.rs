@@ -130,7 +130,57 @@ pub(crate) async fn disks_calibrated(sim: Sim) -> Result<(), Evidence> {
     };
     expect(&sim, "disk-full: errno of a write", node.does(says).await, 28, 0)?;
     sim.heal(id);
+    disks_are_damaged(&sim, &node, tenth).await?;
     disks_change(&sim, &node, &other).await
+}
+
+/// How many sectors rot, and how many reads and writes go astray.
+async fn disks_are_damaged(sim: &Sim, node: &Node, tenth: Probability) -> Result<(), Evidence> {
+    const SECTOR: usize = 512;
+    const SECTORS: u64 = 2_000;
+    // Each sector holds its number, so that one from elsewhere is known.
+    let sector = |number: u64| number.to_le_bytes().repeat(SECTOR / 8);
+    let fresh = move || {
+        let bytes: Vec<u8> = (0..SECTORS).flat_map(sector).collect();
+        let written = fs::write("/sectors", bytes).and_then(|()| File::open("/sectors")?.sync_all());
+        u64::from(written.is_ok())
+    };
+    let astray = move || {
+        let Ok(file) = File::open("/sectors") else { return u64::MAX };
+        let mut held = [0; SECTOR];
+        (0..SECTORS)
+            .filter(|number| file.read_exact_at(&mut held, number * 512).is_ok() && held[..] != sector(*number)[..])
+            .count() as u64
+    };
+    let scattered = move || {
+        let Ok(file) = OpenOptions::new().write(true).open("/sectors") else { return u64::MAX };
+        let sync = |number: u64| file.write_all_at(&sector(number), number * 512).and_then(|()| file.sync_data());
+        (0..SECTORS).filter(|number| number.is_multiple_of(64)).filter(|number| sync(*number).is_err()).count() as u64
+    };
+    for (what, fault) in [
+        ("bit-rot probability=10%: rotten of 2000 sectors", DiskFault::BitRot(tenth)),
+        ("misdirected-reads probability=10%: from elsewhere of 2000", DiskFault::MisdirectedReads(tenth)),
+    ] {
+        demand(node.does(fresh).await == 1, || format!("{what}: the file can be written"))?;
+        let id = sim.inject(disk("n", fault));
+        expect(sim, what, node.does(astray).await, 200, 55)?;
+        sim.heal(id);
+    }
+    demand(node.does(fresh).await == 1, || "the file can be written".to_owned())?;
+    let all: Probability = "100%".parse().expect("a probability");
+    let id = sim.inject(disk("n", DiskFault::MisdirectedWrites(all)));
+    demand(node.does(scattered).await == 0, || "a write that goes astray says nothing of it".to_owned())?;
+    sim.heal(id);
+    // What is written elsewhere overwrites what was there.
+    let overwritten = node.does(astray).await;
+    expect(sim, "misdirected-writes probability=100%: sectors overwritten by 32 writes", overwritten, 32, 2)?;
+
+    demand(node.does(fresh).await == 1, || "the file can be written".to_owned())?;
+    let id = sim.inject(disk("n", DiskFault::LyingSync));
+    demand(node.does(scattered).await == 0, || "a sync that lies says nothing of it".to_owned())?;
+    expect(sim, "lying-sync: of 32 syncs", sim.hits(id).total(), 32, 0)?;
+    sim.heal(id);
+    demand(node.does(scattered).await == 0, || "the disk is in order again".to_owned())
 }
 
 /// A file that says whose disk it is, and what is found after the disks have changed.

@@ -62,5 +62,5 @@ fn a_suspended_machine_stands_still() {
 }
 
 fn faults_of_disks_do_what_they_say() {
-    passes("disks_calibrated", 10);
+    passes("disks_calibrated", 18);
 }
