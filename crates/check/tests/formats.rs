@@ -197,6 +197,10 @@ fn what_else_a_whole_log_of_jepsen_holds_is_passed_over() -> Result<(), Box<dyn 
     assert!(check_text("h", &log, ModelName::CasRegister, CheckOptions::default())?.is_pass(), "its format is guessed");
     let found = error(&log.replace("- 0\t:ok", "- O\t:ok"), ModelName::CasRegister);
     assert!(found.starts_with("h:11:21: expected a process number"), "{found}");
+    for cut in ["INFO", "INFO  jepsen.ut", "INFO  jepsen.util - 0\t:inv"] {
+        let found = error(&format!("{JEPSEN}{cut}"), ModelName::CasRegister);
+        assert!(found.starts_with("h:8:"), "a log that is cut off at {cut}: {found}");
+    }
     let none = stormglass_check::format::read_jepsen_register("h", "\nlein test\n").err().map(|e| e.to_string());
     assert!(none.is_some_and(|e| e.starts_with("h:2:1: expected `INFO jepsen.util")), "a log without an operation");
     Ok(())

@@ -40,13 +40,18 @@ pub fn read_jepsen_register(name: &str, text: &str) -> Result<History<RegisterOp
     }
 }
 
-/// Where Jepsen's log tells of operations.
+/// What Jepsen's log of operations begins each line with.
+const LEVEL: &str = "INFO";
 pub(super) const LOGGER: &str = "jepsen.util";
 const KINDS: [&str; 4] = [":invoke", ":ok", ":fail", ":info"];
 
-/// Whether a line is an event, or looks enough like one to be an error if it is none.
+/// Whether a line is an event, or looks enough like one to be an error if it is none: so does the beginning of one, where a log
+/// was cut off.
 fn is_of_an_operation(line: &str) -> bool {
-    line.split_whitespace().any(|word| word == LOGGER || KINDS.contains(&word))
+    let mut words = line.split_whitespace();
+    let begun = words.next().is_some_and(|level| LEVEL.starts_with(level))
+        && words.next().is_none_or(|logger| LOGGER.starts_with(logger));
+    begun || line.split_whitespace().any(|word| word == LOGGER || KINDS.contains(&word))
 }
 
 fn event(
@@ -55,7 +60,7 @@ fn event(
     history: &mut History<RegisterOp, RegisterRet>,
     busy: &mut BTreeMap<u32, Busy>,
 ) -> Result<(), FormatError> {
-    for wanted in ["INFO", LOGGER, "-"] {
+    for wanted in [LEVEL, LOGGER, "-"] {
         word(&mut line, &format!("`{wanted}`"), |word| (word == wanted).then_some(()))?;
     }
     line.skip(&[]);

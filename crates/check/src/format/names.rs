@@ -182,8 +182,8 @@ impl fmt::Display for Format {
 }
 
 impl Format {
-    /// The format of a text, from its first line that is neither blank nor a comment; of a log of Jepsen's from any line that tells of an
-    /// operation.
+    /// The format of a text, from its first line that is neither blank nor a comment; of a log of Jepsen's from any line that
+    /// tells of an operation.
     #[must_use]
     pub fn guess(text: &str) -> Option<Format> {
         let line = text.lines().map(str::trim_start).find(|line| !line.is_empty() && !line.starts_with(';'))?;
