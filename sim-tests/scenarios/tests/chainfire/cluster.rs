@@ -10,7 +10,7 @@ use chainfire::{Client, Error, Limits, Member, NodeConfig, NodeId, Retry};
 use parking_lot::Mutex;
 use stormglass::NodeHandle;
 use stormglass::check::Evidence;
-use stormglass::faults::{Convergence, NodeName, Observed};
+use stormglass::faults::{Convergence, NodeName, Observed, Plan};
 use stormglass::prelude::*;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -88,6 +88,16 @@ impl Cluster {
     /// A cluster of `size` nodes with the documented timings.
     pub(crate) fn of(sim: &Sim, size: usize) -> Self {
         Self::start(sim, Options { size, ..Options::default() })
+    }
+
+    /// Carries out the plan in the text of a file of these sources, which `--plan` replaces. A text that is no plan refuses the run.
+    pub(crate) fn carry_out(&self, file: &str, text: &str) {
+        match text.parse::<Plan>() {
+            Ok(plan) => self.sim.carry_out(plan),
+            Err(error) => {
+                self.sim.refuse_run(format!("{file}: {error}"), "mend the plan in the sources of this scenario")
+            }
+        }
     }
 
     /// Starts every node, and has every probe judged from then on. A planted bug named by the run is switched on.

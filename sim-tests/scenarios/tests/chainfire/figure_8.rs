@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chainfire::Limits;
-use stormglass::faults::Plan;
 use stormglass::prelude::*;
 use stormglass::{DiskOptions, LinkOptions};
 
@@ -23,10 +22,7 @@ async fn chainfire_figure_8(sim: Sim) -> Outcome {
     let cluster = Cluster::start(&sim, Options { size: 5, limits, ..Options::default() });
     sim.set_links(LinkOptions::default());
     sim.set_disks(DiskOptions::default());
-    match PLAN.parse::<Plan>() {
-        Ok(plan) => sim.carry_out(plan),
-        Err(error) => sim.refuse_run(format!("the plan of figure 8: {error}"), "mend sim-tests' figure-8.plan"),
-    }
+    cluster.carry_out("figure-8.plan", PLAN);
     cluster.leader_within(Duration::from_secs(10)).await?;
     // So many that several entries are under way when the first leader is cut off.
     let book = Book::new();

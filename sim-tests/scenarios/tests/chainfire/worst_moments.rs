@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chainfire::Limits;
-use stormglass::faults::Plan;
 use stormglass::prelude::*;
 use stormglass::{DiskOptions, LinkOptions};
 
@@ -22,12 +21,7 @@ async fn chainfire_worst_moments(sim: Sim) -> Outcome {
     let cluster = Cluster::start(&sim, Options { size: 5, limits, ..Options::default() });
     sim.set_links(LinkOptions::default());
     sim.set_disks(DiskOptions::default());
-    match PLAN.parse::<Plan>() {
-        Ok(plan) => sim.carry_out(plan),
-        Err(error) => {
-            sim.refuse_run(format!("the plan of the worst moments: {error}"), "mend sim-tests' worst-moments.plan")
-        }
-    }
+    cluster.carry_out("worst-moments.plan", PLAN);
     cluster.leader_within(Duration::from_secs(10)).await?;
     let book = Book::new();
     book.run(&cluster, Load { clients: 5, rate: 100, keys: 10, duration: Duration::from_secs(20) }).await;
