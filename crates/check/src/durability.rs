@@ -6,7 +6,7 @@
 //! value that concurrent writes cannot explain.
 
 use crate::history::{History, Operation, Outcome, Process};
-use crate::linear::{Budget, linearizability, part_is_linearizable};
+use crate::linear::{Budget, keys_tied_by, linearizability, part_is_linearizable};
 use crate::model::{Bytes, Kv, KvOp, KvRet, Model};
 use crate::verdict::{Evidence, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,18 +35,22 @@ pub fn durable_within(
     scan: &BTreeMap<Bytes, Bytes>,
     budget: Budget,
 ) -> Verdict {
-    let mut keys: BTreeSet<Bytes> = scan.keys().cloned().collect();
-    for operation in history.operations() {
-        kv.each_key(&operation.op, &mut |key| {
-            keys.insert(key.clone());
-        });
-    }
     let mut extended = history.clone();
     let at = history.end().saturating_add(1);
-    for key in keys {
-        let value = scan.get(&key).cloned();
-        let read = extended.invoke(Process::from("final scan"), at, KvOp::Get { key });
-        if let Err(error) = extended.ok(read, at, KvRet::Value { value, revision: None }) {
+    for keys in read_together(kv, history, scan) {
+        let held = |key: &Bytes| KvRet::Value { value: scan.get(key).cloned(), revision: None };
+        let results: Vec<KvRet> = keys.iter().map(held).collect();
+        let mut reads: Vec<KvOp> = keys.into_iter().map(|key| KvOp::Get { key }).collect();
+        let (op, ret) = match (reads.pop(), results.last()) {
+            (Some(read), Some(result)) if reads.is_empty() => (read, result.clone()),
+            (last, _) => {
+                reads.extend(last);
+                let op = KvOp::Txn { compare: Vec::new(), success: reads, failure: Vec::new() };
+                (op, KvRet::Txn { succeeded: true, results, revision: None })
+            }
+        };
+        let read = extended.invoke(Process::from("final scan"), at, op);
+        if let Err(error) = extended.ok(read, at, ret) {
             return Evidence::new(DURABILITY, error.to_string()).into();
         }
     }
@@ -65,11 +69,34 @@ pub fn durable_within(
     }
 }
 
+/// The keys of the final scan, in groups that are to be read at one instant. A scan shows one state: what one operation
+/// of unknown outcome does to several keys is in it whole or not at all. Of all others it is known whether they are over, so
+/// that their keys may be read one by one, and the history stays in small parts.
+fn read_together(kv: &Kv, history: &History<KvOp, KvRet>, scan: &BTreeMap<Bytes, Bytes>) -> Vec<Vec<Bytes>> {
+    let mut seen: BTreeSet<Bytes> = scan.keys().cloned().collect();
+    let mut unknown = Vec::new();
+    for operation in history.operations() {
+        let mut keys = 0;
+        kv.each_key(&operation.op, &mut |key| {
+            keys += 1;
+            seen.insert(key.clone());
+        });
+        if operation.outcome == Outcome::Indeterminate && keys > 0 {
+            unknown.push(operation.clone());
+        }
+    }
+    let mut groups = keys_tied_by(kv, &unknown);
+    for key in groups.iter().flatten() {
+        seen.remove(key);
+    }
+    groups.extend(seen.into_iter().map(|key| vec![key]));
+    groups
+}
+
 /// The same evidence as the loss of a write, where one can be named.
 fn lost(history: &History<KvOp, KvRet>, read: String, mut evidence: Evidence) -> Evidence {
     let acknowledged = |op: &KvOp, outcome: &Outcome<KvRet>| {
-        !matches!(op, KvOp::Get { .. })
-            && matches!(outcome, Outcome::Ok(ret) if !matches!(ret, KvRet::Cas { swapped: false, .. }))
+        may_write(op) && matches!(outcome, Outcome::Ok(ret) if !matches!(ret, KvRet::Cas { swapped: false, .. }))
     };
     let last = evidence
         .operations
@@ -90,6 +117,14 @@ fn lost(history: &History<KvOp, KvRet>, read: String, mut evidence: Evidence) ->
         None => format!("the final scan ({read}) holds what no operation can have left behind"),
     };
     evidence
+}
+
+fn may_write(op: &KvOp) -> bool {
+    match op {
+        KvOp::Get { .. } => false,
+        KvOp::Txn { success, failure, .. } => success.iter().chain(failure).any(may_write),
+        _ => true,
+    }
 }
 
 /// Durability of a set or a log of unique ids: every acknowledged id is found. With `attempted`, every found id was

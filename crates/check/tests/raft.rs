@@ -241,6 +241,71 @@ fn what_is_committed_is_on_a_majority_if_that_is_asked_for() {
     assert_eq!(first_failure(&early), None, "nobody asked");
 }
 
+/// Node 1 knows only in term 5 that entry 1 is committed; node 2 is told in term 1, so that it was committed in that term,
+/// and whoever leads term 3 must have it.
+#[test]
+fn who_is_told_in_an_earlier_term_says_since_when() {
+    let later =
+        [(1, started(0, None, 0)), (1, state(5, None)), (1, append(1, 1)), (1, commit(1)), (3, started(0, None, 0))];
+    let won = [(3, state(3, Some(3))), (3, leader(3))];
+    assert_eq!(first_failure(&[&later[..], &won].concat()), None, "it may have been committed in term 4");
+    let told = [(2, started(0, None, 0)), (2, state(1, None)), (2, append(1, 1)), (2, commit(1))];
+    let whole = [&later[..], &told, &won].concat();
+    assert_eq!(first_failure(&whole).as_deref(), Some(LEADER_COMPLETENESS));
+    let drops = [&later[..], &told, &[(2, Probe::Truncate { from: 1 })]].concat();
+    assert_eq!(first_failure(&drops).as_deref(), Some(COMMITTED_IMMUTABLE), "node 2 is in the term in which it was");
+    // Of two indices the later one counts, whichever of them was dated first.
+    let two = [
+        (1, started(0, None, 0)),
+        (1, state(5, None)),
+        (1, append(1, 1)),
+        (1, append(2, 1)),
+        (1, commit(2)),
+        (2, started(0, None, 0)),
+        (2, state(1, None)),
+        (2, append(1, 1)),
+        (2, append(2, 1)),
+        (2, commit(2)),
+        (3, started(0, None, 0)),
+        (3, append(1, 1)),
+    ];
+    assert_eq!(first_failure(&[&two[..], &won].concat()).as_deref(), Some(LEADER_COMPLETENESS));
+}
+
+#[test]
+fn what_a_snapshot_left_open_the_next_one_tells() {
+    let snapshot = Probe::Snapshot { last_index: 1, last_term: 1 };
+    let other = Probe::Apply { index: 1, term: 1, hash: 7 };
+    let told = [(3, started(0, None, 0)), (3, snapshot), (1, append(1, 1)), (1, commit(1))];
+    assert_eq!(first_failure(&told), None);
+    let whole = [&told[..], &[(2, other)]].concat();
+    assert_eq!(first_failure(&whole).as_deref(), Some(STATE_MACHINE_SAFETY));
+}
+
+#[test]
+fn a_snapshot_holds_what_is_before_its_end_and_cannot_be_dropped() {
+    let mut oracle = RaftOracle::new();
+    oracle.voters([1, 2, 3]);
+    let snapshot = Probe::Snapshot { last_index: 3, last_term: 1 };
+    let told = [
+        (1, started(0, None, 0)),
+        (2, started(0, None, 0)),
+        (2, snapshot),
+        (1, append(1, 1)),
+        (1, append(2, 1)),
+        (1, commit(2)),
+        (2, Probe::Truncate { from: 1 }),
+        (2, Probe::Snapshot { last_index: 2, last_term: 1 }),
+        (2, append(4, 1)),
+    ];
+    assert_eq!(run(oracle, &told), None);
+}
+
+#[test]
+fn there_is_no_entry_0() {
+    assert_eq!(then(&[(1, append(0, 1))]).as_deref(), Some(LOG_MATCHING));
+}
+
 #[test]
 fn evidence_names_both_sides() {
     let mut oracle = RaftOracle::new();

@@ -240,7 +240,7 @@ impl RaftOracle {
 
     fn append(&mut self, node: NodeId, at_ns: u64, index: u64, entry: Entry) -> Result<(), Evidence> {
         let log = &self.nodes[&node].log;
-        if log.get(index) == Some(entry) || (log.reported && index <= log.base()) {
+        if log.get(index) == Some(entry) || (log.reported && (1..=log.base()).contains(&index)) {
             return Ok(());
         }
         let last = log.last();
@@ -265,6 +265,8 @@ impl RaftOracle {
     fn truncate(&mut self, node: NodeId, at_ns: u64, from: u64) -> Result<(), Evidence> {
         let Some(view) = self.nodes.get(&node) else { return Ok(()) };
         let last = view.log.last();
+        // What a snapshot holds is not in the log to be dropped.
+        let from = from.max(view.log.base().saturating_add(1));
         let dropped = |what: String| evidence_at(node, at_ns, format!("it drops entries {from} to {last}, {what}"));
         let mut result = Ok(());
         if from <= last
@@ -274,11 +276,10 @@ impl RaftOracle {
             result = Err(Evidence::new(LEADER_APPEND_ONLY, cause).detail(dropped(format!("leader of term {term}"))));
         }
         // A node that is behind the term of a commit may still follow an older leader and drop what it does not know
-        // to be committed; one that is not behind may not.
+        // to be committed; one that is not behind may not. (What it told itself to be committed is of its term or before.)
         let lost = (from..=last).find(|index| {
             let holds = view.log.term(*index);
-            self.committed_at(*index)
-                .is_some_and(|known| holds == Some(known.term) && (*index <= view.commit || view.term >= known.by_term))
+            self.committed_at(*index).is_some_and(|known| holds == Some(known.term) && view.term >= known.by_term)
         });
         if let Some((index, known)) = lost.and_then(|index| Some((index, self.committed_at(index)?))) {
             let cause = format!("node {node} drops entry {index}, which is committed");
@@ -329,6 +330,12 @@ impl RaftOracle {
         let same_hash = known.hash.is_none() || told.hash.is_none() || known.hash == told.hash;
         if known.term == told.term && same_hash {
             known.hash = known.hash.or(told.hash);
+            // Who is told in an earlier term says that it was committed no later than in that one.
+            if told.by_term < known.by_term {
+                known.by_term = told.by_term;
+                let highest = self.committed_in.entry(told.by_term).or_insert(index);
+                *highest = index.max(*highest);
+            }
             return Ok(());
         }
         let cause = format!("node {} {verb} another entry {index} than node {} committed", told.node, known.node);

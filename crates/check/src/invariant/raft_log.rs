@@ -81,8 +81,12 @@ impl NodeLog {
     }
 
     /// Entries up to `last` are in a snapshot now. What follows stays only if it follows that very entry.
+    /// One that ends before the last one did is old news.
     pub(super) fn compact(&mut self, last: u64, term: u64) {
-        let kept = if self.term(last) == Some(term) && last >= self.base {
+        if last < self.base {
+            return;
+        }
+        let kept = if self.term(last) == Some(term) {
             let from = usize::try_from(last - self.base).unwrap_or(usize::MAX).min(self.entries.len());
             self.entries.split_off(from)
         } else {

@@ -32,6 +32,7 @@ pub use decide::{is_linearizable, linearizability, linearizability_by, lineariza
 pub(crate) use memo::FixedState;
 pub use monitor::{Monitored, Part};
 pub use online::{Online, OnlineError};
+pub(crate) use partition::keys_tied_by;
 pub use replay::{CertificateError, replay};
 
 use crate::history::OpId;

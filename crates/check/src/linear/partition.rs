@@ -71,6 +71,11 @@ pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) 
     parts
 }
 
+/// The keys of `ops`, of which each has one at least, in groups: operations on several keys tie these together.
+pub(crate) fn keys_tied_by<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Vec<Vec<M::Key>> {
+    components(model, ops).into_iter().map(|part| part.keys).collect()
+}
+
 /// The key that every operation is on, as of a register: then nothing is to be split.
 fn only_key<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Option<M::Key> {
     let mut only: Option<M::Key> = None;

@@ -173,10 +173,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
 
         #[test]
-        fn a_row_is_a_list_that_remembers_its_past(moves in proptest::collection::vec((0u8..6, 0u8..3), 0..200)) {
+        fn a_row_is_a_list_that_remembers_its_past(moves in proptest::collection::vec((0u8..6, 0u8..3), 0..70)) {
             let mut list: VecDeque<Bytes> = VecDeque::new();
             let mut row = Row::default();
             let mut past = Vec::new();

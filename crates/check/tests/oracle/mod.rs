@@ -49,14 +49,14 @@ pub fn answer(map: &mut Map, op: &KvOp) -> KvRet {
 }
 
 /// Whether a client that was told `told` was told the truth, where a delete may keep quiet about what it found.
-fn agrees(told: &KvRet, truth: &KvRet) -> bool {
+pub fn kv_agrees(told: &KvRet, truth: &KvRet) -> bool {
     match (told, truth) {
         (KvRet::Deleted { existed: None, .. }, KvRet::Deleted { .. }) => true,
         (KvRet::Txn { succeeded, results, .. }, KvRet::Txn { succeeded: truly, results: true_results, .. }) => {
             succeeded == truly
                 && (results.is_empty()
                     || (results.len() == true_results.len()
-                        && results.iter().zip(true_results).all(|(told, truth)| agrees(told, truth))))
+                        && results.iter().zip(true_results).all(|(told, truth)| kv_agrees(told, truth))))
         }
         _ => told == truth,
     }
@@ -114,7 +114,7 @@ pub fn exhaustive<O, R, S: Clone>(
 pub fn kv_is_linearizable(history: &History<KvOp, KvRet>) -> bool {
     exhaustive(history, &Map::new(), |map, op, told| {
         let truth = answer(map, op);
-        told.is_none_or(|told| agrees(told, &truth))
+        told.is_none_or(|told| kv_agrees(told, &truth))
     })
 }
 
