@@ -113,6 +113,36 @@ fn cycles_through_processes_and_real_time_are_told_apart() {
     assert_eq!(strongest, Some(Isolation::Serializable), "{kinds:?}");
 }
 
+/// What no single dependency tells: of two versions of x neither can be the older one.
+#[test]
+fn a_register_whose_versions_are_in_no_order_is_named_with_its_writers() {
+    let told = ["x*1", "x*2", "x/1 y*1", "x/2 y/1", "x/2 z*1", "x/1 z/1"];
+    assert_eq!(together(&told), (vec![Kind::NoVersionOrder], Some(Isolation::SnapshotIsolation)));
+    assert_eq!(together(&told[..5]), (vec![], Some(Isolation::StrictSerializable)), "1 may be the older one");
+    let told: Vec<Told> = (0..).zip(told).collect();
+    let found = isolation(&history(&told, false)).anomalies;
+    assert_eq!(found[0].cause, "no-version-order: whichever of T0 and T1 wrote \"x\" first, a cycle closes");
+    assert_eq!(
+        found[0].details,
+        [
+            "if T0 wrote \"x\" first:",
+            "T5 read the version that T1 overwrote (rw)",
+            "T1 wrote what T4 read (wr)",
+            "T4 wrote what T5 read (wr)",
+            "if T1 wrote \"x\" first:",
+            "T3 read the version that T0 overwrote (rw)",
+            "T0 wrote what T2 read (wr)",
+            "T2 wrote what T3 read (wr)",
+        ]
+    );
+    assert_eq!(found[0].transactions, [0, 1, 2, 3, 4, 5]);
+    // Two registers, each of which may be either way, but not both.
+    let crossed = ["x*1", "x*2", "y*1", "y*2", "x/1 a*1", "y/2 a/1", "y/1 b*1", "x/2 b/1"];
+    assert_eq!(together(&crossed).0, vec![]);
+    let ring = ["x*1 y*1", "x*2 y*2", "x/1 a*1", "y/2 a/1", "y/2 b*1", "x/1 b/1"];
+    assert_eq!(together(&ring).0, vec![Kind::NoVersionOrder]);
+}
+
 #[test]
 fn reads_that_make_no_sense_are_named() {
     let (kinds, strongest) = together(&["x+1 y=1", "x+2", "x+3 y+1", "x=13", "x=123"]);
@@ -130,6 +160,7 @@ fn reads_that_make_no_sense_are_named() {
         // What comes later in the transaction itself cannot have been seen.
         &["x+0", "x+2", "x=012 x+1"],
         &["x+1 x=01 x+0 x+3"],
+        &["x/2 x*1 x*2"],
     ];
     for told in odd {
         let (kinds, strongest) = together(told);

@@ -200,7 +200,8 @@ fn described(kind: AnomalyKind, cycle: &[Edge], index: &Index<'_>) -> Anomaly {
     Anomaly { kind, transactions, cause, details }
 }
 
-fn step(edge: &Edge, index: &Index<'_>) -> String {
+/// A dependency in words.
+pub(super) fn step(edge: &Edge, index: &Index<'_>) -> String {
     let (from, to) = (index.id(edge.from), index.id(edge.to));
     match edge.kind {
         Kind::WriteWrite => format!("T{from} wrote the version that T{to} overwrote (ww)"),

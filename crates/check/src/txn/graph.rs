@@ -3,7 +3,7 @@
 use super::index::Index;
 use crate::history::Process;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 /// Why one transaction comes before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,10 +82,10 @@ impl Graph {
             {
                 self.add(*before, at, Kind::Process);
             }
-            match transaction.returned {
-                Some(returned) => last.insert(transaction.process, (returned, at)),
-                None => last.remove(transaction.process),
-            };
+            // What has no answer may come after what its process did next, which comes after the one before it all the same.
+            if let Some(returned) = transaction.returned {
+                last.insert(transaction.process, (returned, at));
+            }
         }
     }
 
@@ -136,6 +136,23 @@ impl Graph {
 impl Followed {
     pub(super) fn from(&self, node: u32) -> &[Edge] {
         &self.edges[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    }
+
+    /// A shortest way from one node to another; empty if there is none.
+    pub(super) fn way(&self, from: u32, to: u32) -> Vec<Edge> {
+        let mut came: Vec<Option<Edge>> = vec![None; self.starts.len()];
+        let mut queue = VecDeque::from([from]);
+        while let Some(node) = queue.pop_front().filter(|node| *node != to) {
+            for edge in self.from(node).iter().filter(|edge| edge.to != from) {
+                if came[edge.to as usize].is_none() {
+                    came[edge.to as usize] = Some(*edge);
+                    queue.push_back(edge.to);
+                }
+            }
+        }
+        let mut way: Vec<Edge> = std::iter::successors(came[to as usize], |edge| came[edge.from as usize]).collect();
+        way.reverse();
+        way
     }
 
     /// Groups of two or more nodes that all reach each other (Tarjan 1972), without recursion.

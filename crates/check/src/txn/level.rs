@@ -2,7 +2,7 @@
 //!
 //! Dependency cycles are named as by Adya (2000) and Elle: `G0` of write dependencies alone; `G1c` of writes and reads
 //! of them; `G-single` with one anti-dependency; `G-nonadjacent` with several, of which no two are neighbours; `G2-item`
-//! with neighbours. `-process` and `-realtime` say that the cycle needs the order within a process, or real time.
+//! with neighbours. `no-version-order` says that the versions of registers can be put in no order without one of these. `-process` and `-realtime` say that the cycle needs the order within a process, or real time.
 
 use serde::Serialize;
 use std::fmt;
@@ -60,6 +60,12 @@ pub enum AnomalyKind {
     GNonadjacentRealtime,
     /// As the first, with real time.
     G2ItemRealtime,
+    /// Whatever order the versions of registers came in, some cycle closes.
+    NoVersionOrder,
+    /// As the first, with the order within a process.
+    NoVersionOrderProcess,
+    /// As the first, with real time.
+    NoVersionOrderRealtime,
 }
 
 /// An anomaly, and who has part in it.
@@ -141,17 +147,19 @@ impl AnomalyKind {
             | Kind::G0 => Isolation::ReadUncommitted,
             Kind::G1a | Kind::G1b | Kind::G1c => Isolation::ReadCommitted,
             Kind::Internal | Kind::LostUpdate | Kind::GSingle | Kind::GNonadjacent => Isolation::SnapshotIsolation,
-            Kind::G2Item => Isolation::Serializable,
+            Kind::G2Item | Kind::NoVersionOrder => Isolation::Serializable,
             Kind::G0Process
             | Kind::G1cProcess
             | Kind::GSingleProcess
             | Kind::GNonadjacentProcess
-            | Kind::G2ItemProcess => Isolation::StrongSessionSerializable,
+            | Kind::G2ItemProcess
+            | Kind::NoVersionOrderProcess => Isolation::StrongSessionSerializable,
             Kind::G0Realtime
             | Kind::G1cRealtime
             | Kind::GSingleRealtime
             | Kind::GNonadjacentRealtime
-            | Kind::G2ItemRealtime => Isolation::StrictSerializable,
+            | Kind::G2ItemRealtime
+            | Kind::NoVersionOrderRealtime => Isolation::StrictSerializable,
         }
     }
 
@@ -190,6 +198,9 @@ impl AnomalyKind {
             Kind::GSingleRealtime => "G-single-realtime",
             Kind::GNonadjacentRealtime => "G-nonadjacent-realtime",
             Kind::G2ItemRealtime => "G2-item-realtime",
+            Kind::NoVersionOrder => "no-version-order",
+            Kind::NoVersionOrderProcess => "no-version-order-process",
+            Kind::NoVersionOrderRealtime => "no-version-order-realtime",
         }
     }
 }

@@ -118,17 +118,22 @@ fn in_processes(index: &Index<'_>, graph: &mut Graph, touches: &[Touch<'_>]) {
     let mut overwritten: HashMap<(&Process, Version<'_>), u32, FixedState> = HashMap::default();
     let mut latest: HashMap<(&Process, &Bytes), Option<&Bytes>, FixedState> = HashMap::default();
     for touch in order {
-        let process = index.transactions[touch.at as usize].process;
+        let transaction = &index.transactions[touch.at as usize];
+        let process = transaction.process;
         if let Some(found) = touch.found {
             if let Some(writer) = overwritten.get(&(process, (touch.key, found))) {
                 graph.add_timed(touch.at, *writer, Kind::Process);
             }
             latest.insert((process, touch.key), found);
         }
-        if let Some(left) = touch.left
-            && let Some(before) = latest.insert((process, touch.key), Some(left))
-        {
-            overwritten.entry((process, (touch.key, before))).or_insert(touch.at);
+        if let Some(left) = touch.left {
+            if let Some(before) = latest.get(&(process, touch.key)) {
+                overwritten.entry((process, (touch.key, *before))).or_insert(touch.at);
+            }
+            // What has no answer may take effect after all that its process did since.
+            if transaction.returned.is_some() {
+                latest.insert((process, touch.key), Some(left));
+            }
         }
     }
 }

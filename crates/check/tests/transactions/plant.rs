@@ -40,6 +40,18 @@ fn add(history: &mut Transactions, process: u32, (call, returned): (u64, u64), t
     history.push(operation).expect("it is well-formed");
 }
 
+/// While two write a register, it is read as one and then the other, and at the same time as the other and then the one.
+fn both_ways(history: &mut Transactions, [a, b, c, d]: [u32; 4]) {
+    let at = history.end() + 1_000;
+    let mut add = |process, begin, end, access| add(history, process, (at + begin, at + end), vec![access], true);
+    add(75, 0, 90, write("x", 1));
+    add(76, 0, 90, write("x", 2));
+    for (first, then, process, next) in [(1, 2, a, b), (2, 1, c, d)] {
+        add(process, 10, 20, read("x", Some(first)));
+        add(next, 30, 40, read("x", Some(then)));
+    }
+}
+
 fn append(key: &str, value: u32) -> Access {
     Access::Append { key: key.into(), value: Bytes::from(value.to_string()) }
 }
@@ -167,6 +179,19 @@ pub const PLANTS: &[Plant] = &[
     plant(Kind::G0Realtime, &[], SESSION, |_, history| {
         in_turn(history, vec![(77, vec![append("x", 1)]), (78, vec![append("x", 2)]), (79, vec![list("x", &[2, 1])])]);
     }),
+    // Of two versions each is older than the other: somebody who read the one is before somebody who read the other.
+    plant(
+        Kind::NoVersionOrder,
+        &[],
+        SI,
+        side_by_side! {
+            write("x", 1); write("x", 2);
+            read("x", Some(1)), write("y", 1); read("x", Some(2)), read("y", Some(1));
+            read("x", Some(2)), write("z", 1); read("x", Some(1)), read("z", Some(1));
+        },
+    ),
+    plant(Kind::NoVersionOrderProcess, &[], SER, |_, history| both_ways(history, [77, 77, 78, 78])),
+    plant(Kind::NoVersionOrderRealtime, &[], SESSION, |_, history| both_ways(history, [77, 78, 79, 80])),
     plant(Kind::G1cRealtime, &[], SESSION, |rng, history| {
         // Somebody read what was appended only later.
         let _ = rng;
