@@ -14,6 +14,7 @@ use oracle::{kv_is_linearizable, register_is_linearizable};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use registers::{guessed, unique};
+use std::collections::BTreeMap;
 use stormglass_check::model::{CasRegister, Kv, KvOp, KvRet, Model, RegisterOp, RegisterRet};
 use stormglass_check::{Budget, Engine, History, Online, Operation, Outcome, Verdict, linearizability_by, replay};
 
@@ -194,19 +195,24 @@ fn followed<M: Model + Clone>(model: &M, history: &History<M::Op, M::Ret>, rng: 
     let mut order: Vec<&Operation<M::Op, M::Ret>> = history.operations().iter().collect();
     order.sort_by_key(|op| op.call);
     for (index, operation) in order.iter().enumerate() {
-        events.push((operation.call, 0, index));
+        // At one instant calls may be recorded before and after returns.
+        let at_once = operation.returned == Some(operation.call);
+        events.push((operation.call, if at_once || rng.random_ratio(1, 2) { 0 } else { 2 }, index));
         events.extend(operation.returned.map(|at| (at, 1, index)));
     }
     events.sort_unstable();
     let mut grown = History::new();
     let mut online = Online::new(model.clone());
-    let mut ids = Vec::new();
+    if rng.random_ratio(1, 2) {
+        online = online.of_width(rng.random_range(1..4));
+    }
+    let mut ids = BTreeMap::new();
     for (at, kind, index) in events {
         let operation = order[index];
-        if kind == 0 {
-            ids.push(grown.invoke(operation.process.clone(), at, operation.op.clone()));
+        if kind != 1 {
+            ids.insert(index, grown.invoke(operation.process.clone(), at, operation.op.clone()));
         } else {
-            let id = ids[index];
+            let id = ids[&index];
             let done = match &operation.outcome {
                 Outcome::Ok(ret) => grown.ok(id, at, ret.clone()),
                 Outcome::Fail => grown.fail(id, at),

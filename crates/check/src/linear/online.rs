@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use thiserror::Error;
 
-/// A frontier wider than this is not worth its time while a run goes on; the end of the run decides.
+/// A frontier wider than this is not worth its time while a run goes on, unless somebody says otherwise.
 const WIDTH: usize = 256;
 
 /// Every operation of unknown outcome may be what explains the next answer, so each return costs as much as there are of
@@ -59,6 +59,7 @@ pub struct Online<M: Model> {
     model: M,
     budget: Budget,
     steps: u64,
+    width: usize,
     streams: Vec<Stream<M>>,
     /// Which stream is whose.
     by_key: BTreeMap<M::Key, usize>,
@@ -110,6 +111,7 @@ impl<M: Model> Online<M> {
             model,
             budget,
             steps: budget.steps,
+            width: WIDTH,
             streams: Vec::new(),
             by_key: BTreeMap::new(),
             open: Vec::new(),
@@ -121,6 +123,14 @@ impl<M: Model> Online<M> {
             tied: false,
             failed: None,
         }
+    }
+
+    /// How many configurations of one key are followed at a time: 256 if nobody says otherwise, at least one. More find more
+    /// failures on the way, and each answer takes longer; what is not found on the way is found at the end.
+    #[must_use]
+    pub fn of_width(mut self, width: usize) -> Self {
+        self.width = width.max(1);
+        self
     }
 
     /// Looks at what was added to `history` since the last time. Gives the evidence as soon as there is a failure, and
@@ -225,12 +235,12 @@ impl<M: Model> Online<M> {
 
     /// The stream of an operation on one key. Operations on several tie them together: they are left to the end.
     fn only_stream(&mut self, op: &M::Op) -> Option<usize> {
-        let (by_key, streams, model) = (&mut self.by_key, &mut self.streams, &self.model);
+        let (by_key, streams, model, width) = (&mut self.by_key, &mut self.streams, &self.model, self.width);
         let (mut first, mut several, mut none) = (None, false, true);
         model.each_key(op, &mut |key| {
             none = false;
             let at = by_key.get(key).copied().unwrap_or_else(|| {
-                streams.push(Stream::new(model));
+                streams.push(Stream::new(model, width));
                 by_key.insert(key.clone(), streams.len() - 1);
                 streams.len() - 1
             });
@@ -272,7 +282,7 @@ impl<M: Model> Online<M> {
 }
 
 impl<M: Model> Stream<M> {
-    fn new(model: &M) -> Self {
-        Stream { machine: Machine::new(model), frontier: Some(Frontier::new(WIDTH, true)), ids: Vec::new() }
+    fn new(model: &M, width: usize) -> Self {
+        Stream { machine: Machine::new(model), frontier: Some(Frontier::new(width, true)), ids: Vec::new() }
     }
 }
