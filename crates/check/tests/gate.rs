@@ -5,7 +5,7 @@
 mod generate;
 mod oracle;
 
-use generate::{any_shape, mutated, rng, valid};
+use generate::{Features, NESTED, any_shape, mutated, rng, valid};
 use oracle::kv_is_linearizable;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -97,6 +97,58 @@ fn twenty_six_thousand_histories_of_a_map_are_judged_as_by_brute_force() {
     }
     assert_eq!(tally.passes + tally.failures, 26_000);
     assert!(tally.passes > 12_000 && tally.failures > 3_000, "the histories are one-sided: {tally:?}");
+}
+
+/// Values that grow by appends. Most are written once, so that what is read tells in which order they were appended; some are
+/// made of others, so that it does not.
+#[test]
+fn forty_thousand_histories_of_appends_are_judged_as_by_brute_force() {
+    let mut tally = Tally::default();
+    for seed in 0..20_000u64 {
+        let mut rng = rng(seed ^ 0xa99e);
+        let mut shape = any_shape(&mut rng);
+        shape.values = [0, 0, 4, NESTED][rng.random_range(0..4usize)];
+        shape.operations = rng.random_range(3..10);
+        shape.features = Features { mostly_append: true, ..Features::default() };
+        let history = valid(&mut rng, &shape);
+        tally.compare(&history, &format!("seed {seed}, valid"));
+        let broken =
+            if rng.random_ratio(1, 2) { mutated(&mut rng, &shape, &history) } else { reread(&mut rng, &history) };
+        tally.compare(&broken, &format!("seed {seed}, changed"));
+    }
+    assert_eq!(tally.passes + tally.failures, 40_000);
+    assert!(tally.passes > 15_000 && tally.failures > 5_000, "the histories are one-sided: {tally:?}");
+}
+
+/// A read that sees what another one saw, with something cut off, added, or exchanged.
+fn reread(rng: &mut ChaCha8Rng, history: &History<KvOp, KvRet>) -> History<KvOp, KvRet> {
+    let mut operations = history.operations().to_vec();
+    let read = |operation: &Operation<KvOp, KvRet>| match operation.outcome.answer() {
+        Some(KvRet::Value { value: Some(value), .. }) => Some(value.as_slice().to_vec()),
+        _ => None,
+    };
+    let seen: Vec<Vec<u8>> = operations.iter().filter_map(read).collect();
+    let mut readers: Vec<&mut Operation<KvOp, KvRet>> = operations
+        .iter_mut()
+        .filter(|operation| matches!(operation.outcome, Outcome::Ok(KvRet::Value { .. })))
+        .collect();
+    if !seen.is_empty() {
+        let mut value = seen[rng.random_range(0..seen.len())].clone();
+        let (place, digit) = (rng.random_range(0..=value.len()), b'0' + rng.random_range(1..9u8));
+        match rng.random_range(0..4) {
+            0 => value.truncate(place),
+            1 => value.insert(place, digit),
+            2 if value.len() > 1 => value.swap(0, place.min(1)),
+            _ => {}
+        }
+        let reader = rng.random_range(0..readers.len());
+        readers[reader].outcome = Outcome::Ok(KvRet::Value { value: Some(Bytes::from(value)), revision: None });
+    }
+    let mut history = History::new();
+    for operation in operations {
+        history.push(operation).expect("a change keeps a history well-formed");
+    }
+    history
 }
 
 /// Revisions: a map that numbers its writes, some of the numbers not reported, and sometimes one of them wrong. The

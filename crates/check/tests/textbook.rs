@@ -143,6 +143,23 @@ fn a_register_whose_versions_are_in_no_order_is_named_with_its_writers() {
     assert_eq!(together(&ring).0, vec![Kind::NoVersionOrder]);
 }
 
+/// Two registers of two versions each. Two transactions for each way in which their first versions cannot be these two: one
+/// read the one version after the other register's second was written, the other the other way round. No version is told by what
+/// is known, so orders have to be tried.
+#[test]
+fn orders_of_versions_are_tried_and_taken_back() {
+    let writers = ["x*1 a*1", "x*2 b*1", "y*1 c*1", "y*2 d*1"];
+    let ways = [["x/1 d/1", "y/1 b/1"], ["x/1 c/1", "y/2 b/1"], ["x/2 d/1", "y/1 a/1"], ["x/2 c/1", "y/2 a/1"]];
+    let without = |left: Option<usize>| {
+        let barred = ways.iter().enumerate().filter(|(at, _)| Some(*at) != left).flat_map(|(_, way)| way);
+        writers.iter().chain(barred).copied().collect::<Vec<_>>()
+    };
+    for left in 0..4 {
+        assert_eq!(together(&without(Some(left))), (vec![], Some(Isolation::StrictSerializable)), "way {left} is left");
+    }
+    assert_eq!(together(&without(None)), (vec![Kind::NoVersionOrder], Some(Isolation::SnapshotIsolation)));
+}
+
 #[test]
 fn reads_that_make_no_sense_are_named() {
     let (kinds, strongest) = together(&["x+1 y=1", "x+2", "x+3 y+1", "x=13", "x=123"]);

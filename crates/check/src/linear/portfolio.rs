@@ -10,6 +10,7 @@ use super::monitor::monitor;
 use super::phantom::phantom;
 use super::prepare::{Problem, prepare};
 use super::sweep::sweep;
+use crate::history::Operation;
 use crate::model::{Model, Step};
 
 /// Widths of the frontier, round by round; after the last, any width. Where many are open at once and some unknown, a
@@ -51,6 +52,46 @@ pub(super) fn round<M: Model>(
     {
         return Round::Decided(found);
     }
+    if one_key && engine != Engine::Monitor {
+        let ops: Vec<&Operation<M::Op, M::Ret>> = ids.iter().map(|id| &source.ops[*id as usize]).collect();
+        if let Some(rewritten) = source.model.rewritten(&ops) {
+            let (ids, ops): (Vec<u32>, Vec<_>) =
+                ids.iter().zip(rewritten).filter_map(|(id, one)| Some((*id, one?))).unzip();
+            let all: Vec<u32> = (0u32..).take(ops.len()).collect();
+            let found = as_said(Source { model: source.model, ops: &ops }, &all, one_key, round, engine, quota);
+            return found.renamed(&ids);
+        }
+    }
+    as_said(source, ids, one_key, round, engine, quota)
+}
+
+impl Round {
+    /// The same of operations that have these ids in truth. A few of them that have no order as they were said here may have one
+    /// as they were said first, for what others read is in how they are said: they are no witness.
+    fn renamed(mut self, ids: &[u32]) -> Round {
+        let rename = |list: &mut Vec<u32>| list.iter_mut().for_each(|id| *id = ids[*id as usize]);
+        match &mut self {
+            Round::Decided(Found::Order(order)) => rename(order),
+            Round::Decided(Found::Impossible { deepest, witness, .. }) => {
+                rename(deepest);
+                witness.clear();
+            }
+            Round::Decided(Found::Broken { witness, .. }) => rename(witness),
+            Round::Decided(Found::Exhausted(_)) | Round::Open | Round::Out(_) => {}
+        }
+        self
+    }
+}
+
+/// A round on operations as they are.
+fn as_said<M: Model>(
+    source: Source<'_, M>,
+    ids: &[u32],
+    one_key: bool,
+    round: u32,
+    engine: Engine,
+    quota: &mut Quota,
+) -> Round {
     if matches!(engine, Engine::Portfolio | Engine::Monitor)
         && round == 0
         && let Some(found) = monitor(source, ids, one_key)

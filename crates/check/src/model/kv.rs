@@ -1,7 +1,7 @@
 //! The key-value map with compare-and-swap, append and transactions, in the manner of etcd: what clients ask and are
 //! told. How the map answers is in `kv_step`.
 
-use super::{Bytes, Flow, Model, Step, VisitFlow, kv_flow, kv_step::KvState};
+use super::{Bytes, Flow, Model, Rewritten, Step, VisitFlow, kv_chain, kv_flow, kv_step::KvState};
 use serde::{Deserialize, Serialize};
 
 /// A map from keys to values. By default values alone are checked; with `revisions`, modification revisions too.
@@ -271,6 +271,10 @@ impl Model for Kv {
             (KvOp::Txn { success, failure, .. }, _) => self.only_reads(success) && self.only_reads(failure),
             _ => false,
         }
+    }
+
+    fn rewritten(&self, ops: &[&crate::Operation<KvOp, KvRet>]) -> Rewritten<Kv> {
+        kv_chain::rewritten(self, ops)
     }
 
     fn flow(&self, op: &KvOp, ret: Option<&KvRet>) -> Flow<Option<Bytes>> {

@@ -8,6 +8,7 @@ mod device;
 mod etcd;
 mod etcd_step;
 mod kv;
+mod kv_chain;
 mod kv_flow;
 mod kv_step;
 mod lock;
@@ -94,6 +95,9 @@ pub enum Flow<V> {
 /// Receives a key and what was done to it: see [`Model::each_flow`].
 pub type VisitFlow<'a, M> = &'a mut dyn FnMut(&<M as Model>::Key, Flow<<M as Model>::Value>);
 
+/// Operations of a model in the place of others: see [`Model::rewritten`].
+pub type Rewritten<M> = Option<Vec<Option<crate::Operation<<M as Model>::Op, <M as Model>::Ret>>>>;
+
 /// A sequential specification.
 ///
 /// A state may stand for a *set* of concrete states (a revision known only to be above 7, say) as long as [`Model::step`]
@@ -149,6 +153,14 @@ pub trait Model: Sized {
     fn may_contain(&self, whole: &Self::Value, part: &Self::Value) -> bool {
         let _ = (whole, part);
         true
+    }
+
+    /// The same operations, all of one key, said so that they are easier to search: another operation at the same place that is
+    /// allowed wherever the one it stands for is, in any order that explains all answers; or nothing, for one of unknown outcome
+    /// that need not have happened. `None` if there is nothing to be gained.
+    fn rewritten(&self, ops: &[&crate::Operation<Self::Op, Self::Ret>]) -> Rewritten<Self> {
+        let _ = ops;
+        None
     }
 
     /// Judges one part of a history without a search, where the object allows it: `None` leaves it to the engines. What

@@ -18,9 +18,9 @@ use std::collections::{BTreeSet, HashMap};
 /// Transactions that a history may have: what reaches what is kept as a square of bits.
 const MOST: usize = 1_024;
 
-/// Pairs that may be looked at, in all; an order that is put down counts as [`PUT`] of them.
-const STEPS: u64 = 4_000_000;
-const PUT: u64 = 16;
+/// Steps that may be taken in all, of some nanoseconds each: to ask whether one transaction is known to come before another
+/// is one, and to learn it one for each transaction.
+const STEPS: u64 = 32_000_000;
 
 /// So many pairs may be tried at one time, for each keeps what was known before.
 const TRIED: u32 = 64;
@@ -141,6 +141,10 @@ impl Reach {
         reach
     }
 
+    fn nodes(&self) -> u32 {
+        u32::try_from(self.bits.len() / self.words.max(1)).unwrap_or(u32::MAX)
+    }
+
     fn has(&self, from: u32, to: u32) -> bool {
         self.bits[from as usize * self.words + to as usize / 64] >> (to % 64) & 1 == 1
     }
@@ -156,11 +160,7 @@ impl Reach {
 
     /// `from` comes before `to`, and so does what comes before it.
     fn add(&mut self, from: u32, to: u32) {
-        if self.has(from, to) {
-            return;
-        }
-        let nodes = u32::try_from(self.bits.len() / self.words.max(1)).unwrap_or(u32::MAX);
-        for node in (0..nodes).filter(|node| *node == from || self.has(*node, from)).collect::<Vec<_>>() {
+        for node in (0..self.nodes()).filter(|node| *node == from || self.has(*node, from)).collect::<Vec<_>>() {
             self.take_in(node as usize, to as usize);
         }
     }
@@ -193,9 +193,7 @@ impl<'a> Search<'a> {
                         }
                     }
                     Access::Read { key, value: Some(Some(value)) } if transaction.returned.is_some() => {
-                        if let Some(Written { by: Writer::Committed(by), .. }) = index.set.get(&(key, value))
-                            && *by != at
-                        {
+                        if let Some(Written { by: Writer::Committed(by), .. }) = index.set.get(&(key, value)) {
                             readers.entry((key, *by)).or_default().push(at);
                         }
                     }
@@ -214,16 +212,22 @@ impl<'a> Search<'a> {
     }
 
     /// Who would be before himself if `first` came before `second`; nobody if that may be.
-    fn against(&self, key: &'a Bytes, first: u32, second: u32) -> Option<u32> {
-        let readers = self.readers.get(&(key, first)).into_iter().flatten().copied();
-        std::iter::once(first).chain(readers).filter(|one| *one != second).find(|one| self.reach.has(second, *one))
+    fn against(&mut self, key: &'a Bytes, first: u32, second: u32) -> Result<Option<u32>, Stuck<'a>> {
+        let readers = self.readers.get(&(key, first)).map_or(&[][..], Vec::as_slice);
+        let steps = 1 + readers.len() as u64;
+        let mut all = std::iter::once(first).chain(readers.iter().copied());
+        let found = all.find(|one| self.reach.has(second, *one));
+        self.spend(steps)?;
+        Ok(found)
     }
 
     fn put(&mut self, key: &'a Bytes, first: u32, second: u32) -> Result<(), Stuck<'a>> {
-        self.spend(PUT)?;
         let readers = self.readers.get(&(key, first)).cloned().unwrap_or_default();
         for one in std::iter::once(first).chain(readers).filter(|one| *one != second) {
-            self.reach.add(one, second);
+            if !self.reach.has(one, second) {
+                self.spend(u64::from(self.reach.nodes()))?;
+                self.reach.add(one, second);
+            }
         }
         Ok(())
     }
@@ -235,9 +239,8 @@ impl<'a> Search<'a> {
 
     /// Puts down what has no alternative, and tells whether the pair is open still.
     fn settle(&mut self, pair: Pair<'a>) -> Result<bool, Stuck<'a>> {
-        self.spend(1)?;
         let Pair { key, one, other } = pair;
-        match (self.against(key, one, other), self.against(key, other, one)) {
+        match (self.against(key, one, other)?, self.against(key, other, one)?) {
             (None, None) => return Ok(true),
             (None, Some(_)) => self.put(key, one, other)?,
             (Some(_), None) => self.put(key, other, one)?,

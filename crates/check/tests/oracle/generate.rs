@@ -31,6 +31,8 @@ pub struct Features {
     pub delete: bool,
     pub append: bool,
     pub txn: bool,
+    /// What would be put is appended, two times of three.
+    pub mostly_append: bool,
 }
 
 /// A small one of any kind.
@@ -47,6 +49,7 @@ pub fn any_shape(rng: &mut ChaCha8Rng) -> Shape {
             delete: rng.random_ratio(1, 3),
             append: rng.random_ratio(1, 4),
             txn: rng.random_ratio(1, 6),
+            mostly_append: false,
         },
     }
 }
@@ -55,8 +58,15 @@ pub fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
+/// As many values as this: each is written once, but some are made of others.
+pub const NESTED: u32 = 10;
+
 fn value(rng: &mut ChaCha8Rng, shape: &Shape, unique: &mut u32) -> Bytes {
     *unique += 1;
+    if shape.values == NESTED {
+        let all = ["1", "11", "2", "12", "21", "3", "112", "13", "31", "123", ""];
+        return Bytes::from(all[*unique as usize % all.len()]);
+    }
     if shape.values == 0 { Bytes::from(unique.to_string()) } else { any_value(rng, shape, *unique) }
 }
 
@@ -68,7 +78,7 @@ fn any_value(rng: &mut ChaCha8Rng, shape: &Shape, drawn: u32) -> Bytes {
 
 fn operation(rng: &mut ChaCha8Rng, shape: &Shape, unique: &mut u32, nested: bool) -> KvOp {
     let key = Bytes::from(format!("k{}", rng.random_range(0..shape.keys)));
-    let Features { cas, delete, append, txn } = shape.features;
+    let Features { cas, delete, append, txn, mostly_append } = shape.features;
     match rng.random_range(0..12) {
         0..=3 => KvOp::Get { key },
         // A compare-and-swap within a transaction is possible but odd: only where everything is tried.
@@ -89,6 +99,7 @@ fn operation(rng: &mut ChaCha8Rng, shape: &Shape, unique: &mut u32, nested: bool
             };
             KvOp::Txn { compare, success: some(), failure: some() }
         }
+        _ if mostly_append && rng.random_ratio(2, 3) => KvOp::Append { key, value: value(rng, shape, unique) },
         _ => KvOp::Put { key, value: value(rng, shape, unique) },
     }
 }

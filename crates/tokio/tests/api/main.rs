@@ -17,10 +17,20 @@ fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A target folder of the test's own. An unstable output asks for `RUSTC_BOOTSTRAP`, which build scripts look at: in the
-/// folder of this very build cargo would build procedural macros anew under the names of those that are in use.
+/// The target folder of this very build, where most of what rustdoc needs is there already, or will be used again.
 fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("api")
+    let own = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    own.parent().expect("it is a folder of the target folder").to_owned()
+}
+
+/// A rustdoc that may give unstable output, as its JSON is. Only rustdoc: build scripts look at `RUSTC_BOOTSTRAP`, and
+/// procedural macros would be built anew under the names of those that are in use.
+fn rustdoc() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rustdoc-json.sh");
+    std::fs::write(&path, "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n").expect("the script is written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, executable).expect("the script is ours");
+    path
 }
 
 /// The version of tokio in the lock file.
@@ -39,8 +49,7 @@ fn document(package: &[&str], file: &str) -> String {
         .arg(&target)
         .args(package)
         .args(["--", "-Z", "unstable-options", "--output-format", "json", "--cap-lints", "allow"])
-        // The JSON is an unstable output of a stable rustdoc.
-        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTDOC", rustdoc())
         .env_remove("RUSTDOCFLAGS")
         .output()
         .expect("cargo runs");

@@ -1,0 +1,111 @@
+//! Appends to one key, told by what was read: whoever reads "abc" where "a", "b" and "c" were appended once each says that
+//! each of them found just what is before it. Such an append is a compare-and-swap from that value to the next, and a history of
+//! unique values that is hard to search by trial is easy then.
+//!
+//! It is said only where it is certain: of values that are written once, where none is empty and every value that was read can be
+//! taken apart in one way only. Whatever else there is, nothing is said.
+
+use super::{Bytes, Expect, Kv, KvOp, KvRet};
+use crate::history::{Operation, Outcome};
+use crate::linear::FixedState;
+use std::collections::{BTreeSet, HashMap};
+
+type One = Operation<KvOp, KvRet>;
+
+/// What is known of a value that was written.
+#[derive(Default)]
+struct Token {
+    /// Whether anybody appended it; who put it may only begin with it.
+    appended: bool,
+    /// By how many operations.
+    times: u32,
+    /// What the key held before it was appended, of the first read that shows it.
+    found: Option<Bytes>,
+}
+
+type Tokens<'a> = HashMap<&'a [u8], Token, FixedState>;
+
+/// The operations, all of one key, with every append that somebody saw as the swap it was, and without those of unknown outcome
+/// that nobody saw. `None` where nothing is certain, or nothing gained.
+pub(super) fn rewritten(kv: &Kv, ops: &[&One]) -> Option<Vec<Option<One>>> {
+    let appends = ops.iter().any(|one| matches!(one.op, KvOp::Append { .. }));
+    let start = kv.initial.as_ref().map_or(&[][..], Bytes::as_slice);
+    if !appends || kv.revisions || !start.is_empty() {
+        return None;
+    }
+    let mut tokens: Tokens<'_> = HashMap::default();
+    let mut lengths: BTreeSet<usize> = BTreeSet::new();
+    for one in ops.iter().filter(|one| one.outcome != Outcome::Fail) {
+        let (value, appended) = match &one.op {
+            KvOp::Put { value, .. } => (value.as_slice(), false),
+            KvOp::Append { value, .. } => (value.as_slice(), true),
+            KvOp::Get { .. } => continue,
+            _ => return None,
+        };
+        if value.is_empty() {
+            return None;
+        }
+        lengths.insert(value.len());
+        let token = tokens.entry(value).or_default();
+        token.appended |= appended;
+        token.times += 1;
+    }
+    for one in ops {
+        let Outcome::Ok(KvRet::Value { value: Some(value), .. }) = &one.outcome else { continue };
+        let whole = value.as_slice();
+        for (at, end) in parts(whole, &tokens, &lengths)? {
+            let token = tokens.get_mut(&whole[at..end]).filter(|token| token.appended && token.times == 1);
+            if let Some(token) = token
+                && token.found.get_or_insert_with(|| Bytes::from(&whole[..at])).as_slice() != &whole[..at]
+            {
+                // It cannot have been appended twice: whoever searches will see.
+                return None;
+            }
+        }
+    }
+    Some(ops.iter().map(|one| swapped(kv, one, &tokens)).collect())
+}
+
+/// The one way in which `whole` can be taken apart into a value that was put or appended, and then values that were appended: where
+/// each of them begins and ends.
+fn parts(whole: &[u8], tokens: &Tokens<'_>, lengths: &BTreeSet<usize>) -> Option<Vec<(usize, usize)>> {
+    // In how many ways the rest from each place can be, up to two, and how long the first part is.
+    let mut ways = vec![(0u8, 0usize); whole.len() + 1];
+    ways[whole.len()].0 = 1;
+    for at in (0..whole.len()).rev() {
+        for length in lengths {
+            let Some(part) = whole.get(at..at + length) else { break };
+            let may_be = tokens.get(part).is_some_and(|token| at == 0 || token.appended);
+            if may_be && ways[at + length].0 > 0 {
+                ways[at] = (2.min(ways[at].0 + ways[at + length].0), *length);
+            }
+        }
+    }
+    if ways[0].0 != 1 {
+        return None;
+    }
+    let next = |at: &usize| (*at < whole.len()).then(|| at + ways[*at].1);
+    let places: Vec<usize> = std::iter::successors(Some(0), next).collect();
+    Some(places.windows(2).map(|pair| (pair[0], pair[1])).collect())
+}
+
+fn swapped(kv: &Kv, one: &One, tokens: &Tokens<'_>) -> Option<One> {
+    let KvOp::Append { key, value } = &one.op else { return Some(one.clone()) };
+    let Some(token) = tokens.get(value.as_slice()).filter(|token| token.times == 1) else { return Some(one.clone()) };
+    let Some(found) = &token.found else {
+        // An append of unknown outcome that nobody saw may be left out: after it nothing was read, nor appended that somebody saw,
+        // until the next put.
+        return (one.outcome != Outcome::Indeterminate).then(|| one.clone());
+    };
+    let whole = [found.as_slice(), value.as_slice()].concat();
+    // Of an absent key an append makes what it appends; it is empty otherwise.
+    let absent = found.as_slice().is_empty() && kv.initial.is_none();
+    let expect = if absent { Expect::Absent } else { Expect::Value(found.clone()) };
+    let op = KvOp::Cas { key: key.clone(), expect, value: Bytes::from(whole) };
+    let outcome = match &one.outcome {
+        Outcome::Ok(_) => Outcome::Ok(KvRet::swapped(true)),
+        Outcome::Fail => Outcome::Fail,
+        Outcome::Indeterminate => Outcome::Indeterminate,
+    };
+    Some(Operation { op, outcome, process: one.process.clone(), call: one.call, returned: one.returned })
+}
