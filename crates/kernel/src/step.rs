@@ -91,20 +91,19 @@ impl Universe {
         let Kernel { nodes, queue, now, .. } = kernel;
         let node = &mut nodes[id.index()];
         let end = now.after_nanos(elapsed_ns + node.slowed_ns(cost_ns));
-        let quiet = queue.is_quiet_until(end);
         let next = match ready {
+            None if node.ready.is_empty() => return self.see_to_rest(false),
             // The node has the processor for a while: the next poll is begun at once.
-            Some(ready) if quiet => node.ready.exchange(ready),
+            Some(ready) if queue.is_quiet_until(end) => node.ready.exchange(ready),
+            None if queue.is_quiet_until(end) => match node.ready.pop() {
+                Some(ready) => ready,
+                None => return self.see_to_rest(false),
+            },
             Some(ready) => {
                 node.ready.push(ready);
                 return self.give_way(id, end);
             }
-            None if node.ready.is_empty() => return self.see_to_rest(false),
-            None if !quiet => return self.give_way(id, end),
-            None => match node.ready.pop() {
-                Some(ready) => ready,
-                None => return self.see_to_rest(false),
-            },
+            None => return self.give_way(id, end),
         };
         node.busy_until = end;
         if !self.begin(id, end) {
@@ -118,27 +117,49 @@ impl Universe {
     #[inline(always)]
     fn give_way(&mut self, id: NodeId, end: VirtualTime) -> Step {
         let Kernel { nodes, queue, .. } = &mut self.kernel;
+        let nodes = &mut nodes[..];
         let node = &mut nodes[id.index()];
         node.busy_until = end;
         node.run = end;
-        let next = queue.set_own_and_look(id, node.due());
-        self.kernel.current = None;
-        self.kernel.actor = id;
-        let Some((at, other)) = next else { return self.next_step() };
-        let Kernel { nodes, queue, .. } = &mut self.kernel;
-        let node = &mut nodes[other.index()];
-        if node.timer <= at || node.run > at || node.state != NodeState::Running || !node.outbox.is_empty() {
-            return self.next_step();
+        let due = node.due();
+        if let Some(turn) = queue.turn(id, due)
+            && let (at, other) = (turn.at(), turn.node())
+            && let node = &mut nodes[other.index()]
+            && node.may_poll_at(at)
+            && let Some(next) = node.ready.pop()
+        {
+            node.run = VirtualTime::MAX;
+            turn.pass_on(node.timer);
+            if !self.begin(other, at) {
+                return Step::STOP;
+            }
+            return self.start_poll(other, next).unwrap_or_else(|| self.run_next(other));
         }
-        let Some(next) = node.ready.pop() else { return self.next_step() };
-        node.run = VirtualTime::MAX;
-        queue.run_first(other, node.timer);
-        if !self.begin(other, at) {
-            return Step::STOP;
-        }
-        self.start_poll(other, next).unwrap_or_else(|| self.run_next(other))
+        self.give_way_to_any(id, due)
     }
 
+    /// As [`Universe::give_way`], whatever comes next.
+    #[inline(never)]
+    fn give_way_to_any(&mut self, id: NodeId, due: VirtualTime) -> Step {
+        let Kernel { nodes, queue, current, actor, .. } = &mut self.kernel;
+        *current = None;
+        *actor = id;
+        if let Some((at, other)) = queue.put_off(id, due)
+            && let node = &mut nodes[other.index()]
+            && node.may_poll_at(at)
+            && let Some(next) = node.ready.pop()
+        {
+            node.run = VirtualTime::MAX;
+            queue.run_first(other, node.timer);
+            if !self.begin(other, at) {
+                return Step::STOP;
+            }
+            return self.start_poll(other, next).unwrap_or_else(|| self.run_next(other));
+        }
+        self.next_step()
+    }
+
+    /// Whatever of the node's tasks comes next, or what else is due, after one was ready that has ended since.
     #[cold]
     fn run_next(&mut self, id: NodeId) -> Step {
         let Kernel { nodes, queue, current, .. } = &mut self.kernel;
@@ -205,7 +226,7 @@ impl Universe {
     #[inline(never)]
     fn task_ended(&mut self, node: NodeId, task_ref: TaskRef, polled: Polled) -> bool {
         let how = match polled {
-            Polled::Pending | Polled::Gone => return false,
+            Polled::Gone => return false,
             Polled::Ended => u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled)),
             Polled::Panicked(message) => {
                 let key = self.kernel.tasks.get(task_ref).map_or(TaskKey::default(), |t| t.key);
@@ -418,10 +439,19 @@ impl Universe {
             Some(Current { node: id, incarnation, task: task_ref, elapsed_ns: 0, effective: true, waker, cost_ns });
         // There is one wake before each poll.
         kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
-        let what = if task.cancelled { Act::Cancel } else { Act::Poll };
-        if !kernel.by_draw {
-            let key = task.key;
-            kernel.rate_anew(id, key);
+        if task.cancelled | !kernel.by_draw {
+            return self.start_otherwise(id, task_ref);
+        }
+        Some(Step::of_task(Act::Poll, task_ref))
+    }
+
+    /// Where the policy is told of what runs, or the task is not polled but dropped.
+    #[inline(never)]
+    fn start_otherwise(&mut self, id: NodeId, task_ref: TaskRef) -> Option<Step> {
+        let task = self.kernel.tasks.get(task_ref)?;
+        let (key, what) = (task.key, if task.cancelled { Act::Cancel } else { Act::Poll });
+        if !self.kernel.by_draw {
+            self.kernel.rate_anew(id, key);
         }
         Some(Step::of_task(what, task_ref))
     }
