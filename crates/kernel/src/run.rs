@@ -246,18 +246,27 @@ impl Runner<'_> {
                 }
                 continue;
             }
-            match step.what {
-                Act::Cancel => {
-                    self.switch_to(here.boot());
-                    let outcome = bodies.cancel(step.task).map_or_else(Polled::Panicked, |()| Polled::Ended);
-                    step = self.after_end(here, bodies, step.task, outcome, main);
-                }
-                Act::Chores => {
-                    self.do_chores(bodies);
-                    step = here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() });
-                }
-                Act::Poll | Act::Stop => return,
+            match self.do_otherwise(here, bodies, step, main) {
+                Some(next) => step = next,
+                None => return,
             }
+        }
+    }
+
+    /// Does what is no poll, which is rare. `None`: it is over.
+    #[inline(never)]
+    fn do_otherwise(&self, here: &Here, bodies: &mut Bodies, step: Step, main: TaskRef) -> Option<Step> {
+        match step.what {
+            Act::Cancel => {
+                self.switch_to(here.boot());
+                let outcome = bodies.cancel(step.task).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                Some(self.after_end(here, bodies, step.task, outcome, main))
+            }
+            Act::Chores => {
+                self.do_chores(bodies);
+                Some(here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() }))
+            }
+            Act::Poll | Act::Stop => None,
         }
     }
 

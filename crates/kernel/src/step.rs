@@ -4,9 +4,9 @@ use crate::exec::{self, Polled};
 use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
 use crate::limits::Failure;
-use crate::node::{Down, NodeState, Ready};
+use crate::node::{Down, Node, NodeState, Ready};
 use crate::panics;
-use crate::queue::What;
+use crate::queue::{Queue, What};
 use crate::run::{Act, Step};
 use crate::task::{QUEUED, TaskState, Wait};
 use crate::time::VirtualTime;
@@ -89,56 +89,62 @@ impl Universe {
         let (id, task, elapsed_ns, cost_ns) = (current.node, current.task, current.elapsed_ns, current.cost_ns);
         let ready = if woken { kernel.decide_wake(task) } else { None };
         let Kernel { nodes, queue, now, .. } = kernel;
+        let nodes = &mut nodes[..];
         let node = &mut nodes[id.index()];
         let end = now.after_nanos(elapsed_ns + node.slowed_ns(cost_ns));
-        let next = match ready {
-            None if node.ready.is_empty() => return self.see_to_rest(false),
-            // The node has the processor for a while: the next poll is begun at once.
-            Some(ready) if queue.is_quiet_until(end) => node.ready.exchange(ready),
-            None if queue.is_quiet_until(end) => match node.ready.pop() {
-                Some(ready) => ready,
-                None => return self.see_to_rest(false),
-            },
-            Some(ready) => {
-                node.ready.push(ready);
-                return self.give_way(id, end);
-            }
-            None => return self.give_way(id, end),
-        };
+        if ready.is_none() && node.ready.is_empty() {
+            return self.see_to_rest(false);
+        }
         node.busy_until = end;
-        if !self.begin(id, end) {
+        let (at, id, next) = if queue.is_quiet_until(end) {
+            // The node has the processor for a while: the next poll is begun at once.
+            let next = match ready {
+                Some(ready) => node.ready.exchange(ready),
+                None => match node.ready.pop() {
+                    Some(ready) => ready,
+                    None => return self.see_to_rest(false),
+                },
+            };
+            (end, id, next)
+        } else {
+            // It comes in its turn: something else is due before, most likely a poll of another node.
+            if let Some(ready) = ready {
+                node.ready.push(ready);
+            }
+            node.run = end;
+            let due = node.due();
+            match Self::next_turn(nodes, queue, id, due) {
+                Some(turn) => turn,
+                None => return self.give_way_to_any(id, due),
+            }
+        };
+        if !self.begin(id, at) {
             return Step::STOP;
         }
         self.start_poll(id, next).unwrap_or_else(|| self.run_next(id))
     }
 
-    /// The next poll of a node that has nothing else to be seen to comes in its turn: something else is due before, most
-    /// likely a poll of another node.
+    /// The node that goes on now settles at `when`, and passes its turn on, if it is a poll of another node that comes next.
     #[inline(always)]
-    fn give_way(&mut self, id: NodeId, end: VirtualTime) -> Step {
-        let Kernel { nodes, queue, .. } = &mut self.kernel;
-        let nodes = &mut nodes[..];
-        let node = &mut nodes[id.index()];
-        node.busy_until = end;
-        node.run = end;
-        let due = node.due();
-        if let Some(turn) = queue.turn(id, due)
-            && let (at, other) = (turn.at(), turn.node())
-            && let node = &mut nodes[other.index()]
-            && node.may_poll_at(at)
-            && let Some(next) = node.ready.pop()
-        {
-            node.run = VirtualTime::MAX;
-            turn.pass_on(node.timer);
-            if !self.begin(other, at) {
-                return Step::STOP;
-            }
-            return self.start_poll(other, next).unwrap_or_else(|| self.run_next(other));
+    fn next_turn(
+        nodes: &mut [Node],
+        queue: &mut Queue,
+        id: NodeId,
+        when: VirtualTime,
+    ) -> Option<(VirtualTime, NodeId, Ready)> {
+        let turn = queue.turn(id, when)?;
+        let (at, other) = (turn.at(), turn.node());
+        let node = &mut nodes[other.index()];
+        if !node.may_poll_at(at) {
+            return None;
         }
-        self.give_way_to_any(id, due)
+        let next = node.ready.pop()?;
+        node.run = VirtualTime::MAX;
+        turn.pass_on(node.timer);
+        Some((at, other, next))
     }
 
-    /// As [`Universe::give_way`], whatever comes next.
+    /// What was a node's turn comes later, at `due`: whatever comes next.
     #[inline(never)]
     fn give_way_to_any(&mut self, id: NodeId, due: VirtualTime) -> Step {
         let Kernel { nodes, queue, current, actor, .. } = &mut self.kernel;
@@ -424,13 +430,14 @@ impl Universe {
     pub(crate) fn start_poll(&mut self, id: NodeId, ready: Ready) -> Option<Step> {
         let kernel = &mut self.kernel;
         let task_ref = ready.task();
-        let task = kernel.tasks.get_mut(task_ref)?;
+        let Kernel { tasks, nodes, .. } = kernel;
+        let task = tasks.get_mut(task_ref)?;
+        let node = nodes.get_mut(id.index())?;
         if task.deaf != QUEUED {
             return None;
         }
         task.deaf = 0;
         task.wait = Wait::Program;
-        let node = &mut kernel.nodes[id.index()];
         node.polls += 1;
         kernel.polls += 1;
         let incarnation = node.incarnation;
