@@ -285,8 +285,8 @@ where
     F::Output: 'static,
 {
     let body = Kept::Boxed(Box::pin(Whole::new(future, waker)));
-    let entry = Entry { generation: task.generation, away: false, body, waker: address, export };
-    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
+    let entry = Entry { generation: task.generation(), away: false, body, waker: address, export };
+    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot(), entry)));
 }
 
 /// The same with a future that a thread of a node has spawned.
@@ -294,8 +294,8 @@ pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }:
     let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
     body.as_mut().set_waker(waker);
     let body = Kept::Boxed(body);
-    let entry = Entry { generation: task.generation, away: true, body, waker: address, export: Some(export) };
-    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
+    let entry = Entry { generation: task.generation(), away: true, body, waker: address, export: Some(export) };
+    HOME.with_borrow_mut(|h| h.arrivals.push((task.slot(), entry)));
 }
 
 /// The futures of live tasks, by slot. They belong to the loop, so that a poll takes nothing from a thread-local and puts
@@ -321,8 +321,8 @@ impl Bodies {
     /// Takes in the main task of a node.
     pub(crate) fn put_main(&mut self, task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
         let body = Kept::Main(Whole::new(future, waker));
-        let entry = Entry { generation: task.generation, away: false, body, waker: address, export: None };
-        *self.place_of(task.slot) = Some(entry);
+        let entry = Entry { generation: task.generation(), away: false, body, waker: address, export: None };
+        *self.place_of(task.slot()) = Some(entry);
     }
 
     #[inline]
@@ -336,13 +336,13 @@ impl Bodies {
 
     /// Polls a task's future. It may unwind: then [`Bodies::panicked`] is next, and `here` tells that a poll was under way.
     #[inline(always)]
-    pub(crate) fn poll(&mut self, task: TaskRef, here: &Here) -> Polled {
-        match self.0.get_mut(task.slot as usize) {
-            Some(Some(entry)) if entry.generation == task.generation => {
+    pub(crate) fn poll(&mut self, task: TaskRef, here: &Here) -> Outcome {
+        match self.0.get_mut(task.slot() as usize) {
+            Some(Some(entry)) if entry.generation == task.generation() => {
                 here.polled.set(entry.waker);
                 let polled = entry.body.poll();
                 here.polled.set(0);
-                if polled.is_pending() { Polled::Pending } else { Polled::Ended }
+                if polled.is_pending() { Outcome::Pending } else { Outcome::Ended }
             }
             _ => self.poll_arrived(task, here),
         }
@@ -350,13 +350,13 @@ impl Bodies {
 
     /// The first poll of a task that came after the last were taken in.
     #[cold]
-    fn poll_arrived(&mut self, task: TaskRef, here: &Here) -> Polled {
+    fn poll_arrived(&mut self, task: TaskRef, here: &Here) -> Outcome {
         self.take_in();
-        if self.get_mut(task).is_some() { self.poll(task, here) } else { Polled::Gone }
+        if self.get_mut(task).is_some() { self.poll(task, here) } else { Outcome::Gone }
     }
 
     fn get_mut(&mut self, task: TaskRef) -> Option<&mut Entry> {
-        self.0.get_mut(task.slot as usize)?.as_mut().filter(|entry| entry.generation == task.generation)
+        self.0.get_mut(task.slot() as usize)?.as_mut().filter(|entry| entry.generation == task.generation())
     }
 
     /// The poll of a task has panicked: that becomes its output.
@@ -384,7 +384,7 @@ impl Bodies {
     /// in it. Gives the output if it was spawned on a thread of a node: it is to be there when that thread sees that the task
     /// has ended.
     pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
-        let mut entry = self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)?;
+        let mut entry = self.0.get_mut(task.slot() as usize)?.take_if(|entry| entry.generation == task.generation())?;
         if entry.away {
             return entry.body.body().output().and_then(entry.export?);
         }
@@ -393,7 +393,7 @@ impl Bodies {
             return None;
         }
         let old = HOME.with_borrow_mut(|h| {
-            let slot = task.slot as usize;
+            let slot = task.slot() as usize;
             if h.outputs.len() <= slot {
                 h.outputs.resize_with((slot + 1).next_power_of_two().max(16), || None);
             }
@@ -407,23 +407,31 @@ impl Bodies {
 /// Whether the output of a task that has ended is still here.
 pub(crate) fn has_output(task: TaskRef) -> bool {
     HOME.with_borrow(|h| {
-        let entry = h.outputs.get(task.slot as usize).and_then(Option::as_ref);
-        entry.is_some_and(|entry| entry.generation == task.generation)
+        let entry = h.outputs.get(task.slot() as usize).and_then(Option::as_ref);
+        entry.is_some_and(|entry| entry.generation == task.generation())
     })
 }
 
 fn take(task: TaskRef) -> Option<Entry> {
     HOME.with_borrow_mut(|h| {
-        h.outputs.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)
+        h.outputs.get_mut(task.slot() as usize)?.take_if(|entry| entry.generation == task.generation())
     })
 }
 
-/// How a poll ended.
-pub(crate) enum Polled {
+/// How a poll ended that did not unwind: in a register.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
     Pending,
     Ended,
-    Panicked(String),
     /// There is no such future: it was taken down while it ran.
+    Gone,
+}
+
+/// How a task came to its end.
+pub(crate) enum Polled {
+    Ended,
+    Panicked(String),
+    /// It had none.
     Gone,
 }
 

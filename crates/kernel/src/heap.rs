@@ -24,63 +24,65 @@ const ARITY: usize = 4;
 
 /// A heap of small values, the smallest on top.
 ///
-/// The first block has the top in its last lane, and each other block the children of one place: those of place `p` are block
-/// `p + 1`, and themselves the places from `4 p + 1`: what is below lane `l` of block `b` is block `4 b + l - 2`.
+/// Each block has the children of one place: those of the top, which is place 0 and apart from them, are block 0, those of
+/// place `p` are block `p`, and themselves the places from `4 p + 1`: what is below lane `l` of block `b` is block
+/// `4 b + l + 1`.
 #[derive(Debug)]
-pub(crate) struct Heap<T> {
+pub(crate) struct Heap<T: Entry> {
+    top: T,
+    /// The rank of the smallest below the top, and its lane in block 0: most of what is put in comes before it, and then
+    /// nothing else is looked at.
+    below: T::Rank,
+    lane: usize,
+    /// Whether there is something in the place of the top; if not, that is a gap.
+    topped: bool,
+    /// How many are below it.
+    len_below: usize,
     blocks: Vec<[T; ARITY]>,
-    len: usize,
-    /// The top has been taken: its place counts, and there is nothing in it.
-    gap: bool,
 }
 
-impl<T> Default for Heap<T> {
+impl<T: Entry> Default for Heap<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), len: 0, gap: false }
+        Self { top: T::LAST, below: T::LAST.rank(), lane: 0, topped: false, len_below: 0, blocks: Vec::new() }
     }
 }
 
 impl<T: Entry> Heap<T> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len_below + usize::from(self.topped)
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     pub(crate) fn clear(&mut self) {
         self.blocks.clear();
-        self.len = 0;
-        self.gap = false;
+        (self.below, self.lane) = (T::LAST.rank(), 0);
+        (self.topped, self.len_below) = (false, 0);
     }
 
     /// The smallest. A gap stays open: below it the smallest is one of a few.
     #[inline]
     pub(crate) fn peek(&self) -> Option<T> {
-        if self.len == 0 {
-            return None;
+        if self.topped {
+            return Some(self.top);
         }
-        if self.gap {
-            self.blocks.get(1).map(|block| block[smallest_of(block)])
-        } else {
-            Some(self.blocks[0][ARITY - 1])
-        }
+        self.blocks.first().filter(|_| self.len_below > 0).map(|block| block[self.lane % ARITY])
     }
 
     #[inline(always)]
     pub(crate) fn push(&mut self, item: T) {
-        self.len += 1;
-        if !self.gap {
+        if self.topped {
             return self.append(item);
         }
-        self.gap = false;
-        if self.blocks.get(1).is_some_and(|block| block[smallest_of(block)].rank() < item.rank()) {
-            self.sift_down(0, ARITY - 1, item);
+        self.topped = true;
+        if item.rank() <= self.below {
+            self.top = item;
         } else {
-            self.blocks[0][ARITY - 1] = item;
+            self.top = self.put_below(item);
         }
     }
 
@@ -90,101 +92,106 @@ impl<T: Entry> Heap<T> {
 
     #[inline(never)]
     fn append(&mut self, item: T) {
-        let mut place = self.len - 1;
-        if place.div_ceil(ARITY) >= self.blocks.len() {
+        self.len_below += 1;
+        let mut place = self.len_below;
+        if place.div_ceil(ARITY) > self.blocks.len() {
             self.blocks.push([T::LAST; ARITY]);
-        }
-        if place == 0 {
-            self.blocks[0][ARITY - 1] = item;
-            return;
         }
         let items = self.blocks.as_flattened_mut();
         let rank = item.rank();
         while place > 0 {
             let parent = (place - 1) / ARITY;
-            let above = items[parent + ARITY - 1];
+            let above = if parent == 0 { self.top } else { items[parent - 1] };
             if above.rank() <= rank {
                 break;
             }
-            items[place + ARITY - 1] = above;
+            items[place - 1] = above;
             place = parent;
         }
-        items[place + ARITY - 1] = item;
+        if place == 0 {
+            self.top = item;
+        } else {
+            items[place - 1] = item;
+        }
+        self.look_below();
     }
 
     /// Takes the smallest.
     #[inline(always)]
     pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.len == 0 {
-            return None;
-        }
-        if self.gap {
+        if !self.topped {
+            if self.len_below == 0 {
+                return None;
+            }
             self.close_gap();
         }
-        self.len -= 1;
-        self.gap = true;
-        Some(self.blocks[0][ARITY - 1])
+        self.topped = false;
+        Some(self.top)
     }
 
     /// Puts `item` in and takes the smallest out, which may be the same.
     #[inline(always)]
     pub(crate) fn exchange(&mut self, item: T) -> T {
-        if self.gap {
-            let Some(block) = self.blocks.get(1) else { return item };
-            let child = smallest_of(block);
-            let smallest = block[child];
-            if item.rank() <= smallest.rank() {
-                return item;
-            }
-            self.sift_down(1, child, item);
-            smallest
-        } else {
-            self.exchange_top(item)
+        if self.topped {
+            return self.exchange_top(item);
         }
+        if item.rank() <= self.below { item } else { self.put_below(item) }
     }
 
     #[inline(never)]
     fn exchange_top(&mut self, item: T) -> T {
-        match self.blocks.first() {
-            Some(&[.., top]) if self.len > 0 && top.rank() < item.rank() => {
-                self.sift_down(0, ARITY - 1, item);
-                top
-            }
-            _ => item,
+        if item.rank() <= self.top.rank() {
+            return item;
         }
+        let top = self.top;
+        self.top = if item.rank() <= self.below { item } else { self.put_below(item) };
+        top
     }
 
-    /// Fills the gap with the last entry. There is one.
+    /// Fills the gap with the last entry, which it takes. There is one.
     #[inline(never)]
     fn close_gap(&mut self) {
-        self.gap = false;
-        let last = std::mem::replace(&mut self.blocks.as_flattened_mut()[self.len + ARITY - 1], T::LAST);
-        self.sift_down(0, ARITY - 1, last);
+        self.len_below -= 1;
+        let last = std::mem::replace(&mut self.blocks.as_flattened_mut()[self.len_below], T::LAST);
+        if self.len_below < ARITY {
+            self.look_below();
+        }
+        self.top = if last.rank() <= self.below { last } else { self.put_below(last) };
     }
 
-    /// Puts `item` at a place that is free, given as block and lane, or lower.
+    /// Takes the smallest below the top, before which `item` does not come, and puts that in.
     #[inline(never)]
-    fn sift_down(&mut self, mut block: usize, mut lane: usize, item: T) {
+    fn put_below(&mut self, item: T) -> T {
         let rank = item.rank();
+        let (mut block, mut lane) = (0, self.lane);
         let blocks = &mut self.blocks[..];
-        loop {
-            let below = ARITY * block + lane - (ARITY - 2);
-            let Some(children) = blocks.get(below) else { break };
+        let taken = blocks[0][lane % ARITY];
+        while let Some(children) = blocks.get(ARITY * block + lane + 1) {
             let child = smallest_of(children);
             let smallest = children[child];
             if rank <= smallest.rank() {
                 break;
             }
             blocks[block][lane % ARITY] = smallest;
-            (block, lane) = (below, child);
+            (block, lane) = (ARITY * block + lane + 1, child);
         }
         blocks[block][lane % ARITY] = item;
+        self.look_below();
+        taken
+    }
+
+    #[inline]
+    fn look_below(&mut self) {
+        if let Some(block) = self.blocks.first() {
+            self.lane = smallest_of(block);
+            self.below = block[self.lane].rank();
+        }
     }
 
     /// Keeps what `keep` says yes to.
     pub(crate) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
-        let first = ARITY - 1 + usize::from(self.gap);
-        let mut kept: Vec<T> = self.blocks.as_flattened().iter().skip(first).take(self.len).copied().collect();
+        let below = self.blocks.as_flattened().iter().take(self.len_below);
+        let mut kept: Vec<T> = self.topped.then_some(self.top).into_iter().chain(below.copied()).collect();
         kept.retain(keep);
         // Sorted from the smallest, they are a heap.
         kept.sort_by_key(|item| item.rank());

@@ -35,27 +35,33 @@ impl Incarnation {
     }
 }
 
-/// Where a task's record lives: a slot and the generation of its tenant.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TaskRef {
-    pub(crate) slot: u32,
-    pub(crate) generation: u32,
-}
+/// Where a task's record lives: a slot and the generation of its tenant, in one word, which travels in a register.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskRef(u64);
 
 impl TaskRef {
     /// A reference that no task ever has.
-    pub(crate) const NONE: Self = Self { slot: u32::MAX, generation: 0 };
+    pub(crate) const NONE: Self = Self::new(u32::MAX, 0);
 
-    /// Slot and generation in one word.
     #[inline]
-    pub(crate) fn to_bits(self) -> u64 {
-        u64::from(self.slot) << 32 | u64::from(self.generation)
+    pub(crate) const fn new(slot: u32, generation: u32) -> Self {
+        Self((slot as u64) << 32 | generation as u64)
     }
 
-    /// The reference that [`TaskRef::to_bits`] made a word of.
     #[inline]
-    pub(crate) fn from_bits(bits: u64) -> Self {
-        Self { slot: (bits >> 32) as u32, generation: bits as u32 }
+    pub(crate) const fn slot(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    #[inline]
+    pub(crate) const fn generation(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskRef").field("slot", &self.slot()).field("generation", &self.generation()).finish()
     }
 }
 

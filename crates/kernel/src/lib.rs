@@ -13,6 +13,7 @@ mod baton;
 mod blocked;
 mod clock;
 mod decide;
+mod due;
 mod exec;
 mod fire;
 mod guest;

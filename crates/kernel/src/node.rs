@@ -48,26 +48,25 @@ pub const MONOTONIC_START_NS: u64 = 86_400 * 1_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ready {
     priority: u64,
-    /// Its slot and generation: two words travel in registers.
-    task: u64,
+    task: TaskRef,
 }
 
 impl Ready {
     #[inline]
     pub(crate) fn new(priority: u64, task: TaskRef) -> Self {
-        Self { priority, task: task.to_bits() }
+        Self { priority, task }
     }
 
     #[inline]
     pub(crate) fn task(self) -> TaskRef {
-        TaskRef::from_bits(self.task)
+        self.task
     }
 }
 
 impl Entry for Ready {
     type Rank = u64;
 
-    const LAST: Self = Self { priority: u64::MAX, task: u64::MAX };
+    const LAST: Self = Self { priority: u64::MAX, task: TaskRef::NONE };
 
     #[inline]
     fn rank(self) -> u64 {
@@ -257,6 +256,12 @@ impl Node {
     #[inline]
     pub(crate) fn due(&self) -> VirtualTime {
         self.run.min(self.timer)
+    }
+
+    /// Whether its processor has nothing else to see to at `at` than its tasks.
+    #[inline]
+    pub(crate) fn may_poll_at(&self, at: VirtualTime) -> bool {
+        self.timer > at && self.run <= at && self.state == NodeState::Running && self.outbox.is_empty()
     }
 
     /// Whether the node's machine is up: its kernel answers packets.

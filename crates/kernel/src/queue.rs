@@ -1,13 +1,14 @@
 //! What is due next: by virtual time, then by a tie-break that is local to the node where it takes place.
 //!
 //! Each node has one instant of its own, at which it goes on by itself: it runs or its earliest timer goes off. These
-//! stand in a [tree of minima](Due), one leaf per node, so that nothing void is ever in it and moving a node costs a few
-//! steps without a branch. Events of worlds, which carry something, stand in a heap. The earliest of both is next; at one
-//! instant a node sees to what worlds bring it first.
+//! stand [by node](Due), so that nothing void is ever among them and moving a node costs a few steps without a branch.
+//! Events of worlds, which carry something, stand in a heap. The earliest of both is next; at one instant a node sees to what
+//! worlds bring it first.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
+use crate::due::{Due, NEVER, Passing};
 use crate::ids::NodeId;
 use crate::subsystem::WorldEvent;
 use crate::time::VirtualTime;
@@ -87,147 +88,12 @@ impl Ord for OfWorld {
 /// The greatest number of nodes, the driver included.
 pub const NODES_MAX: usize = 1 << NODE_BITS;
 
-/// Of a node that has nothing to do by itself.
-const NEVER: u64 = VirtualTime::MAX.as_nanos();
-
-/// When a node goes on by itself, and which: ordered by both.
-type Own = u128;
-
-#[inline]
-fn own(node: usize, at: u64) -> Own {
-    u128::from(at) << 64 | node as u128
-}
-
-#[inline]
-fn at(own: Own) -> u64 {
-    (own >> 64) as u64
-}
-
-#[inline]
-fn node(own: Own) -> NodeId {
-    NodeId(own as u16)
-}
-
-/// The own instants of all nodes, and the earliest of them: a complete binary tree in which each place has the smaller of
-/// the two below it. The root is in place 1, the leaves follow in the order of the nodes.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a simulation has one, and it is to be reached without a pointer")]
-enum Due {
-    /// Most simulations are of a few nodes: nothing is allocated for them, and no place is looked for.
-    Few([Own; 2 * FEW]),
-    Many(Vec<Own>),
-}
-
-const FEW: usize = 8;
 /// More than any node's number.
 const NO_NODE: u32 = u32::MAX;
-const NOBODY: Own = Own::MAX;
-
-impl Default for Due {
-    fn default() -> Self {
-        Self::Few([NOBODY; 2 * FEW])
-    }
-}
-
-impl Due {
-    fn minima(&self) -> &[Own] {
-        match self {
-            Self::Few(minima) => minima,
-            Self::Many(minima) => minima,
-        }
-    }
-
-    /// The earliest; of several at one instant that of the first node.
-    #[inline]
-    fn earliest(&self) -> Own {
-        match self {
-            Self::Few(minima) => minima[1],
-            Self::Many(minima) => minima[1],
-        }
-    }
-
-    /// Sets one of them, and gives the earliest.
-    #[inline]
-    fn set(&mut self, node: usize, at: u64) -> Own {
-        let Self::Few(minima) = self else { return self.set_of_many(node, at) };
-        if node >= FEW {
-            return self.set_of_many(node, at);
-        }
-        let mut place = FEW + node;
-        let mut least = own(node, at);
-        minima[place] = least;
-        for _ in 0..FEW.ilog2() {
-            least = least.min(minima[(place ^ 1) % (2 * FEW)]);
-            place /= 2;
-            minima[place % (2 * FEW)] = least;
-        }
-        least
-    }
-
-    #[inline(never)]
-    fn set_of_many(&mut self, node: usize, at: u64) -> Own {
-        if node >= self.minima().len() / 2 {
-            if at == NEVER {
-                return self.earliest();
-            }
-            self.grow(node);
-        }
-        let Self::Many(minima) = self else { return self.earliest() };
-        let mut place = minima.len() / 2 + node;
-        let mut least = own(node, at);
-        minima[place] = least;
-        while place > 1 {
-            least = least.min(minima[place ^ 1]);
-            place /= 2;
-            if minima[place] == least {
-                // Above, nothing changes.
-                break;
-            }
-            minima[place] = least;
-        }
-        minima[1]
-    }
-
-    /// When the earliest of all others than `node` goes on.
-    #[inline]
-    fn earliest_beside(&self, node: usize) -> u64 {
-        let Self::Few(minima) = self else { return self.earliest_beside_of_many(node) };
-        let mut place = FEW + node;
-        let mut least = NEVER;
-        for _ in 0..FEW.ilog2() {
-            least = least.min(at(minima[(place ^ 1) % (2 * FEW)]));
-            place /= 2;
-        }
-        least
-    }
-
-    #[inline(never)]
-    fn earliest_beside_of_many(&self, node: usize) -> u64 {
-        let minima = self.minima();
-        let mut place = minima.len() / 2 + node;
-        let mut least = NEVER;
-        while place > 1 {
-            least = least.min(at(minima[place ^ 1]));
-            place /= 2;
-        }
-        least
-    }
-
-    #[cold]
-    fn grow(&mut self, node: usize) {
-        let leaves = (node + 1).next_power_of_two();
-        let old = &self.minima()[self.minima().len() / 2..];
-        let mut minima = vec![NOBODY; 2 * leaves];
-        minima[leaves..leaves + old.len()].copy_from_slice(old);
-        for place in (1..leaves).rev() {
-            minima[place] = minima[2 * place].min(minima[2 * place + 1]);
-        }
-        *self = Self::Many(minima);
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Queue {
+    /// Of all nodes but the one that goes on now.
     own: Due,
     worlds: BinaryHeap<Reverse<OfWorld>>,
     /// When the earliest event of a world is due.
@@ -235,13 +101,15 @@ pub(crate) struct Queue {
     /// When the earliest of all is due, kept beside the others since it is asked for after every poll. The greatest of times
     /// if there is none.
     next_at: u64,
-    /// The number of the node that goes on now and whose instant is past; see [`Queue::run_first`].
+    /// The number of the node that goes on now, and its instant, which is past; see [`Queue::run_first`].
     past: u32,
+    past_at: u64,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { own: Due::default(), worlds: BinaryHeap::new(), world_at: NEVER, next_at: NEVER, past: NO_NODE }
+        let own = Due::default();
+        Self { own, worlds: BinaryHeap::new(), world_at: NEVER, next_at: NEVER, past: NO_NODE, past_at: NEVER }
     }
 }
 
@@ -254,44 +122,56 @@ impl Queue {
             self.next_at = self.next_at.min(when.as_nanos());
             return;
         }
-        let earliest = self.own.set(node.index(), when.as_nanos());
-        self.next_at = at(earliest).min(self.world_at);
+        self.own.set(node.index(), when.as_nanos());
+        // While a node goes on, that another one's instant was moved is itself something to look after.
+        self.next_at = self.own.earliest().0.min(self.world_at).min(self.past_at);
     }
 
-    /// As [`Queue::set_own`]. Gives the node that goes on by itself next, and when; `None` where the earliest event may be a
-    /// world's.
-    #[inline]
-    pub(crate) fn set_own_and_look(&mut self, id: NodeId, when: VirtualTime) -> Option<(VirtualTime, NodeId)> {
-        let earliest = self.own.set(id.index(), when.as_nanos());
-        self.next_at = at(earliest).min(self.world_at);
-        self.past = NO_NODE;
-        (at(earliest) < self.world_at).then(|| (VirtualTime::from_nanos(at(earliest)), node(earliest)))
+    /// The turn of another of a few nodes, if it comes next when the one that goes on now, `id`, settles at `when`.
+    #[inline(always)]
+    pub(crate) fn turn(&mut self, id: NodeId, when: VirtualTime) -> Option<Turn<'_>> {
+        let Self { own: Due::Few(few), world_at, next_at, past, past_at, .. } = self else { return None };
+        let passing = few.pass(id.index(), when.as_nanos()).filter(|_| *past == u32::from(id.0))?;
+        let at = passing.at();
+        (at < *world_at).then_some(Turn { passing, at, world_at: *world_at, next_at, past, past_at })
     }
 
     /// The first node goes on: it begins a poll or fires its timers, and what else it has to do is due at `other`. Its instant
-    /// stays where it is, past, until the node has settled: till then nothing else is asked than whether something is due.
-    #[inline]
+    /// is past until the node has settled: till then nothing else is asked than whether something is due.
+    #[inline(always)]
     pub(crate) fn run_first(&mut self, id: NodeId, other: VirtualTime) {
-        let beside = self.own.earliest_beside(id.index());
-        self.next_at = beside.min(other.as_nanos()).min(self.world_at);
         self.past = u32::from(id.0);
+        self.past_at = self.own.take(id.index());
+        self.next_at = self.own.earliest().0.min(other.as_nanos()).min(self.world_at);
     }
 
     /// Whether the node that goes on now, and began to at `when`, is still the first of all at that instant. Of events of worlds
     /// at the same instant none is taken for a later one.
     #[inline]
     pub(crate) fn is_still_first(&self, id: NodeId, when: VirtualTime) -> bool {
-        let earliest = self.past == u32::from(id.0) && self.own.earliest() == own(id.index(), when.as_nanos());
-        earliest && self.world_at > when.as_nanos()
+        let when = when.as_nanos();
+        let began = self.past == u32::from(id.0) && self.past_at == when;
+        began && (when, id) < self.own.earliest() && self.world_at > when
     }
 
     /// What [`Queue::run_first`] began has ended: the node's instant is `when` from now on.
     #[inline]
     pub(crate) fn settle(&mut self, id: NodeId, when: VirtualTime) {
         if self.past == u32::from(id.0) {
-            self.past = NO_NODE;
+            (self.past, self.past_at) = (NO_NODE, NEVER);
             self.set_own(id, when);
         }
+    }
+
+    /// As [`Queue::settle`], also of a node that is not the one that goes on now. Gives the node that goes on by itself next, and
+    /// when; `None` where the earliest event may be a world's.
+    #[inline]
+    pub(crate) fn put_off(&mut self, id: NodeId, when: VirtualTime) -> Option<(VirtualTime, NodeId)> {
+        debug_assert!(self.past == u32::from(id.0) || self.past == NO_NODE, "no other node goes on");
+        (self.past, self.past_at) = (NO_NODE, NEVER);
+        self.set_own(id, when);
+        let (at, node) = self.own.earliest();
+        (at < self.world_at).then(|| (VirtualTime::from_nanos(at), node))
     }
 
     #[inline]
@@ -306,28 +186,24 @@ impl Queue {
     #[inline]
     pub(crate) fn next(&mut self) -> Option<(VirtualTime, NodeId, What)> {
         debug_assert_eq!(self.past, NO_NODE, "every node has settled before the next goes on");
-        let earliest = self.own.earliest();
-        if at(earliest) >= self.world_at {
+        let (at, node) = self.own.earliest();
+        if at >= self.world_at {
             let world = self.worlds.peek()?.0.key();
-            if at(earliest) > self.world_at || node(earliest) >= world.node() {
+            if at > self.world_at || node >= world.node() {
                 let Reverse(first) = self.worlds.pop()?;
                 self.world_at = self.worlds.peek().map_or(NEVER, |top| top.0.at);
-                self.next_at = at(earliest).min(self.world_at);
+                self.next_at = at.min(self.world_at);
                 return Some((world.at(), world.node(), What::World(first.event)));
             }
         }
-        Some((VirtualTime::from_nanos(at(earliest)), node(earliest), What::Own))
+        Some((VirtualTime::from_nanos(at), node, What::Own))
     }
 
     pub(crate) fn clear(&mut self) {
-        match &mut self.own {
-            Due::Few(minima) => minima.fill(NOBODY),
-            Due::Many(minima) => minima.fill(NOBODY),
-        }
+        self.own.clear();
         self.worlds.clear();
-        self.world_at = NEVER;
-        self.next_at = NEVER;
-        self.past = NO_NODE;
+        (self.world_at, self.next_at) = (NEVER, NEVER);
+        (self.past, self.past_at) = (NO_NODE, NEVER);
     }
 
     /// How many events of worlds there is memory for.
@@ -336,8 +212,7 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let minima = self.own.minima();
-        minima[minima.len() / 2..].iter().filter(|&&own| at(own) != NEVER).count() + self.worlds.len()
+        self.own.len() + usize::from(self.past_at != NEVER) + self.worlds.len()
     }
 
     /// Whether nothing is due at `at` or before.
@@ -347,13 +222,43 @@ impl Queue {
     }
 }
 
+/// The turn that a node would pass on to another one.
+pub(crate) struct Turn<'q> {
+    passing: Passing<'q>,
+    at: u64,
+    world_at: u64,
+    next_at: &'q mut u64,
+    past: &'q mut u32,
+    past_at: &'q mut u64,
+}
+
+impl Turn<'_> {
+    #[inline]
+    pub(crate) fn at(&self) -> VirtualTime {
+        VirtualTime::from_nanos(self.at)
+    }
+
+    #[inline]
+    pub(crate) fn node(&self) -> NodeId {
+        self.passing.node()
+    }
+
+    /// The one node settles, and the other goes on as by [`Queue::run_first`].
+    #[inline(always)]
+    pub(crate) fn pass_on(self, other: VirtualTime) {
+        *self.past = u32::from(self.passing.node().0);
+        *self.past_at = self.at;
+        *self.next_at = self.passing.pass_on().min(other.as_nanos()).min(self.world_at);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::subsystem::WorldId;
     use proptest::prelude::*;
 
-    const NODES: u16 = 30;
+    const NODES: u16 = 60;
 
     /// What is due, in an order of its own: time, node, worlds first, number.
     type Sorted = std::collections::BTreeSet<(u64, u16, u8, u64)>;
@@ -363,18 +268,21 @@ mod tests {
         fn what_is_due_leaves_by_time_and_node_and_worlds_come_first(
             few in 1..NODES,
             steps in prop::collection::vec((0_u64..50, 0..NODES, 0_u8..4), 1..300),
+            far_from in 0_usize..600,
         ) {
             let mut queue = Queue::default();
             let mut sorted = Sorted::new();
             for (sequence, (at, node, what)) in steps.into_iter().enumerate() {
                 // Now and then there is a node more than a few.
                 let node = if sequence % 50 == 49 { node } else { node % few };
+                // After so many steps nothing comes before nine years have passed, and before the end of time.
+                let at = if sequence < far_from { at } else { u64::MAX - 100 + at };
                 let (sequence, time) = (sequence as u64, VirtualTime::from_nanos(at));
                 match what {
                     0 => {
                         sorted.retain(|&(_, n, own, _)| (n, own) != (node, 1));
                         sorted.insert((at, node, 1, 0));
-                        let next = queue.set_own_and_look(NodeId(node), time);
+                        let next = queue.put_off(NodeId(node), time);
                         let first = sorted.first().filter(|first| first.2 == 1);
                         if let Some((at, node)) = next {
                             prop_assert_eq!(first, Some(&(at.as_nanos(), node.0, 1, 0)));
@@ -406,12 +314,48 @@ mod tests {
                     prop_assert_eq!(queue.is_still_first(NodeId(first), VirtualTime::from_nanos(next)), !worlds);
                     queue.settle(NodeId(first), VirtualTime::from_nanos(next));
                     prop_assert_eq!(queue.next_at, next);
+                    pass_on(&mut queue, &mut sorted, NodeId(first), time)?;
                 }
             }
             while !sorted.is_empty() {
                 take_one(&mut queue, &mut sorted)?;
             }
             prop_assert_eq!(queue.next(), None);
+        }
+    }
+
+    /// The first node goes on, settles at `when`, and passes its turn on if another one comes next.
+    fn pass_on(queue: &mut Queue, sorted: &mut Sorted, id: NodeId, when: VirtualTime) -> Result<(), TestCaseError> {
+        queue.run_first(id, VirtualTime::MAX);
+        sorted.retain(|&(_, node, own, _)| (node, own) != (id.0, 1));
+        let next = sorted.iter().find(|next| next.2 == 1).copied();
+        let own = (when.as_nanos(), id.0, 1, 0);
+        let worlds = sorted.iter().find(|next| next.2 == 0).map_or(NEVER, |next| next.0);
+        let others = next.filter(|&next| next < own && next.0 < worlds);
+        let few = queue.is_of_few() && when < VirtualTime::from_nanos(1 << 50);
+        let Some(turn) = queue.turn(id, when) else {
+            // Of many nodes and of far instants nobody is told; that is no more than slower.
+            prop_assert!(others.is_none() || !few);
+            queue.settle(id, when);
+            sorted.insert(own);
+            return Ok(());
+        };
+        prop_assert_eq!(others, Some((turn.at().as_nanos(), turn.node().0, 1, 0)));
+        let (at, other) = (turn.at(), turn.node());
+        turn.pass_on(VirtualTime::MAX);
+        sorted.retain(|&taken| Some(taken) != next);
+        sorted.insert(own);
+        prop_assert_eq!(queue.next_at, sorted.first().map_or(NEVER, |first| first.0));
+        prop_assert!(queue.is_still_first(other, at) || worlds <= at.as_nanos());
+        queue.settle(other, at);
+        sorted.extend(next);
+        prop_assert_eq!(queue.next_at, sorted.first().map_or(NEVER, |first| first.0));
+        Ok(())
+    }
+
+    impl Queue {
+        fn is_of_few(&self) -> bool {
+            matches!(self.own, Due::Few(_))
         }
     }
 

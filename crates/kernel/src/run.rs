@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 use crate::decide::Decisions;
-use crate::exec::{self, Bodies, Polled, TaskError};
+use crate::exec::{self, Bodies, Outcome, Polled, TaskError};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::kernel::{Call, Chores, Current, Errand};
 use crate::limits::{Failure, Waiting};
@@ -148,21 +148,16 @@ pub(crate) enum Act {
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
     what: Act,
-    task: u64,
+    task: TaskRef,
 }
 
 impl Step {
-    pub(crate) const CHORES: Self = Self { what: Act::Chores, task: 0 };
-    pub(crate) const STOP: Self = Self { what: Act::Stop, task: 0 };
+    pub(crate) const CHORES: Self = Self { what: Act::Chores, task: TaskRef::NONE };
+    pub(crate) const STOP: Self = Self { what: Act::Stop, task: TaskRef::NONE };
 
     #[inline]
     pub(crate) fn of_task(what: Act, task: TaskRef) -> Self {
-        Self { what, task: task.to_bits() }
-    }
-
-    #[inline]
-    fn task(self) -> TaskRef {
-        TaskRef::from_bits(self.task)
+        Self { what, task }
     }
 }
 
@@ -235,8 +230,8 @@ impl Runner<'_> {
                 if hooked {
                     self.before_poll(here);
                 }
-                match bodies.poll(step.task(), here) {
-                    Polled::Pending => {
+                match bodies.poll(step.task, here) {
+                    Outcome::Pending => {
                         if hooked {
                             self.note_leak();
                         }
@@ -246,22 +241,32 @@ impl Runner<'_> {
                         let woken = here.woken.replace(false);
                         step = here.step(|u| u.go_on(woken));
                     }
-                    outcome => step = self.after_end(here, bodies, step.task(), outcome, main),
+                    Outcome::Ended => step = self.after_end(here, bodies, step.task, Polled::Ended, main),
+                    Outcome::Gone => step = self.after_end(here, bodies, step.task, Polled::Gone, main),
                 }
                 continue;
             }
-            match step.what {
-                Act::Cancel => {
-                    self.switch_to(here.boot());
-                    let outcome = bodies.cancel(step.task()).map_or_else(Polled::Panicked, |()| Polled::Ended);
-                    step = self.after_end(here, bodies, step.task(), outcome, main);
-                }
-                Act::Chores => {
-                    self.do_chores(bodies);
-                    step = here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() });
-                }
-                Act::Poll | Act::Stop => return,
+            match self.do_otherwise(here, bodies, step, main) {
+                Some(next) => step = next,
+                None => return,
             }
+        }
+    }
+
+    /// Does what is no poll, which is rare. `None`: it is over.
+    #[inline(never)]
+    fn do_otherwise(&self, here: &Here, bodies: &mut Bodies, step: Step, main: TaskRef) -> Option<Step> {
+        match step.what {
+            Act::Cancel => {
+                self.switch_to(here.boot());
+                let outcome = bodies.cancel(step.task).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                Some(self.after_end(here, bodies, step.task, outcome, main))
+            }
+            Act::Chores => {
+                self.do_chores(bodies);
+                Some(here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() }))
+            }
+            Act::Poll | Act::Stop => None,
         }
     }
 

@@ -4,9 +4,9 @@ use crate::exec::{self, Polled};
 use crate::ids::{NodeId, TaskKey, TaskRef};
 use crate::kernel::{Call, Current, Errand, Kernel, OUTBOX, RARE, UNARMED};
 use crate::limits::Failure;
-use crate::node::{Down, NodeState, Ready};
+use crate::node::{Down, Node, NodeState, Ready};
 use crate::panics;
-use crate::queue::What;
+use crate::queue::{Queue, What};
 use crate::run::{Act, Step};
 use crate::task::{QUEUED, TaskState, Wait};
 use crate::time::VirtualTime;
@@ -89,56 +89,83 @@ impl Universe {
         let (id, task, elapsed_ns, cost_ns) = (current.node, current.task, current.elapsed_ns, current.cost_ns);
         let ready = if woken { kernel.decide_wake(task) } else { None };
         let Kernel { nodes, queue, now, .. } = kernel;
+        let nodes = &mut nodes[..];
         let node = &mut nodes[id.index()];
         let end = now.after_nanos(elapsed_ns + node.slowed_ns(cost_ns));
-        let quiet = queue.is_quiet_until(end);
-        let next = match ready {
-            // The node has the processor for a while: the next poll is begun at once.
-            Some(ready) if quiet => node.ready.exchange(ready),
-            Some(ready) => {
-                node.ready.push(ready);
-                return self.give_way(id, end);
-            }
-            None if node.ready.is_empty() => return self.see_to_rest(false),
-            None if !quiet => return self.give_way(id, end),
-            None => match node.ready.pop() {
-                Some(ready) => ready,
-                None => return self.see_to_rest(false),
-            },
-        };
+        if ready.is_none() && node.ready.is_empty() {
+            return self.see_to_rest(false);
+        }
         node.busy_until = end;
-        if !self.begin(id, end) {
+        let (at, id, next) = if queue.is_quiet_until(end) {
+            // The node has the processor for a while: the next poll is begun at once.
+            let next = match ready {
+                Some(ready) => node.ready.exchange(ready),
+                None => match node.ready.pop() {
+                    Some(ready) => ready,
+                    None => return self.see_to_rest(false),
+                },
+            };
+            (end, id, next)
+        } else {
+            // It comes in its turn: something else is due before, most likely a poll of another node.
+            if let Some(ready) = ready {
+                node.ready.push(ready);
+            }
+            node.run = end;
+            let due = node.due();
+            match Self::next_turn(nodes, queue, id, due) {
+                Some(turn) => turn,
+                None => return self.give_way_to_any(id, due),
+            }
+        };
+        if !self.begin(id, at) {
             return Step::STOP;
         }
         self.start_poll(id, next).unwrap_or_else(|| self.run_next(id))
     }
 
-    /// The next poll of a node that has nothing else to be seen to comes in its turn: something else is due before, most
-    /// likely a poll of another node.
+    /// The node that goes on now settles at `when`, and passes its turn on, if it is a poll of another node that comes next.
     #[inline(always)]
-    fn give_way(&mut self, id: NodeId, end: VirtualTime) -> Step {
-        let Kernel { nodes, queue, .. } = &mut self.kernel;
-        let node = &mut nodes[id.index()];
-        node.busy_until = end;
-        node.run = end;
-        let next = queue.set_own_and_look(id, node.due());
-        self.kernel.current = None;
-        self.kernel.actor = id;
-        let Some((at, other)) = next else { return self.next_step() };
-        let Kernel { nodes, queue, .. } = &mut self.kernel;
+    fn next_turn(
+        nodes: &mut [Node],
+        queue: &mut Queue,
+        id: NodeId,
+        when: VirtualTime,
+    ) -> Option<(VirtualTime, NodeId, Ready)> {
+        let turn = queue.turn(id, when)?;
+        let (at, other) = (turn.at(), turn.node());
         let node = &mut nodes[other.index()];
-        if node.timer <= at || node.run > at || node.state != NodeState::Running || !node.outbox.is_empty() {
-            return self.next_step();
+        if !node.may_poll_at(at) {
+            return None;
         }
-        let Some(next) = node.ready.pop() else { return self.next_step() };
+        let next = node.ready.pop()?;
         node.run = VirtualTime::MAX;
-        queue.run_first(other, node.timer);
-        if !self.begin(other, at) {
-            return Step::STOP;
-        }
-        self.start_poll(other, next).unwrap_or_else(|| self.run_next(other))
+        turn.pass_on(node.timer);
+        Some((at, other, next))
     }
 
+    /// What was a node's turn comes later, at `due`: whatever comes next.
+    #[inline(never)]
+    fn give_way_to_any(&mut self, id: NodeId, due: VirtualTime) -> Step {
+        let Kernel { nodes, queue, current, actor, .. } = &mut self.kernel;
+        *current = None;
+        *actor = id;
+        if let Some((at, other)) = queue.put_off(id, due)
+            && let node = &mut nodes[other.index()]
+            && node.may_poll_at(at)
+            && let Some(next) = node.ready.pop()
+        {
+            node.run = VirtualTime::MAX;
+            queue.run_first(other, node.timer);
+            if !self.begin(other, at) {
+                return Step::STOP;
+            }
+            return self.start_poll(other, next).unwrap_or_else(|| self.run_next(other));
+        }
+        self.next_step()
+    }
+
+    /// Whatever of the node's tasks comes next, or what else is due, after one was ready that has ended since.
     #[cold]
     fn run_next(&mut self, id: NodeId) -> Step {
         let Kernel { nodes, queue, current, .. } = &mut self.kernel;
@@ -205,7 +232,7 @@ impl Universe {
     #[inline(never)]
     fn task_ended(&mut self, node: NodeId, task_ref: TaskRef, polled: Polled) -> bool {
         let how = match polled {
-            Polled::Pending | Polled::Gone => return false,
+            Polled::Gone => return false,
             Polled::Ended => u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled)),
             Polled::Panicked(message) => {
                 let key = self.kernel.tasks.get(task_ref).map_or(TaskKey::default(), |t| t.key);
@@ -403,13 +430,14 @@ impl Universe {
     pub(crate) fn start_poll(&mut self, id: NodeId, ready: Ready) -> Option<Step> {
         let kernel = &mut self.kernel;
         let task_ref = ready.task();
-        let task = kernel.tasks.get_mut(task_ref)?;
+        let Kernel { tasks, nodes, .. } = kernel;
+        let task = tasks.get_mut(task_ref)?;
+        let node = nodes.get_mut(id.index())?;
         if task.deaf != QUEUED {
             return None;
         }
         task.deaf = 0;
         task.wait = Wait::Program;
-        let node = &mut kernel.nodes[id.index()];
         node.polls += 1;
         kernel.polls += 1;
         let incarnation = node.incarnation;
@@ -418,10 +446,19 @@ impl Universe {
             Some(Current { node: id, incarnation, task: task_ref, elapsed_ns: 0, effective: true, waker, cost_ns });
         // There is one wake before each poll.
         kernel.trace.push(Record { at: kernel.now, node: id, kind: Kind::POLL, a: task.key.0, b: task.wakes });
-        let what = if task.cancelled { Act::Cancel } else { Act::Poll };
-        if !kernel.by_draw {
-            let key = task.key;
-            kernel.rate_anew(id, key);
+        if task.cancelled | !kernel.by_draw {
+            return self.start_otherwise(id, task_ref);
+        }
+        Some(Step::of_task(Act::Poll, task_ref))
+    }
+
+    /// Where the policy is told of what runs, or the task is not polled but dropped.
+    #[inline(never)]
+    fn start_otherwise(&mut self, id: NodeId, task_ref: TaskRef) -> Option<Step> {
+        let task = self.kernel.tasks.get(task_ref)?;
+        let (key, what) = (task.key, if task.cancelled { Act::Cancel } else { Act::Poll });
+        if !self.kernel.by_draw {
+            self.kernel.rate_anew(id, key);
         }
         Some(Step::of_task(what, task_ref))
     }

@@ -141,22 +141,22 @@ impl Tasks {
         } else {
             self.slots[slot as usize] = task;
         }
-        TaskRef { slot, generation }
+        TaskRef::new(slot, generation)
     }
 
     #[inline]
     pub(crate) fn get(&self, task: TaskRef) -> Option<&Task> {
-        self.slots.get(task.slot as usize).filter(|t| t.generation == task.generation)
+        self.slots.get(task.slot() as usize).filter(|t| t.generation == task.generation())
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, task: TaskRef) -> Option<&mut Task> {
-        self.slots.get_mut(task.slot as usize).filter(|t| t.generation == task.generation)
+        self.slots.get_mut(task.slot() as usize).filter(|t| t.generation == task.generation())
     }
 
     pub(crate) fn at(&self, slot: u32) -> Option<(TaskRef, &Task)> {
         let task = self.slots.get(slot as usize)?;
-        Some((TaskRef { slot, generation: task.generation }, task))
+        Some((TaskRef::new(slot, task.generation), task))
     }
 
     /// Frees a slot: its references become stale.
@@ -167,7 +167,7 @@ impl Tasks {
         record.state = TaskState::Free(next);
         record.deaf = OVER;
         let joiner = record.joiner.take();
-        self.free = Some(task.slot);
+        self.free = Some(task.slot());
         self.live -= 1;
         joiner
     }

@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn who_waits_for_a_timer_goes_on_waiting_when_it_is_moved() {
         let mut timers = Timers::default();
-        let somebody = Parked(crate::parked::Sleeper::Task(crate::ids::TaskRef { slot: 7, generation: 0 }));
+        let somebody = Parked(crate::parked::Sleeper::Task(crate::ids::TaskRef::new(7, 0)));
         let (slot, generation) = timers.create(10, somebody);
         timers.reset(slot, generation, 50).expect("the timer is live");
         let (.., sleeper) = timers.fire(50).expect("it is due");

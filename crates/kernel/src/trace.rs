@@ -180,8 +180,11 @@ impl Recent {
 
 /// The trace of one run.
 pub struct Trace {
-    /// The digest so far, then records. It grows to a whole chunk, so that a short run costs little memory.
+    /// The digest so far, then records, then places for more. It grows to a whole chunk, so that a short run costs little
+    /// memory.
     chunk: Chunk,
+    /// How many places have something in them.
+    filled: usize,
     previous: Chunk,
     /// Records in the chunks before.
     before: u64,
@@ -197,34 +200,53 @@ impl fmt::Debug for Trace {
 impl Trace {
     /// A trace that is yet to begin.
     pub(crate) fn blank() -> Self {
-        Self { chunk: Vec::new(), previous: Vec::new(), before: 0, sink: None }
+        Self { chunk: Vec::new(), filled: 0, previous: Vec::new(), before: 0, sink: None }
     }
 
     /// Begins a blank trace.
     pub(crate) fn begin(&mut self, sink: Option<Box<dyn TraceSink>>) {
-        self.chunk.reserve(FIRST_PLACES);
-        self.chunk.push([0; RECORD_BYTES]);
+        self.make_room(FIRST_PLACES);
+        self.chunk[0] = [0; RECORD_BYTES];
+        self.filled = 1;
         self.sink = sink;
     }
 
     /// Makes it blank again. Its memory stays.
     pub(crate) fn reset(&mut self) {
-        let Self { chunk, previous, before, sink } = self;
-        chunk.clear();
+        let Self { chunk: _, filled, previous, before, sink } = self;
+        *filled = 0;
         previous.clear();
         *before = 0;
         *sink = None;
     }
 
-    #[inline]
-    pub(crate) fn push(&mut self, record: Record) {
-        if self.chunk.len() == CHUNK_PLACES {
-            self.turn();
+    fn make_room(&mut self, places: usize) {
+        if self.chunk.len() < places {
+            self.chunk.resize(places, [0; RECORD_BYTES]);
         }
-        self.chunk.push(record.to_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(&mut self, record: Record) {
+        // The record is put together where it stays.
+        if self.filled >= self.chunk.len() {
+            self.make_place();
+        }
+        if let Some(place) = self.chunk.get_mut(self.filled) {
+            *place = record.to_bytes();
+            self.filled += 1;
+        }
     }
 
     #[cold]
+    fn make_place(&mut self) {
+        if self.filled < CHUNK_PLACES {
+            self.make_room((2 * self.filled).min(CHUNK_PLACES));
+        } else {
+            self.turn();
+        }
+    }
+
     fn turn(&mut self) {
         if let Some(sink) = &mut self.sink {
             sink.records(self.chunk[1..].as_flattened());
@@ -233,27 +255,28 @@ impl Trace {
         let mut head = [0; RECORD_BYTES];
         head[..16].copy_from_slice(&self.digest().0.to_le_bytes());
         std::mem::swap(&mut self.chunk, &mut self.previous);
-        self.chunk.clear();
-        self.chunk.reserve_exact(CHUNK_PLACES);
-        self.chunk.push(head);
+        self.make_room(CHUNK_PLACES);
+        self.chunk[0] = head;
+        self.filled = 1;
     }
 
     /// How many records the run has made.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.before + self.chunk.len() as u64 - 1
+        self.before + self.filled as u64 - 1
     }
 
     /// The digest of everything so far.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest(XxHash3_128::oneshot(self.chunk.as_flattened()))
+        Digest(XxHash3_128::oneshot(self.chunk[..self.filled].as_flattened()))
     }
 
     /// The last records, oldest first; at least 2,048 of them if the run made as many.
     #[must_use]
     pub fn recent(&self) -> Recent {
-        let [older, newer] = [&self.previous, &self.chunk].map(|chunk| chunk.get(1..).unwrap_or_default());
+        let [older, newer] =
+            [&self.previous[..], &self.chunk[..self.filled]].map(|chunk| chunk.get(1..).unwrap_or_default());
         let mut recent = Vec::with_capacity(older.len() + newer.len());
         recent.extend_from_slice(older);
         recent.extend_from_slice(newer);
@@ -263,7 +286,7 @@ impl Trace {
     /// Hands what is left to the sink.
     pub(crate) fn flush(&mut self) {
         if let Some(sink) = &mut self.sink {
-            sink.records(self.chunk[1..].as_flattened());
+            sink.records(self.chunk[1..self.filled].as_flattened());
         }
         self.sink = None;
     }

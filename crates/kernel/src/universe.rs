@@ -75,9 +75,7 @@ impl Told {
     /// One that wakers find.
     pub(crate) fn listed() -> Arc<Self> {
         let told = Arc::default();
-        let mut all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|other| other.strong_count() > 0);
-        all.push(Arc::downgrade(&told));
+        TOLD.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&told));
         told
     }
 
@@ -100,12 +98,24 @@ impl Told {
     /// Tells the simulation with this number, unless it is over.
     #[cold]
     fn tell(generation: u32) {
-        let all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        let running =
-            all.iter().filter_map(Weak::upgrade).find(|told| told.generation.load(Ordering::Acquire) == generation);
+        // Dropped after the lock is free again: the last to hold one takes it off the list.
+        let all: Vec<Arc<Self>> =
+            TOLD.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+        let running = all.iter().find(|told| told.generation.load(Ordering::Acquire) == generation);
         if let Some(told) = running {
             // It may be over by now, and a later one hear of it instead: whose number is greater, and that one looks at its own.
             told.woken.fetch_max(generation, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let mut all = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| other.strong_count() > 0);
+        if all.is_empty() {
+            // The memory is its thread's, and the next simulation may be another one's.
+            *all = Vec::new();
         }
     }
 }

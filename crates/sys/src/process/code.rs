@@ -4,7 +4,9 @@
 //! that is a quarter to a third of what it costs. To give those pages to the child one by one costs as much. So the server moves what it
 //! executes and only reads into huge pages of its own, in place, of which a fork copies one entry per 2 MiB.
 //!
-//! What does not fill such a page stays where it is. Constants that share one with code become executable with it. Whoever
+//! Code that does not fill such a page, where the executable's code begins and ends, gets a part of one: its pages are mapped
+//! one by one then, but a fork copies the entries of pages that belong together in one go, at a third of what the faults cost.
+//! Constants that do not fill one stay where they are, and those that share one with code become executable with it. Whoever
 //! reads `/proc/PID/maps` finds no file there any more: `perf` cannot name what runs in it, and [`STAY`] leaves it alone.
 
 use std::ops::Range;
@@ -64,6 +66,26 @@ fn blocks(segments: &[Segment]) -> Vec<Block> {
     blocks
 }
 
+/// Less than this is not worth a mapping: the kernel maps as much around each page of a file that is asked for.
+const REST_BYTES_MIN: usize = 64 << 10;
+
+/// What is executed and not in `blocks`, in pieces that fill no huge page. The executable's first page is none of it.
+fn rests(segments: &[Segment], blocks: &[Block]) -> Vec<Block> {
+    let first = segments.iter().map(|segment| segment.range.start).min().unwrap_or(0);
+    let mut rests = Vec::new();
+    for segment in segments.iter().filter(|segment| segment.executable && segment.range.start > first) {
+        let Range { mut start, end } = segment.range;
+        let within = |block: &&Block| segment.range.start < block.range.end && block.range.start < end;
+        for block in blocks.iter().filter(within) {
+            rests.push(start..block.range.start.max(start));
+            start = block.range.end;
+        }
+        rests.push(start..end.max(start));
+    }
+    rests.retain(|rest| (REST_BYTES_MIN..HUGE_BYTES).contains(&rest.len()));
+    rests.into_iter().map(|range| Block { range, executable: true }).collect()
+}
+
 /// Moves the code of this process into huge pages, where the system has them. Whatever is refused leaves it as it was. Takes
 /// no memory that stays.
 ///
@@ -88,7 +110,7 @@ mod imp {
 
     use libc::{dl_phdr_info, size_t};
 
-    use super::{Block, HUGE_BYTES, STAY, Segment, blocks};
+    use super::{Block, HUGE_BYTES, STAY, Segment, blocks, rests};
     use crate::seal::host;
 
     const PAGE_BYTES: usize = 4_096;
@@ -97,7 +119,10 @@ mod imp {
         if std::env::var_os(STAY).is_some() || huge_page_bytes() != Some(HUGE_BYTES) {
             return;
         }
-        for block in blocks(&segments()) {
+        let segments = segments();
+        let whole = blocks(&segments);
+        let rests = rests(&segments, &whole);
+        for block in whole.into_iter().chain(rests) {
             let Ok(copy) = Copy::of(&block) else { return };
             // SAFETY: as the caller promises; the copy is of this block.
             if unsafe { copy.replace(&block) }.is_err() {
@@ -141,25 +166,26 @@ mod imp {
         1
     }
 
-    /// Huge pages with what a block holds, elsewhere yet.
+    /// Huge pages that begin with what a block holds, elsewhere yet.
     struct Copy {
         start: NonNull<u8>,
+        /// Whole huge pages.
         bytes: usize,
     }
 
     impl Copy {
         /// Fails where the system gives no huge pages.
         fn of(block: &Block) -> io::Result<Copy> {
-            let copy = Copy::room_for(block.range.len())?;
+            let copy = Copy::room_for(block.range.len().next_multiple_of(HUGE_BYTES))?;
             let before = huge_bytes()?;
             // SAFETY: whole pages of ours.
             check(unsafe { libc::madvise(copy.start.as_ptr().cast(), copy.bytes, libc::MADV_HUGEPAGE) })?;
-            // SAFETY: mapped and readable over its whole length, and as long as the copy; the two are apart.
+            // SAFETY: mapped and readable over its whole length, and no longer than the copy; the two are apart.
             unsafe {
                 ptr::copy_nonoverlapping(
                     ptr::with_exposed_provenance::<u8>(block.range.start),
                     copy.start.as_ptr(),
-                    copy.bytes,
+                    block.range.len(),
                 );
             }
             if huge_bytes()?.saturating_sub(before) < copy.bytes {
@@ -204,10 +230,16 @@ mod imp {
         unsafe fn replace(self, block: &Block) -> io::Result<()> {
             let to = ptr::with_exposed_provenance_mut::<c_void>(block.range.start);
             let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+            let bytes = block.range.len();
             // SAFETY: what was there is there again when the call is over, code of this function included.
-            let moved = unsafe { libc::mremap(self.start.as_ptr().cast(), self.bytes, self.bytes, flags, to) };
+            let moved = unsafe { libc::mremap(self.start.as_ptr().cast(), bytes, bytes, flags, to) };
             if moved == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
+            }
+            let left = self.bytes - bytes;
+            if left > 0 {
+                // SAFETY: what has not been moved.
+                unsafe { libc::munmap(self.start.as_ptr().add(bytes).cast(), left) };
             }
             std::mem::forget(self);
             Ok(())
@@ -236,7 +268,7 @@ mod imp {
 
 #[cfg(test)]
 mod tests {
-    use super::{BYTES_MAX, Block, HUGE_BYTES, Segment, blocks};
+    use super::{BYTES_MAX, Block, HUGE_BYTES, REST_BYTES_MIN, Segment, blocks, rests};
 
     const PAGE: usize = 4_096;
 
@@ -271,5 +303,22 @@ mod tests {
         assert_eq!(blocks(&[]), []);
         assert_eq!(blocks(&[segment(HUGE_BYTES + PAGE, 3 * HUGE_BYTES - PAGE, true)]), []);
         assert_eq!(blocks(&[segment(PAGE, 2 * HUGE_BYTES + BYTES_MAX, true)]), []);
+    }
+    #[test]
+    fn code_that_fills_no_huge_page_is_a_rest() {
+        let at = 5 * HUGE_BYTES;
+        let constants = segment(at, at + HUGE_BYTES / 2, false);
+        let code = segment(at + HUGE_BYTES / 2, at + 2 * HUGE_BYTES + REST_BYTES_MIN, true);
+        let segments = [constants, code];
+        let whole = blocks(&segments);
+        let rest = |start, end| Block { range: start..end, executable: true };
+        // The first huge page has the first page of the executable in it, and stays as such.
+        assert_eq!(whole, [rest(at + HUGE_BYTES, at + 2 * HUGE_BYTES)]);
+        let before = rest(at + HUGE_BYTES / 2, at + HUGE_BYTES);
+        assert_eq!(rests(&segments, &whole), [before, rest(at + 2 * HUGE_BYTES, at + 2 * HUGE_BYTES + REST_BYTES_MIN)]);
+        // Too little, and too much.
+        assert_eq!(rests(&[segment(0, PAGE, false), segment(at, at + REST_BYTES_MIN - PAGE, true)], &[]), []);
+        assert_eq!(rests(&[segment(0, PAGE, false), segment(at, at + HUGE_BYTES, true)], &[]), []);
+        assert_eq!(rests(&[segment(at, at + HUGE_BYTES / 2, true)], &[]), []);
     }
 }

@@ -9,7 +9,7 @@ use super::child::Child;
 use super::fork::{END_MARK, EXIT_PANICKED, EXIT_SETUP, ForkError, ResultPipe};
 use super::limits::{Capture, Limits};
 use super::rlimit::data_bytes;
-use super::{environment, interrupt, rlimit, watchdog};
+use super::{direct, environment, interrupt, rlimit, watchdog};
 use crate::seal::host;
 
 /// How often a thread that has been joined is waited for: the kernel may list it a moment longer than `pthread_join`
@@ -102,8 +102,7 @@ pub(super) struct Setting<'a> {
 
 pub(super) fn set_up(setting: &Setting<'_>) -> io::Result<()> {
     let &Setting { limits, server, output, nothing, data_bytes, signals_are_default } = setting;
-    // SAFETY: numbers.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    direct::die_with_parent(libc::SIGKILL)?;
     // SAFETY: `getppid` takes nothing.
     if unsafe { libc::getppid() } != server {
         // The server died before it could be listened for.
@@ -119,19 +118,15 @@ pub(super) fn set_up(setting: &Setting<'_>) -> io::Result<()> {
     }
     watchdog::poll_ends();
     if let Some(output) = output {
-        replace(nothing.as_raw_fd(), libc::STDIN_FILENO)?;
-        replace(output.as_raw_fd(), libc::STDERR_FILENO)?;
+        // The standard ones belong to no Rust object.
+        direct::duplicate(nothing.as_raw_fd(), libc::STDIN_FILENO)?;
+        direct::duplicate(output.as_raw_fd(), libc::STDERR_FILENO)?;
         if limits.capture == Capture::Both {
-            replace(output.as_raw_fd(), libc::STDOUT_FILENO)?;
+            direct::duplicate(output.as_raw_fd(), libc::STDOUT_FILENO)?;
         }
     }
     rlimit::no_core_files()?;
     limits.memory_bytes.map_or(Ok(()), |bytes| rlimit::limit_memory(data_bytes.saturating_add(bytes)))
-}
-
-fn replace(fd: libc::c_int, standard: libc::c_int) -> io::Result<()> {
-    // SAFETY: two open descriptors; the standard ones belong to no Rust object.
-    check(unsafe { libc::dup2(fd, standard) })
 }
 
 fn check(answer: libc::c_int) -> io::Result<()> {

@@ -17,6 +17,8 @@ mod child;
 #[cfg(target_os = "linux")]
 mod code;
 #[cfg(target_os = "linux")]
+mod direct;
+#[cfg(target_os = "linux")]
 mod environment;
 mod fork;
 mod interrupt;

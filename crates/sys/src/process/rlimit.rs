@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use super::direct;
+
 /// How much private writable memory this process has mapped, in bytes: what `RLIMIT_DATA` is compared with.
 ///
 /// Takes no memory: how many digits the numbers have depends on the moment, and what a server leaves on its heap is what
@@ -23,21 +25,15 @@ pub(super) fn data_bytes() -> io::Result<u64> {
 
 /// Limits this process's private writable memory.
 pub(super) fn limit_memory(bytes: u64) -> io::Result<()> {
-    set(libc::RLIMIT_DATA, bytes)
+    direct::limit(libc::RLIMIT_DATA, bytes)
 }
 
 /// Crashes are expected here; they leave a named cause, not a core file.
 pub(super) fn no_core_files() -> io::Result<()> {
-    set(libc::RLIMIT_CORE, 0)
+    direct::limit(libc::RLIMIT_CORE, 0)
 }
 
 #[cfg(target_env = "gnu")]
-type Resource = libc::__rlimit_resource_t;
+pub(super) type Resource = libc::__rlimit_resource_t;
 #[cfg(not(target_env = "gnu"))]
-type Resource = libc::c_int;
-
-fn set(resource: Resource, most: u64) -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
-    // SAFETY: a pointer to a local.
-    if unsafe { libc::setrlimit(resource, &raw const limit) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
+pub(super) type Resource = libc::c_int;

@@ -22,7 +22,9 @@ use super::output::Tail;
 use super::region::{Region, Written};
 use super::rlimit::data_bytes;
 use super::seat::ForkSeat;
-use super::{code, environment};
+use super::{code, environment, watchdog};
+#[cfg(sealed_tier)]
+use crate::seal::{Forgone, know_blocks};
 use crate::seal::{host, is_simulated, vouch_for_thread};
 
 /// The threads of a server: the one that forks, and the main one, which does nothing but wait for it.
@@ -85,6 +87,17 @@ impl Write for ResultSink<'_> {
     }
 }
 
+/// More than libc keeps of the stacks of threads that have ended (40 MiB, unless it is told otherwise).
+const STACKS_KEPT_MAX_BYTES: usize = 48 << 20;
+
+/// Has libc give the stacks of threads that have ended back to the system: each is two mappings, which every fork would copy.
+/// It does when one more would be more than it keeps.
+fn give_back_stacks() {
+    let thread = host(|| std::thread::Builder::new().stack_size(STACKS_KEPT_MAX_BYTES).spawn(|| ()));
+    // Without it they stay, which does no harm.
+    let _ = thread.map(std::thread::JoinHandle::join);
+}
+
 impl ForkServer {
     /// Makes this process a fork server for as long as `serve` runs, on the thread of `seat`. From here on the process has
     /// `environment` and no other.
@@ -104,11 +117,14 @@ impl ForkServer {
         if is_simulated() {
             return Err(ForkError::Simulated);
         }
+        give_back_stacks();
         refuse_more_threads_than(THREADS)?;
         // SAFETY: the other thread waits for work.
         unsafe { code::move_to_huge_pages() };
         // SAFETY: the other thread waits for work and looks at nothing.
         unsafe { environment::replace(environment) };
+        // Where it is refused each case says so.
+        let _ = watchdog::set_before();
         // Else both processes would write what is still in the buffer.
         let _ = io::stdout().flush();
         let system = |call| move |source| ForkError::System { call, source };
@@ -127,6 +143,11 @@ impl ForkServer {
             end: ChildEnd::none(Tail::with_room(most.output_bytes_kept)),
         };
         let served = seat.work(move || {
+            // Found out once for all cases.
+            #[cfg(sealed_tier)]
+            know_blocks();
+            #[cfg(sealed_tier)]
+            let _forgone = Forgone::begin();
             trim_memory();
             server.data_bytes = data_bytes().map_err(system("read of /proc/self/statm"))?;
             Ok(serve(&mut server))

@@ -50,6 +50,8 @@ impl Default for Watch {
 }
 
 #[cfg(target_os = "linux")]
+pub(super) use linux::set_before;
+#[cfg(target_os = "linux")]
 pub use linux::{Watching, start};
 
 #[cfg(not(target_os = "linux"))]
@@ -85,6 +87,7 @@ mod linux {
     use std::time::Duration;
 
     use super::{CALL_SITE, EXIT_POLL_OVERRAN, MARKER, POLLS, Watch};
+    use crate::process::direct;
     use crate::seal::{host, host_mode, innermost_foreign};
 
     static FD: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
@@ -101,9 +104,32 @@ mod linux {
         timer: libc::timer_t,
     }
 
-    /// A real-time signal, so that profilers keep SIGPROF and alarms SIGALRM.
-    fn signal() -> libc::c_int {
-        libc::SIGRTMAX() - 1
+    /// The signal whose handler a fork server has set for all its cases; zero if it has not.
+    static SET_BEFORE: AtomicI32 = AtomicI32::new(0);
+
+    /// Sets the handler for this process and those that it forks, which then need not.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses it.
+    pub(in crate::process) fn set_before() -> io::Result<()> {
+        SET_BEFORE.store(set_handler()?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sets the handler of a real-time signal, so that profilers keep SIGPROF and alarms SIGALRM. Gives the signal.
+    fn set_handler() -> io::Result<libc::c_int> {
+        let signal = libc::SIGRTMAX() - 1;
+        // SAFETY: all zeros is a sigaction with an empty mask.
+        let mut action: libc::sigaction = unsafe { zeroed() };
+        action.sa_sigaction = on_tick as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // Not on the alternate stack: it is too small for a backtrace.
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: until a poll has overrun the handler only uses atomics, and afterwards it does not return.
+        if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(signal)
     }
 
     /// Starts to watch this thread, which is to be the one that polls; one watchdog per process, and none inherited by
@@ -126,22 +152,16 @@ mod linux {
     }
 
     fn arm(tick: Duration) -> io::Result<Watching> {
-        // SAFETY: all zeros is a sigaction with an empty mask.
-        let mut action: libc::sigaction = unsafe { zeroed() };
-        action.sa_sigaction = on_tick as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        // Not on the alternate stack: it is too small for a backtrace.
-        action.sa_flags = libc::SA_RESTART;
-        // SAFETY: until a poll has overrun the handler only uses atomics, and afterwards it does not return.
-        if unsafe { libc::sigaction(signal(), &raw const action, ptr::null_mut()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let signal = match SET_BEFORE.load(Ordering::Relaxed) {
+            0 => set_handler()?,
+            signal => signal,
+        };
         // SAFETY: all zeros is a valid sigevent.
         let mut event: libc::sigevent = unsafe { zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = signal();
+        event.sigev_signo = signal;
         // To this thread, whose backtrace is wanted, and not to one that waits for it.
-        // SAFETY: `gettid` takes nothing.
-        event.sigev_notify_thread_id = unsafe { libc::gettid() };
+        event.sigev_notify_thread_id = direct::thread_id();
         let mut timer: libc::timer_t = ptr::null_mut();
         // SAFETY: pointers to locals.
         if unsafe { libc::timer_create(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut event, &raw mut timer) } != 0 {

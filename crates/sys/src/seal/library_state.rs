@@ -179,32 +179,20 @@ mod read {
 
 #[cfg(sealed_tier)]
 mod memory {
-    use std::ffi::{c_int, c_void};
     use std::marker::PhantomData;
     use std::ptr::NonNull;
 
-    use libc::{dl_phdr_info, size_t};
-
     use super::{LibraryState, Part, read};
-
-    /// Where the executable and this thread's block of it are.
-    #[derive(Default)]
-    struct Executable {
-        base: usize,
-        block: usize,
-        block_length: usize,
-    }
+    use crate::seal::blocks::with_blocks;
 
     pub(super) fn find() -> LibraryState {
-        let mut executable = Executable::default();
-        // SAFETY: the callback fits the type and gets back the record that outlives the call.
-        unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut executable).cast()) };
+        let (base, block) = with_blocks(|blocks| (blocks.executable_at, blocks.of_executable.clone()));
         let places = read::places().map_or(&[][..], Vec::as_slice);
         let (mut cells, mut pristine, mut drawn, mut shared) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for place in places {
-            let base = if place.thread_local { executable.block } else { executable.base };
+            let base = if place.thread_local { block.start } else { base };
             let Some(cell) = NonNull::new((base + place.offset) as *mut u8) else { continue };
-            if place.thread_local && place.offset + place.length > executable.block_length {
+            if place.thread_local && place.offset + place.length > block.len() {
                 continue;
             }
             // SAFETY: the symbol says that so many bytes of data are there.
@@ -260,22 +248,5 @@ mod memory {
             unsafe { std::ptr::swap_nonoverlapping(cell.as_ptr(), own.as_mut_ptr(), length) };
             parked = rest;
         }
-    }
-
-    /// Notes the first object, which is the executable.
-    unsafe extern "C" fn first(info: *mut dl_phdr_info, _size: size_t, data: *mut c_void) -> c_int {
-        // SAFETY: the loader passes a valid record; glibc's has had all its fields since 2.4.
-        let info = unsafe { &*info };
-        // SAFETY: `data` is the record given to `dl_iterate_phdr`, which nobody else touches meanwhile.
-        let executable = unsafe { &mut *data.cast::<Executable>() };
-        executable.base = usize::try_from(info.dlpi_addr).unwrap_or(0);
-        if !info.dlpi_phdr.is_null() && !info.dlpi_tls_data.is_null() {
-            // SAFETY: the record's own array of program headers, and its length.
-            let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-            let header = headers.iter().find(|header| header.p_type == libc::PT_TLS);
-            executable.block = info.dlpi_tls_data as usize;
-            executable.block_length = header.map_or(0, |h| usize::try_from(h.p_memsz).unwrap_or(0));
-        }
-        1
     }
 }

@@ -48,16 +48,14 @@ impl MapKeys {
 #[cfg(sealed_tier)]
 mod search {
     use std::collections::hash_map::RandomState;
-    use std::ffi::{c_int, c_void};
     use std::hash::{BuildHasher, Hasher};
     use std::marker::PhantomData;
-    use std::mem::{offset_of, size_of, transmute_copy};
+    use std::mem::{size_of, transmute_copy};
     use std::ops::Range;
     use std::ptr::NonNull;
 
-    use libc::{dl_phdr_info, size_t};
-
     use super::MapKeys;
+    use crate::seal::blocks::with_blocks;
 
     const WORD: usize = size_of::<u64>();
 
@@ -74,14 +72,11 @@ mod search {
         let counted = (0..2).find(|&n| second[n] == first[n].wrapping_add(1))?;
         let (next, constant) = (second[counted].wrapping_add(1), second[1 - counted]);
         (constant == first[1 - counted]).then_some(())?;
-        let mut blocks: Vec<Range<usize>> = Vec::new();
-        // SAFETY: the callback fits the type and gets back the list that outlives the call.
-        unsafe { libc::dl_iterate_phdr(Some(note_block), (&raw mut blocks).cast()) };
-        blocks.into_iter().flat_map(|block| places(block, next, constant)).find(is_it)
+        with_blocks(|blocks| blocks.all.iter().flat_map(|block| places(block, next, constant)).find(is_it))
     }
 
     /// Where the two words lie side by side.
-    fn places(block: Range<usize>, next: u64, constant: u64) -> Vec<MapKeys> {
+    fn places(block: &Range<usize>, next: u64, constant: u64) -> Vec<MapKeys> {
         let start = block.start.next_multiple_of(WORD);
         let addresses = (start..block.end.saturating_sub(2 * WORD - 1)).step_by(WORD);
         let found = addresses.filter_map(|address| {
@@ -113,29 +108,5 @@ mod search {
             words.is_some_and(|words| words.contains(&(trial.0 + n)) && words.contains(&trial.1))
         };
         holds(one.0, 0) && holds(one.1, 1) && one.3 == (trial.0 + 3, trial.1) && one.2 != other.2
-    }
-
-    /// Notes the calling thread's TLS block of one loaded object.
-    unsafe extern "C" fn note_block(info: *mut dl_phdr_info, size: size_t, data: *mut c_void) -> c_int {
-        // Older loaders end the record before this field.
-        if size < offset_of!(dl_phdr_info, dlpi_tls_data) + size_of::<*mut c_void>() {
-            return 0;
-        }
-        // SAFETY: the loader passes a valid record of at least that size.
-        let info = unsafe { &*info };
-        if info.dlpi_tls_data.is_null() || info.dlpi_phdr.is_null() {
-            return 0;
-        }
-        // SAFETY: `data` is the list given to `dl_iterate_phdr`, which nobody else touches meanwhile.
-        let blocks = unsafe { &mut *data.cast::<Vec<Range<usize>>>() };
-        // SAFETY: the record's own array of program headers, and its length.
-        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-        if let Some(header) = headers.iter().find(|header| header.p_type == libc::PT_TLS)
-            && let Ok(length) = usize::try_from(header.p_memsz)
-        {
-            let start = info.dlpi_tls_data as usize;
-            blocks.push(start..start + length);
-        }
-        0
     }
 }

@@ -47,6 +47,8 @@ mod symbols {
     pub(super) mod users;
 }
 
+#[cfg(sealed_tier)]
+mod blocks;
 mod call_site;
 mod current;
 mod files;
@@ -64,6 +66,8 @@ mod selftest;
 mod threads;
 mod traps;
 
+#[cfg(sealed_tier)]
+pub(crate) use blocks::know_blocks;
 pub use call_site::CallSite;
 #[cfg(target_os = "linux")]
 pub(crate) use call_site::innermost_foreign;
@@ -76,7 +80,7 @@ pub use map_keys::MapKeys;
 pub use meter::{MemoryMeter, can_meter_memory, meter_memory};
 pub use program_threads::{Admission, ProgramThread, see_out};
 #[cfg(sealed_tier)]
-pub(crate) use renewal::Renewal;
+pub(crate) use renewal::{Forgone, Renewal};
 pub use selftest::{SelfTestError, selftest};
 pub use threads::{on_fresh_thread, spawn_simulation_thread, vouch_for_thread};
 pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

@@ -133,6 +133,49 @@ impl Ends {
     }
 }
 
+/// Forked children go on with the thread that forked them, and end with it: nobody runs the destructors of its thread-locals
+/// unless somebody calls `exit`. To tell libc of them takes the loader's locks and notes in the loader's memory, five pages in
+/// all that the child would have to fault in or copy. While this lives they are noted here.
+pub(crate) struct Forgone {
+    ends: Box<Ends>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Forgone {
+    /// From here on the destructors of this thread are noted. `None` where they cannot be.
+    pub(crate) fn begin() -> Option<Forgone> {
+        extern "C" fn run_noted() {
+            let ends = NOTED.replace(ptr::null());
+            if ends.is_null() {
+                return;
+            }
+            // SAFETY: whoever calls `exit` does not return to where its owner is.
+            let ends = unsafe { &*ends };
+            while let Some(End { routine, object, .. }) = ends.pop() {
+                // SAFETY: as libc calls it when a thread calls `exit`, once.
+                unsafe { routine(object) };
+            }
+        }
+        let executable = Executable::find()?.range;
+        // SAFETY: a function that may be called then, and that finds nothing to do on other threads.
+        if unsafe { libc::atexit(run_noted) } != 0 {
+            return None;
+        }
+        let forgone =
+            Forgone { ends: Box::new(Ends { last: Cell::new(ptr::null_mut()), executable }), not_send: PhantomData };
+        NOTED.set(&raw const *forgone.ends);
+        Some(forgone)
+    }
+}
+
+impl Drop for Forgone {
+    fn drop(&mut self) {
+        if NOTED.get() == &raw const *self.ends {
+            self.ends.leave_to_libc();
+        }
+    }
+}
+
 /// A thread whose thread-locals can be made as new.
 pub(crate) struct Renewal {
     ends: Box<Ends>,

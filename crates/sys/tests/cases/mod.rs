@@ -57,6 +57,7 @@ pub(crate) const ALL: &[Case] = &[
     ("every_server_finds_the_same_heap", serving::every_server_finds_the_same_heap),
     // Last: they leave this process without an environment.
     ("every_case_finds_the_same_heap", serving::every_case_finds_the_same_heap),
+    ("an_exit_drops_thread_locals_as_anywhere", serving::an_exit_drops_thread_locals_as_anywhere),
     ("what_fails_apart_is_told", serving::what_fails_apart_is_told),
 ];
 

@@ -93,6 +93,39 @@ pub(super) fn every_case_finds_the_same_heap() {
     }
 }
 
+/// Says when it is dropped.
+struct Said(&'static str);
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        eprintln!("dropped {}", self.0);
+    }
+}
+
+/// Uses thread-locals that have destructors, here and on a thread that ends, and calls `exit`.
+fn use_thread_locals_and_exit() {
+    thread_local! {
+        static FIRST: Said = const { Said("first") };
+        static SECOND: Said = const { Said("second") };
+    }
+    let both = || FIRST.with(|_| SECOND.with(|_| ()));
+    std::thread::spawn(both).join().expect("no panic");
+    both();
+    std::process::exit(3)
+}
+
+pub(super) fn an_exit_drops_thread_locals_as_anywhere() {
+    let forked = fork_case(&Limits::default(), |_| use_thread_locals_and_exit()).expect("a fork").wait(None);
+    let served = ForkServer::serve(ForkSeat::new(STACK_BYTES).expect("a thread"), &[], |server| {
+        let run = server.run(&Limits::default(), None, &mut || false, |_| use_thread_locals_and_exit());
+        run.expect("a fork").0.output.clone()
+    });
+    let text = |output: &[u8]| String::from_utf8_lossy(output).into_owned();
+    let said = text(&served.expect("a server"));
+    assert_eq!(said, text(&forked.expect("an end").output));
+    assert_eq!(said.matches("dropped first").count(), 2, "{said}");
+}
+
 pub(super) fn what_fails_apart_is_told() {
     let said = ForkServer::serve(ForkSeat::new(STACK_BYTES).expect("a thread"), &[], |server| {
         [
