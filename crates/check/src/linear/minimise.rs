@@ -33,6 +33,9 @@ pub(super) struct Minimal {
 /// At most so many steps are spent on making evidence small, whatever the budget of the verdict.
 const STEPS_MAX: u64 = 1_000_000;
 
+/// So few operations are searched as they are.
+const FEW: usize = 24;
+
 /// A guess at the evidence holds at most so many operations on either side.
 const GUESS_MAX: usize = 48;
 
@@ -47,7 +50,7 @@ pub(super) fn minimise<M: Model>(
     budget: Budget,
 ) -> Option<Minimal> {
     let Source { model, ops } = source;
-    let mut probe = Probe::new(source, budget);
+    let mut probe = Probe::new(source, ids, budget);
     let witnessed = probe.confirms(ids, known)?;
     let ids = if witnessed { &known.witness } else { ids };
     let cut = if witnessed { probe.earliest(ids, 0) } else { probe.first_refused(ids, known.at) };
@@ -69,11 +72,22 @@ pub(super) fn minimise<M: Model>(
 
 /// Whether the refusal of `ids` stands: the search's does, a monitor's if the search agrees.
 pub(super) fn is_confirmed<M: Model>(source: Source<'_, M>, ids: &[u32], known: &Refusal, budget: Budget) -> bool {
-    Probe::new(source, budget).confirms(ids, known).is_some()
+    Probe::new(source, ids, budget).confirms(ids, known).is_some()
 }
 
 fn plays_a_part<M: Model>(model: &M, operation: &Operation<M::Op, M::Ret>, cut: Option<u64>) -> bool {
     seen_at(operation, cut).is_some_and(|(ret, _)| ret.is_some() || !model.observes_only(&operation.op, None))
+}
+
+fn on_one_key<M: Model>(source: Source<'_, M>, ids: &[u32]) -> bool {
+    let mut first: Option<M::Key> = None;
+    ids.iter().all(|id| {
+        let mut same = true;
+        source.model.each_key(&source.ops[*id as usize].op, &mut |key| {
+            same &= *first.get_or_insert_with(|| key.clone()) == *key;
+        });
+        same
+    }) && first.is_some()
 }
 
 struct Probe<'a, M: Model> {
@@ -82,12 +96,14 @@ struct Probe<'a, M: Model> {
     steps: u64,
     bytes: u64,
     exhausted: bool,
+    one_key: bool,
 }
 
 impl<'a, M: Model> Probe<'a, M> {
-    fn new(source: Source<'a, M>, budget: Budget) -> Self {
+    fn new(source: Source<'a, M>, ids: &[u32], budget: Budget) -> Self {
         let steps = budget.steps.min(STEPS_MAX);
-        Probe { source, machine: Machine::new(source.model), steps, bytes: budget.bytes, exhausted: false }
+        let one_key = on_one_key(source, ids);
+        Probe { source, machine: Machine::new(source.model), steps, bytes: budget.bytes, exhausted: false, one_key }
     }
 
     /// Whether a monitor's witness is refused, which is small and stands for itself; `None` if neither it nor the whole is.
@@ -99,11 +115,28 @@ impl<'a, M: Model> Probe<'a, M> {
     /// True only if these operations are shown to have no order.
     fn refused(&mut self, ids: &[u32], cut: Option<u64>) -> bool {
         let mut quota = Quota { steps: self.steps, bytes: self.bytes };
-        let problem = prepare(self.source, &mut self.machine, ids, cut);
-        let found = search(&problem, &mut self.machine, None, &mut quota);
+        let rewritten = if self.one_key && ids.len() > FEW { self.rewritten(ids, cut) } else { None };
+        let found = match rewritten {
+            Some(ops) => {
+                let ids: Vec<u32> = (0u32..).take(ops.len()).collect();
+                let source = Source { model: self.source.model, ops: &ops };
+                let mut machine = Machine::new(source.model);
+                search(&prepare(source, &mut machine, &ids, None), &mut machine, None, &mut quota)
+            }
+            None => {
+                let problem = prepare(self.source, &mut self.machine, ids, cut);
+                search(&problem, &mut self.machine, None, &mut quota)
+            }
+        };
         self.steps = quota.steps;
         self.exhausted |= matches!(found, Found::Exhausted(Exhausted::Steps));
         matches!(found, Found::Impossible { .. })
+    }
+
+    fn rewritten(&self, ids: &[u32], cut: Option<u64>) -> Option<Vec<Operation<M::Op, M::Ret>>> {
+        let ops: Vec<_> = ids.iter().map(|id| &self.source.ops[*id as usize]).collect();
+        let rewritten = self.source.model.rewritten(&ops, cut.unwrap_or(u64::MAX))?;
+        Some(rewritten.into_iter().flatten().collect())
     }
 
     /// The earliest return by which there is no order. The engines see on their way how far there is one; but what happens

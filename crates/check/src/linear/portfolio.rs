@@ -54,7 +54,7 @@ pub(super) fn round<M: Model>(
     }
     if one_key && engine != Engine::Monitor {
         let ops: Vec<&Operation<M::Op, M::Ret>> = ids.iter().map(|id| &source.ops[*id as usize]).collect();
-        if let Some(rewritten) = source.model.rewritten(&ops) {
+        if let Some(rewritten) = source.model.rewritten(&ops, u64::MAX) {
             let (ids, ops): (Vec<u32>, Vec<_>) =
                 ids.iter().zip(rewritten).filter_map(|(id, one)| Some((*id, one?))).unzip();
             let all: Vec<u32> = (0u32..).take(ops.len()).collect();

@@ -26,16 +26,17 @@ struct Token {
 type Tokens<'a> = HashMap<&'a [u8], Token, FixedState>;
 
 /// The operations, all of one key, with every append that somebody saw as the swap it was, and without those of unknown outcome
-/// that nobody saw. `None` where nothing is certain, or nothing gained.
-pub(super) fn rewritten(kv: &Kv, ops: &[&One]) -> Option<Vec<Option<One>>> {
+/// that nobody saw, as far as all that has happened by `until`. `None` where nothing is certain, or nothing gained.
+pub(super) fn rewritten(kv: &Kv, ops: &[&One], until: u64) -> Option<Vec<Option<One>>> {
     let appends = ops.iter().any(|one| matches!(one.op, KvOp::Append { .. }));
     let start = kv.initial.as_ref().map_or(&[][..], Bytes::as_slice);
     if !appends || kv.revisions || !start.is_empty() {
         return None;
     }
+    let ops: Vec<Option<One>> = ops.iter().map(|one| by_then(one, until)).collect();
     let mut tokens: Tokens<'_> = HashMap::default();
     let mut lengths: BTreeSet<usize> = BTreeSet::new();
-    for one in ops.iter().filter(|one| one.outcome != Outcome::Fail) {
+    for one in ops.iter().flatten().filter(|one| one.outcome != Outcome::Fail) {
         let (value, appended) = match &one.op {
             KvOp::Put { value, .. } => (value.as_slice(), false),
             KvOp::Append { value, .. } => (value.as_slice(), true),
@@ -50,7 +51,7 @@ pub(super) fn rewritten(kv: &Kv, ops: &[&One]) -> Option<Vec<Option<One>>> {
         token.appended |= appended;
         token.times += 1;
     }
-    for one in ops {
+    for one in ops.iter().flatten() {
         let Outcome::Ok(KvRet::Value { value: Some(value), .. }) = &one.outcome else { continue };
         let whole = value.as_slice();
         for (at, end) in parts(whole, &tokens, &lengths)? {
@@ -63,7 +64,16 @@ pub(super) fn rewritten(kv: &Kv, ops: &[&One]) -> Option<Vec<Option<One>>> {
             }
         }
     }
-    Some(ops.iter().map(|one| swapped(kv, one, &tokens)).collect())
+    Some(ops.iter().map(|one| swapped(kv, one.as_ref()?, &tokens)).collect())
+}
+
+/// What was known of an operation at the instant `until`.
+fn by_then(one: &One, until: u64) -> Option<One> {
+    let mut one = (one.call <= until).then(|| one.clone())?;
+    if matches!(one.outcome, Outcome::Ok(_)) && one.returned.is_some_and(|at| at > until) {
+        (one.outcome, one.returned) = (Outcome::Indeterminate, None);
+    }
+    Some(one)
 }
 
 /// The one way in which `whole` can be taken apart into a value that was put or appended, and then values that were appended: where
