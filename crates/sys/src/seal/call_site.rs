@@ -39,7 +39,7 @@ const STD_SOURCES: [&str; 2] = ["/rustc/", "/rustlib/src/rust/library/"];
 const THEIR_SOURCES: [&str; 2] = ["/registry/src/", "/git/checkouts/"];
 
 /// The files of this crate in which every backtrace of its own begins.
-const OWN_BEGINNINGS: [&str; 3] = ["seal/leak.rs", "process/watchdog.rs", "process/blocked.rs"];
+const OWN_BEGINNINGS: [&str; 4] = ["seal/leak.rs", "seal/standing.rs", "process/watchdog.rs", "process/blocked.rs"];
 
 /// C functions around every Rust program; a backtrace that reaches them has run out of causes.
 const OUTERMOST: [&str; 7] =
