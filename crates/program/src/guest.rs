@@ -183,7 +183,7 @@ fn conduct(
 ) {
     // A task of its own: it goes on while this thread is blocked by another one.
     let program = move || async move { _ = kernel::spawn(seat).await };
-    let (report, output) = run(asked, surroundings, true, program);
+    let (report, output) = run(asked, surroundings, false, program);
     let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     let mut ended = account(&report, output.as_ref());
     if let (How::Returned, Some(message)) = (ended.how, &left.panicked) {

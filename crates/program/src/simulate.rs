@@ -66,13 +66,13 @@ fn poll_begins() {
     watchdog::poll_begins();
 }
 
-/// Runs the future that `body` makes in a simulation of its own, on this thread, as the environment asks. Its runtime is of one
-/// thread, this one, or of `several`.
+/// Runs the future that `body` makes in a simulation of its own, on this thread, as the environment asks. Its runtime is of
+/// this thread alone.
 ///
 /// # Panics
 /// With the body's own panic; and where the body cannot return because the simulation ended before it: a deadlock, a
 /// limit, something refused. What happened is told on standard error and in the account of the run.
-pub fn simulate<F>(body: impl FnOnce() -> F + 'static, several: bool, surroundings: Surroundings) -> F::Output
+pub fn simulate<F>(body: impl FnOnce() -> F + 'static, surroundings: Surroundings) -> F::Output
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -83,7 +83,7 @@ where
         exit(0);
     }
     print_panics();
-    let (report, output) = run(&asked, surroundings, several, body);
+    let (report, output) = run(&asked, surroundings, true, body);
     let ended = account(&report, output.as_ref());
     tell(&asked, |file| ended.tell(file));
     match (report.outcome, output) {
@@ -97,11 +97,12 @@ where
     }
 }
 
-/// Runs a program's body in a world of its own, and gives its output if it has one.
+/// Runs a program's body in a world of its own, and gives its output if it has one. With `one_thread` tasks of the node's own
+/// runtime are polled on this thread and on no other.
 pub(crate) fn run<F>(
     asked: &Asked,
     surroundings: Surroundings,
-    several: bool,
+    one_thread: bool,
     body: impl FnOnce() -> F + 'static,
 ) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
@@ -110,12 +111,12 @@ where
 {
     let _ = AROUND.set(surroundings);
     BEFORE_POLL.set(Some(surroundings.before_poll));
-    surroundings.run(|| run_within(asked, several, body))
+    surroundings.run(|| run_within(asked, one_thread, body))
 }
 
 fn run_within<F>(
     asked: &Asked,
-    several: bool,
+    one_thread: bool,
     body: impl FnOnce() -> F + 'static,
 ) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
@@ -139,7 +140,7 @@ where
     let shared = Rc::new(RefCell::new(Exit { output: None, driver: None }));
     let inside = Rc::clone(&shared);
     let report = simulation.run(async move {
-        start(body, several, Rc::clone(&inside));
+        start(body, one_thread, Rc::clone(&inside));
         poll_fn(|cx| {
             let mut exit = inside.borrow_mut();
             if exit.output.is_some() {
@@ -155,7 +156,7 @@ where
 }
 
 /// Boots the program's node. As outside, a panic of a task ends that task; the body's own panic ends the program.
-fn start<F>(body: impl FnOnce() -> F + 'static, several: bool, shared: Rc<RefCell<Exit<F::Output>>>)
+fn start<F>(body: impl FnOnce() -> F + 'static, one_thread: bool, shared: Rc<RefCell<Exit<F::Output>>>)
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -177,7 +178,7 @@ where
     });
     kernel::with(|u| {
         u.kernel.allow_panics(node);
-        if !several {
+        if one_thread {
             u.kernel.set_one_thread(node);
         }
         u.kernel.boot(node);

@@ -11,14 +11,13 @@ pub use real_tokio::{main as real_main, test as real_test};
 use stormglass_program::Surroundings;
 pub use stormglass_program::is_to_be_simulated;
 
-/// Runs one program in a simulation of its own, with a runtime of `several` threads or of one:
-/// [`stormglass_program::simulate`].
-pub fn simulate<F>(body: impl FnOnce() -> F + 'static, several: bool) -> F::Output
+/// Runs one program in a simulation of its own, with a runtime of this thread alone: [`stormglass_program::simulate`].
+pub fn simulate<F>(body: impl FnOnce() -> F + 'static) -> F::Output
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    stormglass_program::simulate(body, several, SURROUNDINGS)
+    stormglass_program::simulate(body, SURROUNDINGS)
 }
 
 /// What a simulation whose programs see this crate is to run within, so that each of its polls has a cooperative budget.
