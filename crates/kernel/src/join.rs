@@ -129,7 +129,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let is_bound = |u: &Universe| beside_main && u.kernel.node(u.kernel.current_node()).one_thread;
+    let is_bound = |u: &Universe| beside_main && u.kernel.is_of_one_thread();
     if exec::is_home() {
         let (handle, bound, waker) = universe::with(|u| {
             let task = u.kernel.create_task(location);

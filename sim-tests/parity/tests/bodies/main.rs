@@ -54,17 +54,17 @@ fn holds_in_a_simulation(prefix: &str, at_least: usize) {
 
 #[test]
 fn bodies_on_one_thread_hold_in_a_simulation() {
-    holds_in_a_simulation("one_thread::", 18);
+    holds_in_a_simulation("one_thread::", 21);
 }
 
 #[test]
 fn bodies_of_several_threads_hold_in_a_simulation() {
-    holds_in_a_simulation("several_threads::", 9);
+    holds_in_a_simulation("several_threads::", 10);
 }
 
 #[test]
 fn what_never_ends_is_told_with_its_place() {
-    for seed in SEEDS {
+    for seed in 0..2 {
         let ended = |name: &str| {
             let (well, said, ended) = simulated(&format!("ends::{name}"), seed);
             assert!(!well, "{name}, seed {seed}: {said}");

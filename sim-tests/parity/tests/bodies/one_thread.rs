@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use stormglass_tokio as tokio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, LocalRuntime};
+use tokio::runtime::{Builder, Handle, LocalRuntime, RuntimeFlavor, worker_index};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::{LocalSet, spawn_blocking, spawn_local};
+use tokio::task::{LocalSet, block_in_place, spawn_blocking, spawn_local};
 use tokio::time::sleep;
 
 const SOON: Duration = Duration::from_millis(20);
@@ -294,7 +294,7 @@ async fn tasks_that_are_woken_and_aborted_meanwhile() {
 
 #[tokio::test(crate = "stormglass_tokio")]
 async fn a_task_that_another_thread_spawns_on_the_runtime_of_the_body() {
-    let handle = tokio::runtime::Handle::current();
+    let handle = Handle::current();
     let here = thread::current().id();
     let spawned = thread::spawn(move || {
         let task = handle.spawn(async { thread::current().id() });
@@ -339,4 +339,16 @@ async fn a_task_that_panics_after_a_wait() {
     });
     assert!(task.await.expect_err("it panics").is_panic());
     thread::sleep(SOON);
+}
+
+#[tokio::test(crate = "stormglass_tokio")]
+async fn a_runtime_that_says_that_it_is_of_one_thread() {
+    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread);
+    assert_eq!(worker_index(), Some(0));
+    assert_eq!(tokio::spawn(async { worker_index() }).await.expect("no panic"), Some(0));
+    assert_eq!(spawn_blocking(worker_index).await.expect("no panic"), None);
+    let blocks = tokio::spawn(async { block_in_place(|| ()) });
+    assert!(blocks.await.expect_err("it may not block").is_panic());
+    let drives = tokio::spawn(async { Handle::current().block_on(async {}) });
+    assert!(drives.await.expect_err("it drives already").is_panic());
 }

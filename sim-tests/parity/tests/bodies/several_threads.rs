@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use stormglass_tokio as tokio;
+use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
@@ -113,6 +114,27 @@ async fn blocking_in_place() {
     assert_eq!(task.await.expect("no panic"), Ok(8));
     assert_eq!(other.await.expect("no panic"), Ok(()));
     assert_eq!(block_in_place(|| thread::spawn(|| 5).join().expect("no panic")), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4, crate = "stormglass_tokio")]
+async fn blocking_on_a_future_in_place() {
+    let task = tokio::spawn(async {
+        let (tell, told) = oneshot::channel();
+        let other = tokio::spawn(async move {
+            sleep(SOON).await;
+            tell.send(8)
+        });
+        let heard = block_in_place(|| Handle::current().block_on(told));
+        sleep(SOON).await;
+        (heard, other.await.expect("no panic"))
+    });
+    let here =
+        block_in_place(|| Handle::current().block_on(async { tokio::spawn(async { 3 }).await.expect("no panic") }));
+    assert_eq!(here, 3);
+    assert_eq!(task.await.expect("no panic"), (Ok(8), Ok(())));
+    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::MultiThread);
+    assert_eq!(worker_index(), None);
+    assert!(tokio::spawn(async { worker_index() }).await.expect("no panic").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4, crate = "stormglass_tokio")]
