@@ -23,6 +23,21 @@ pub(crate) trait Body {
     fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any>;
     /// Whether it has ended, and dropping its output runs nobody's code.
     fn is_inert(&self) -> bool;
+    /// In a form that can change thread, if it can.
+    fn pack(self: Pin<Box<Self>>) -> Load;
+    /// Whether its poll is under way on another thread.
+    fn is_away(&self) -> bool {
+        false
+    }
+}
+
+/// A task's future as it changes thread.
+pub(crate) enum Load {
+    Future(Pin<Box<dyn Body + Send>>),
+    /// Its poll is under way on a thread that is blocked.
+    Away(Seat),
+    /// It cannot.
+    Stays(Pin<Box<dyn Body>>),
 }
 
 /// Takes a task's output in a form that can change thread.
@@ -71,7 +86,7 @@ impl<F: Future> Whole<F> {
 
 impl<F> Body for Whole<F>
 where
-    F: Future,
+    F: Future + 'static,
     F::Output: 'static,
 {
     fn set_waker(self: Pin<&mut Self>, waker: Waker) {
@@ -112,6 +127,77 @@ where
             Stage::Ended { output: None | Some(Err(TaskError::Cancelled)) } => true,
         }
     }
+
+    fn pack(self: Pin<Box<Self>>) -> Load {
+        Load::Stays(self)
+    }
+}
+
+pin_project! {
+    /// One that may change thread.
+    struct Free<F: Future> {
+        #[pin]
+        whole: Whole<F>,
+    }
+}
+
+impl<F> Body for Free<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn set_waker(self: Pin<&mut Self>, waker: Waker) {
+        self.project().whole.set_waker(waker);
+    }
+
+    fn poll(self: Pin<&mut Self>) -> Poll<()> {
+        self.project().whole.poll()
+    }
+
+    fn end(self: Pin<&mut Self>, error: TaskError) {
+        self.project().whole.end(error);
+    }
+
+    fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any> {
+        self.project().whole.output()
+    }
+
+    fn is_inert(&self) -> bool {
+        self.whole.is_inert()
+    }
+
+    fn pack(self: Pin<Box<Self>>) -> Load {
+        Load::Future(self)
+    }
+}
+
+/// In place of a future whose poll is under way on a thread that is blocked.
+struct Away(Seat);
+
+impl Body for Away {
+    fn set_waker(self: Pin<&mut Self>, _waker: Waker) {}
+
+    fn poll(self: Pin<&mut Self>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn end(self: Pin<&mut Self>, _error: TaskError) {}
+
+    fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any> {
+        None
+    }
+
+    fn is_inert(&self) -> bool {
+        true
+    }
+
+    fn pack(self: Pin<Box<Self>>) -> Load {
+        Load::Away(Pin::into_inner(self).0)
+    }
+
+    fn is_away(&self) -> bool {
+        true
+    }
 }
 
 /// How the output of `F` changes thread.
@@ -128,18 +214,15 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    SendBody { body: Box::pin(Whole::new(future, Waker::noop().clone())), export: export::<F::Output>, bound }
+    let whole = Whole::new(future, Waker::noop().clone());
+    SendBody { body: Box::pin(Free { whole }), export: export::<F::Output>, bound }
 }
 
 /// How a task's future is kept.
 pub(crate) enum Kept {
-    /// It may change thread while it is not polled.
-    Free(Pin<Box<dyn Body + Send>>),
-    Local(Pin<Box<dyn Body>>),
+    Boxed(Pin<Box<dyn Body>>),
     /// The main task of a node: a program boxes its future itself.
     Main(Whole<LocalFuture>),
-    /// Its poll is under way on another thread, which is blocked.
-    Away(Seat),
 }
 
 impl Kept {
@@ -148,7 +231,7 @@ impl Kept {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Self::Free(Box::pin(Whole::new(future, waker)))
+        Self::Boxed(Box::pin(Free { whole: Whole::new(future, waker) }))
     }
 
     pub(crate) fn local<F>(future: F, waker: Waker) -> Self
@@ -156,7 +239,7 @@ impl Kept {
         F: Future + 'static,
         F::Output: 'static,
     {
-        Self::Local(Box::pin(Whole::new(future, waker)))
+        Self::Boxed(Box::pin(Whole::new(future, waker)))
     }
 
     pub(crate) fn main(future: LocalFuture, waker: Waker) -> Self {
@@ -166,40 +249,26 @@ impl Kept {
     #[inline(always)]
     pub(crate) fn poll(&mut self) -> Poll<()> {
         match self {
-            Self::Free(body) => body.as_mut().poll(),
-            Self::Local(body) => body.as_mut().poll(),
+            Self::Boxed(body) => body.as_mut().poll(),
             Self::Main(whole) => Pin::new(whole).poll(),
-            Self::Away(_) => Poll::Pending,
         }
     }
 
-    /// Drops the future and leaves an error as its output.
-    pub(crate) fn end(&mut self, error: TaskError) {
+    pub(crate) fn body(&mut self) -> Pin<&mut dyn Body> {
         match self {
-            Self::Free(body) => body.as_mut().end(error),
-            Self::Local(body) => body.as_mut().end(error),
-            Self::Main(whole) => Pin::new(whole).end(error),
-            Self::Away(_) => {}
+            Self::Boxed(body) => body.as_mut(),
+            Self::Main(whole) => {
+                let whole: Pin<&mut Whole<LocalFuture>> = Pin::new(whole);
+                whole
+            }
         }
     }
 
-    /// An `Option<Result<T, TaskError>>`, once the task has ended.
-    pub(crate) fn output(&mut self) -> Option<&mut dyn Any> {
+    /// Whether its poll is under way on another thread.
+    pub(crate) fn is_away(&self) -> bool {
         match self {
-            Self::Free(body) => body.as_mut().output(),
-            Self::Local(body) => body.as_mut().output(),
-            Self::Main(whole) => Pin::new(whole).output(),
-            Self::Away(_) => None,
-        }
-    }
-
-    /// Whether it has ended, and dropping its output runs nobody's code.
-    pub(crate) fn is_inert(&self) -> bool {
-        match self {
-            Self::Free(body) => body.is_inert(),
-            Self::Local(body) => body.is_inert(),
-            Self::Main(whole) => whole.is_inert(),
-            Self::Away(_) => true,
+            Self::Boxed(body) => body.is_away(),
+            Self::Main(_) => false,
         }
     }
 }
@@ -222,12 +291,12 @@ pub(crate) struct Parcel {
     task: TaskRef,
     away: bool,
     bound: bool,
-    body: Load,
+    body: Packed,
     waker: usize,
     export: Option<Export>,
 }
 
-enum Load {
+enum Packed {
     Future(Pin<Box<dyn Body + Send>>),
     Away(Seat),
 }
@@ -235,18 +304,20 @@ enum Load {
 impl Entry {
     /// The output, in a form that can change thread, once the task has ended.
     pub(crate) fn exported(&mut self) -> Option<Box<dyn Any + Send>> {
-        self.body.output().and_then(self.export?)
+        self.body.body().output().and_then(self.export?)
     }
 
     /// In a form that can change thread, or as it is if it cannot.
     pub(crate) fn pack(self, slot: u32) -> Result<Parcel, Self> {
         let Self { generation, away, bound, body, waker, export } = self;
+        let as_it_is = |body| Err(Self { generation, away, bound, body, waker, export });
         let body = match body {
-            Kept::Free(body) => Load::Future(body),
-            Kept::Away(seat) => Load::Away(seat),
-            body @ (Kept::Local(_) | Kept::Main(_)) => {
-                return Err(Self { generation, away, bound, body, waker, export });
-            }
+            Kept::Boxed(body) => match body.pack() {
+                Load::Future(body) => Packed::Future(body),
+                Load::Away(seat) => Packed::Away(seat),
+                Load::Stays(body) => return as_it_is(Kept::Boxed(body)),
+            },
+            Kept::Main(_) => return as_it_is(body),
         };
         Ok(Parcel { task: TaskRef { slot, generation }, away, bound, body, waker, export })
     }
@@ -255,17 +326,25 @@ impl Entry {
 impl Parcel {
     /// In place of a task whose poll is under way on a thread that is blocked.
     pub(crate) fn away(task: TaskRef, seat: Seat) -> Self {
-        Self { task, away: false, bound: false, body: Load::Away(seat), waker: crate::exec::NO_ADDRESS, export: None }
+        Self { task, away: false, bound: false, body: Packed::Away(seat), waker: crate::exec::NO_ADDRESS, export: None }
     }
 
     /// Its slot, and as the loop has it.
     pub(crate) fn unpack(self) -> (u32, Entry) {
         let Self { task, away, bound, body, waker, export } = self;
-        let body = match body {
-            Load::Future(body) => Kept::Free(body),
-            Load::Away(seat) => Kept::Away(seat),
-        };
+        let body = Kept::Boxed(match body {
+            Packed::Future(body) => body,
+            Packed::Away(seat) => Box::pin(Away(seat)),
+        });
         (task.slot, Entry { generation: task.generation, away, bound, body, waker, export })
+    }
+
+    /// What lets the blocked poll of a task go on.
+    pub(crate) fn into_seat(self) -> Option<Seat> {
+        match self.body {
+            Packed::Away(seat) => Some(seat),
+            Packed::Future(_) => None,
+        }
     }
 }
 

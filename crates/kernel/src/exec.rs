@@ -130,7 +130,7 @@ pub(crate) fn place(task: TaskRef, body: Kept, waker: usize, export: Option<Expo
 pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export, bound }: SendBody) {
     let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
     body.as_mut().set_waker(waker);
-    let body = Kept::Free(body);
+    let body = Kept::Boxed(body);
     let entry = Entry { generation: task.generation, away: true, bound, body, waker: address, export: Some(export) };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot, entry)));
 }
@@ -208,7 +208,7 @@ impl Bodies {
     pub(crate) fn cancel(&mut self, task: TaskRef) -> Result<(), String> {
         self.take_in();
         let Some(entry) = self.get_mut(task) else { return Ok(()) };
-        let result = catch_unwind(AssertUnwindSafe(|| entry.body.end(TaskError::Cancelled)));
+        let result = catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Cancelled)));
         self.retire(task);
         result.map_err(|payload| panic_message(&*payload))
     }
@@ -222,7 +222,7 @@ impl Bodies {
             return entry.exported();
         }
         let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
-        if entry.body.is_inert() && universe::with_loop(has_handle) == Some(false) {
+        if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
             return None;
         }
         let old = HOME.with_borrow_mut(|h| {
@@ -240,7 +240,7 @@ impl Bodies {
 /// The poll of a task has panicked: that becomes its output.
 pub(crate) fn end_panicked(entry: &mut Entry, payload: Box<dyn Any + Send>) -> Polled {
     let message = panic_message(&*payload);
-    match catch_unwind(AssertUnwindSafe(|| entry.body.end(TaskError::Panicked(payload)))) {
+    match catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Panicked(payload)))) {
         Ok(()) => Polled::Panicked(message),
         Err(again) => {
             Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
@@ -356,7 +356,7 @@ pub(crate) fn forget(task: TaskRef) {
 /// Takes the output of an ended task.
 pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskError>> {
     let mut entry = take(task)?;
-    let output = entry.body.output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
+    let output = entry.body.body().output().and_then(|any| any.downcast_mut::<Option<Result<T, TaskError>>>()?.take());
     drop(entry);
     output
 }

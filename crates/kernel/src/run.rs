@@ -239,14 +239,17 @@ impl Runner<'_> {
 
     /// Goes on from `step` to the end.
     fn turn(&self, here: &Here, bodies: &mut Bodies, mut step: Step, main: TaskRef) {
-        let Around { on_poll, on_polled, on_switch, may_block } = self.around;
-        let hooked = on_poll.is_some() | on_polled.is_some() | on_switch.is_some() | may_block;
+        if self.around.may_block {
+            return self.turn_apart(here, bodies, step, main);
+        }
+        let Around { on_poll, on_polled, on_switch, .. } = self.around;
+        let hooked = on_poll.is_some() | on_polled.is_some() | on_switch.is_some();
         loop {
-            if step.what == Act::Poll || self.is_to_go_on(bodies, step) {
-                let apart = hooked && self.before_poll(here);
-                let task = step.task();
-                match if apart { bodies.poll_apart(task, here) } else { bodies.poll(task, here) } {
-                    Polled::Handed => return,
+            if step.what == Act::Poll {
+                if hooked {
+                    self.before_poll(here);
+                }
+                match bodies.poll(step.task(), here) {
                     Polled::Pending => {
                         if hooked {
                             self.note_leak();
@@ -261,37 +264,67 @@ impl Runner<'_> {
                 }
                 continue;
             }
-            match step.what {
-                Act::Cancel => {
-                    self.switch_to(here.boot());
-                    let outcome = bodies.cancel(step.task()).map_or_else(Polled::Panicked, |()| Polled::Ended);
-                    step = self.after_end(here, bodies, step.task(), outcome, main);
-                }
-                Act::Chores => {
-                    self.do_chores(bodies);
-                    step = here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() });
-                }
-                Act::Poll | Act::Stop => return,
+            match self.other_step(here, bodies, step, main) {
+                Some(next) => step = next,
+                None => return,
             }
         }
     }
 
-    /// Says whether the poll may block.
+    /// The same where polls may block. It ends when another thread has the loop.
+    #[cold]
     #[inline(never)]
-    fn before_poll(&self, here: &Here) -> bool {
+    fn turn_apart(&self, here: &Here, bodies: &mut Bodies, mut step: Step, main: TaskRef) {
+        loop {
+            // A cancellation is seen to at the end of a poll that is under way on another thread.
+            if step.what == Act::Poll || (step.what == Act::Cancel && bodies.is_elsewhere(step.task())) {
+                self.before_poll(here);
+                match bodies.poll_apart(step.task(), here) {
+                    Polled::Handed => return,
+                    Polled::Pending => {
+                        self.note_leak();
+                        if self.told.has_woken(self.generation) {
+                            note_foreign_wake();
+                        }
+                        let woken = here.woken.replace(false);
+                        step = here.step(|u| u.go_on(woken));
+                    }
+                    outcome => step = self.after_end(here, bodies, step.task(), outcome, main),
+                }
+                continue;
+            }
+            match self.other_step(here, bodies, step, main) {
+                Some(next) => step = next,
+                None => return,
+            }
+        }
+    }
+
+    /// A step that is no poll; `None` at the end.
+    #[inline(always)]
+    fn other_step(&self, here: &Here, bodies: &mut Bodies, step: Step, main: TaskRef) -> Option<Step> {
+        match step.what {
+            Act::Cancel => {
+                self.switch_to(here.boot());
+                let outcome = bodies.cancel(step.task()).map_or_else(Polled::Panicked, |()| Polled::Ended);
+                Some(self.after_end(here, bodies, step.task(), outcome, main))
+            }
+            Act::Chores => {
+                self.do_chores(bodies);
+                Some(here.step(|u| if u.has_ended(main) { Step::STOP } else { u.next_step() }))
+            }
+            Act::Poll | Act::Stop => None,
+        }
+    }
+
+    #[inline(never)]
+    fn before_poll(&self, here: &Here) {
         if self.around.on_switch.is_some() {
             self.switch_to(here.boot());
         }
         if let Some(on_poll) = self.around.on_poll {
             on_poll();
         }
-        self.around.may_block
-    }
-
-    /// Whether a task that is to be cancelled has a poll under way on another thread, at whose end that is seen to.
-    #[inline]
-    fn is_to_go_on(&self, bodies: &mut Bodies, step: Step) -> bool {
-        step.what == Act::Cancel && self.around.may_block && bodies.is_elsewhere(step.task())
     }
 
     #[inline(never)]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::thread::JoinHandle;
 
-use crate::body::{Kept, Parcel};
+use crate::body::Parcel;
 use crate::exec::{self, Bodies, Polled, end_panicked};
 use crate::ids::TaskRef;
 use crate::mailbox::{Inlet, Outlet, mailbox, never};
@@ -231,7 +231,7 @@ impl Bodies {
     /// Whether a task cannot be cancelled here: its poll is under way on a thread that is blocked, or it belongs to one.
     pub(crate) fn is_elsewhere(&mut self, task: TaskRef) -> bool {
         let stands_in = stands_in();
-        self.look(task).map_or(stands_in, |entry| matches!(entry.body, Kept::Away(_)) || (stands_in && entry.bound))
+        self.look(task).map_or(stands_in, |entry| entry.body.is_away() || (stands_in && entry.bound))
     }
 
     /// Polls a task's future, in a poll that may block.
@@ -244,8 +244,9 @@ impl Bodies {
             stall(task);
             return Polled::Pending;
         };
-        if let Kept::Away(seat) = entry.body {
-            return self.poll_away(task, seat);
+        if entry.body.is_away() {
+            let seat = entry.pack(task.slot).ok().and_then(Parcel::into_seat);
+            return seat.map_or(Polled::Gone, |seat| self.poll_away(task, seat));
         }
         if entry.bound && number.is_some() {
             self.put(task.slot, entry);
