@@ -121,10 +121,10 @@ pub(crate) fn stands_in() -> bool {
     NUMBER.get().is_some()
 }
 
-/// Whether this is the thread of a poll that may block.
+/// Whether this is the thread of a poll that may block, and has the baton: without it, it waits for just that.
 #[must_use]
 pub fn may_block_in_poll() -> bool {
-    IN_POLL.get()
+    IN_POLL.get() && universe::is_held()
 }
 
 /// Whether the loop of this thread has ended because another one has it.
