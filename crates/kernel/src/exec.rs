@@ -314,8 +314,18 @@ impl Bodies {
     }
 
     /// Takes the future of a task out, for its poll.
+    #[inline]
     pub(crate) fn take(&mut self, task: TaskRef) -> Option<Entry> {
+        let taken = self.take_known(task);
+        if taken.is_some() {
+            return taken;
+        }
         self.take_in();
+        self.take_known(task)
+    }
+
+    #[inline]
+    fn take_known(&mut self, task: TaskRef) -> Option<Entry> {
         self.0.get_mut(task.slot as usize)?.take_if(|entry| entry.generation == task.generation)
     }
 

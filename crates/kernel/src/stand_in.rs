@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::thread::JoinHandle;
 
-use crate::body::Parcel;
+use crate::body::{Entry, Parcel};
 use crate::exec::{self, Bodies, Polled, end_panicked};
 use crate::ids::TaskRef;
 use crate::mailbox::{Inlet, Outlet, mailbox, never};
@@ -95,6 +95,8 @@ thread_local! {
     static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
     /// A poll that may block is under way on this thread.
     static IN_POLL: Cell<bool> = const { Cell::new(false) };
+    /// It was blocked: there is something in `BLOCKED`.
+    static WAITED: Cell<bool> = const { Cell::new(false) };
     static BLOCKED: RefCell<Option<Blocked>> = const { RefCell::new(None) };
     static LEAVE: RefCell<Option<Leave>> = const { RefCell::new(None) };
 }
@@ -212,6 +214,7 @@ pub(crate) fn give_way() {
             shifts.put(universe).is_ok().then(|| turns.take()).flatten()
         }
     });
+    WAITED.set(true);
     let Some(Turn { universe, from }) = turn else { never() };
     universe::install(universe);
     BLOCKED.with_borrow_mut(|blocked| {
@@ -265,13 +268,21 @@ impl Bodies {
             Ok(_) => Polled::Ended,
             Err(payload) => end_panicked(&mut entry, payload),
         };
-        let Some(Blocked { back, held_by, .. }) = BLOCKED.take() else {
+        if !WAITED.get() {
             self.put(task.slot, entry);
             return polled;
-        };
+        }
+        self.poll_ended(task, entry, polled, here)
+    }
+
+    /// A poll that was blocked has come to its end on this thread.
+    #[cold]
+    fn poll_ended(&mut self, task: TaskRef, entry: Entry, polled: Polled, here: &Here) -> Polled {
+        WAITED.set(false);
+        let Some(Blocked { back, held_by, .. }) = BLOCKED.take() else { return Polled::Gone };
         // What woke the task while its poll was blocked cannot be told from what ended the wait: it is polled once more.
         here.woken.set(matches!(polled, Polled::Pending));
-        if number.is_none() {
+        if !stands_in() {
             self.put(task.slot, entry);
             relieve(&back, held_by);
             self.take_over();
