@@ -16,6 +16,7 @@ use std::thread;
 
 use crate::exec::is_home;
 use crate::mailbox::{Inlet, Outlet, mailbox, never};
+use crate::stand_in;
 use crate::universe::{self, Universe};
 
 /// What the simulation's thread hands to a thread of a node.
@@ -266,22 +267,27 @@ pub fn may_block() -> bool {
     !is_home() && POST.try_with(|post| post.try_borrow().is_ok_and(|post| post.is_some())).unwrap_or(false)
 }
 
-/// Runs `future` to its end on this thread of a node, giving the baton back whenever it is pending.
+/// Runs `future` to its end on this thread of a node, giving the baton back whenever it is pending. In the midst of a poll that
+/// [may block](crate::Blocking) another thread goes on meanwhile.
 ///
 /// # Panics
-/// On a thread that is not a node's own: the simulation's thread must not block.
+/// On any other thread: the simulation's own must not block.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    let in_poll = if may_block() { None } else { stand_in::call() };
     assert!(
-        may_block(),
+        in_poll.is_some() || may_block(),
         "Cannot start a runtime from within a runtime. This happens because a function (like `block_on`) attempted to \
          block the current thread while the thread is being used to drive asynchronous tasks."
     );
     let mut future = pin!(future);
     loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker())) {
+        let waker = in_poll.clone().unwrap_or_else(waker);
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return value;
         }
-        if thread::panicking() {
+        if in_poll.is_some() {
+            stand_in::give_way();
+        } else if thread::panicking() {
             // What unwinds already, and waits in a `Drop`, cannot unwind once more.
             wait_below();
         } else if !wait_for_turn() {

@@ -1,6 +1,8 @@
 //! Threads of nodes that wait in a blocking call: for a lock, a channel, another thread's word, or a while. The seal hears
 //! of such waits as calls of `futex(2)` and of `nanosleep(2)`, and a thread that waits here gives the baton back.
 //!
+//! So does the simulation's own thread in the midst of a poll, where it [may](crate::Blocking).
+//!
 //! Such a wait sits beneath frames that cannot unwind. When its node goes down the thread is left where it is and never
 //! runs again, as `kill -9` would leave it: what it owns is not dropped.
 
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use crate::baton;
 use crate::run::Boot;
+use crate::stand_in;
 use crate::task::Wait;
 use crate::universe::{self, Universe};
 
@@ -63,15 +66,18 @@ pub fn wait_for_thread(address: usize, timeout: Option<Duration>) -> Option<Wait
 }
 
 fn wait_noting(address: usize, bits: u32, timeout: Option<Duration>, what: Wait) -> Option<Waited> {
-    if !baton::may_block() {
+    // In the midst of a poll somebody must go on with the loop.
+    let in_poll = stand_in::call();
+    if in_poll.is_none() && !baton::may_block() {
         return None;
     }
+    let waker = || in_poll.clone().unwrap_or_else(baton::waker);
     let (number, timer) = universe::try_with(|u| {
         u.waiters.numbers += 1;
         let number = u.waiters.numbers;
         let node = u.kernel.current_node();
         let boot = (node, u.kernel.node(node).incarnation());
-        u.waiters.list.push(Waiter { number, address, bits, waker: baton::waker(), boot });
+        u.waiters.list.push(Waiter { number, address, bits, waker: waker(), boot });
         let timer = timeout.map(|timeout| {
             let deadline_ns = u.kernel.deadline_after(timeout);
             u.kernel.create_timer(deadline_ns)
@@ -85,7 +91,7 @@ fn wait_noting(address: usize, bits: u32, timeout: Option<Duration>, what: Wait)
                 timer.into_iter().for_each(|timer| u.kernel.cancel_timer(timer));
                 return Some(Waited::Woken);
             };
-            if timer.is_some_and(|timer| u.kernel.poll_timer(timer, &baton::waker())) {
+            if timer.is_some_and(|timer| u.kernel.poll_timer(timer, &waker())) {
                 let waiter = u.waiters.list.remove(place);
                 u.kernel.discard(waiter.waker);
                 timer.into_iter().for_each(|timer| u.kernel.cancel_timer(timer));
@@ -98,6 +104,7 @@ fn wait_noting(address: usize, bits: u32, timeout: Option<Duration>, what: Wait)
         });
         match waited {
             Some(Some(waited)) => return Some(waited),
+            _ if in_poll.is_some() => stand_in::give_way(),
             _ => baton::wait_below(),
         }
     }

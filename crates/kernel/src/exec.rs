@@ -4,15 +4,12 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-
-use pin_project_lite::pin_project;
+use std::task::Waker;
 
 use crate::LocalFuture;
+use crate::body::{Entry, Export, Kept, Parcel, SendBody};
 use crate::ids::{NodeId, TaskRef};
 use crate::parked::WakerIdentity;
 use crate::programs::{Program, Programs};
@@ -34,161 +31,6 @@ impl fmt::Debug for TaskError {
             Self::Panicked(_) => "Panicked",
         })
     }
-}
-
-pub(crate) trait Body {
-    /// Sets the task's own waker, with which it is polled.
-    fn set_waker(self: Pin<&mut Self>, waker: Waker);
-    fn poll(self: Pin<&mut Self>) -> Poll<()>;
-    /// Drops the future and leaves an error as its output.
-    fn end(self: Pin<&mut Self>, error: TaskError);
-    /// An `Option<Result<T, TaskError>>`, once the task has ended.
-    fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any>;
-    /// Whether it has ended, and dropping its output runs nobody's code.
-    fn is_inert(&self) -> bool;
-}
-
-/// Takes a task's output in a form that can change thread.
-pub(crate) type Export = fn(&mut dyn Any) -> Option<Box<dyn Any + Send>>;
-
-fn export<T: Send + 'static>(output: &mut dyn Any) -> Option<Box<dyn Any + Send>> {
-    let output = output.downcast_mut::<Option<Result<T, TaskError>>>()?.take()?;
-    Some(Box::new(output))
-}
-
-/// A task's future on its way from a thread of a node to the simulation's own thread.
-pub(crate) struct SendBody {
-    pub(crate) body: Pin<Box<dyn Body + Send>>,
-    pub(crate) export: Export,
-}
-
-impl fmt::Debug for SendBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SendBody")
-    }
-}
-
-pin_project! {
-    #[project = StageProjection]
-    enum Stage<F: Future> {
-        Running { #[pin] future: F },
-        Ended { output: Option<Result<F::Output, TaskError>> },
-    }
-}
-
-pin_project! {
-    /// A task's future, or its output, beside its own waker: one allocation, and one pointer to move.
-    struct Whole<F: Future> {
-        waker: Waker,
-        #[pin]
-        stage: Stage<F>,
-    }
-}
-
-impl<F: Future> Whole<F> {
-    fn new(future: F, waker: Waker) -> Self {
-        Self { waker, stage: Stage::Running { future } }
-    }
-}
-
-impl<F> Body for Whole<F>
-where
-    F: Future,
-    F::Output: 'static,
-{
-    fn set_waker(self: Pin<&mut Self>, waker: Waker) {
-        *self.project().waker = waker;
-    }
-
-    fn poll(self: Pin<&mut Self>) -> Poll<()> {
-        let mut this = self.project();
-        let output = match this.stage.as_mut().project() {
-            StageProjection::Running { future } => match future.poll(&mut Context::from_waker(this.waker)) {
-                Poll::Ready(output) => output,
-                Poll::Pending => return Poll::Pending,
-            },
-            StageProjection::Ended { .. } => return Poll::Ready(()),
-        };
-        this.stage.set(Stage::Ended { output: Some(Ok(output)) });
-        Poll::Ready(())
-    }
-
-    fn end(self: Pin<&mut Self>, error: TaskError) {
-        let mut stage = self.project().stage;
-        if matches!(*stage, Stage::Running { .. }) {
-            stage.set(Stage::Ended { output: Some(Err(error)) });
-        }
-    }
-
-    fn output(self: Pin<&mut Self>) -> Option<&mut dyn Any> {
-        match self.project().stage.project() {
-            StageProjection::Ended { output } => Some(output),
-            StageProjection::Running { .. } => None,
-        }
-    }
-
-    fn is_inert(&self) -> bool {
-        match &self.stage {
-            Stage::Running { .. } | Stage::Ended { output: Some(Err(TaskError::Panicked(_))) } => false,
-            Stage::Ended { output: Some(Ok(_)) } => !std::mem::needs_drop::<F::Output>(),
-            Stage::Ended { output: None | Some(Err(TaskError::Cancelled)) } => true,
-        }
-    }
-}
-
-/// How the output of `F` changes thread.
-pub(crate) fn export_of<F>() -> Export
-where
-    F: Future,
-    F::Output: Send + 'static,
-{
-    export::<F::Output>
-}
-
-pub(crate) fn send_body<F>(future: F) -> SendBody
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    SendBody { body: Box::pin(Whole::new(future, Waker::noop().clone())), export: export::<F::Output> }
-}
-
-/// How a task's future is kept.
-enum Kept {
-    Boxed(Pin<Box<dyn Body>>),
-    /// The main task of a node: a program boxes its future itself.
-    Main(Whole<LocalFuture>),
-}
-
-impl Kept {
-    #[inline(always)]
-    fn poll(&mut self) -> Poll<()> {
-        match self {
-            Self::Boxed(body) => body.as_mut().poll(),
-            Self::Main(whole) => Pin::new(whole).poll(),
-        }
-    }
-
-    fn body(&mut self) -> Pin<&mut dyn Body> {
-        match self {
-            Self::Boxed(body) => body.as_mut(),
-            Self::Main(whole) => {
-                let whole: Pin<&mut Whole<LocalFuture>> = Pin::new(whole);
-                whole
-            }
-        }
-    }
-}
-
-/// A task's future, or its output.
-pub(crate) struct Entry {
-    generation: u32,
-    /// It was spawned on a thread of a node, where its handle probably is.
-    away: bool,
-    body: Kept,
-    /// The address of its waker while wakes of the polled task wait for the end of the poll; otherwise no address.
-    waker: usize,
-    export: Option<Export>,
 }
 
 /// What the simulation's own thread keeps outside the universe and outside the loop.
@@ -265,7 +107,7 @@ pub(crate) fn program(node: NodeId) -> Option<Program> {
 }
 
 /// No waker is there, and nobody's poll has it while none is under way.
-const NO_ADDRESS: usize = 1;
+pub(crate) const NO_ADDRESS: usize = 1;
 
 /// A task's own waker, and the address by which a poll knows it.
 pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (Waker, usize) {
@@ -279,22 +121,17 @@ pub(crate) fn waker_of(universe: &mut Universe, task: TaskRef) -> (Waker, usize)
 }
 
 /// Leaves the future of a new task where the loop will take it in.
-pub(crate) fn place<F>(task: TaskRef, future: F, (waker, address): (Waker, usize), export: Option<Export>)
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    let body = Kept::Boxed(Box::pin(Whole::new(future, waker)));
-    let entry = Entry { generation: task.generation(), away: false, body, waker: address, export };
+pub(crate) fn place(task: TaskRef, body: Kept, waker: usize, export: Option<Export>, bound: bool) {
+    let entry = Entry { generation: task.generation(), away: false, bound, body, waker, export };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot(), entry)));
 }
 
 /// The same with a future that a thread of a node has spawned.
-pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export }: SendBody) {
+pub(crate) fn place_from_elsewhere(task: TaskRef, SendBody { mut body, export, bound }: SendBody) {
     let Some((waker, address)) = universe::with_loop(|u| waker_of(u, task)) else { return };
     body.as_mut().set_waker(waker);
     let body = Kept::Boxed(body);
-    let entry = Entry { generation: task.generation(), away: true, body, waker: address, export: Some(export) };
+    let entry = Entry { generation: task.generation(), away: true, bound, body, waker: address, export: Some(export) };
     HOME.with_borrow_mut(|h| h.arrivals.push((task.slot(), entry)));
 }
 
@@ -320,8 +157,9 @@ impl Bodies {
 
     /// Takes in the main task of a node.
     pub(crate) fn put_main(&mut self, task: TaskRef, future: LocalFuture, (waker, address): (Waker, usize)) {
-        let body = Kept::Main(Whole::new(future, waker));
-        let entry = Entry { generation: task.generation(), away: false, body, waker: address, export: None };
+        let body = Kept::main(future, waker);
+        let entry =
+            Entry { generation: task.generation(), away: false, bound: true, body, waker: address, export: None };
         *self.place_of(task.slot()) = Some(entry);
     }
 
@@ -361,13 +199,9 @@ impl Bodies {
 
     /// The poll of a task has panicked: that becomes its output.
     pub(crate) fn panicked(&mut self, task: TaskRef, payload: Box<dyn Any + Send>) -> Polled {
-        let message = panic_message(&*payload);
-        let Some(entry) = self.get_mut(task) else { return Polled::Panicked(message) };
-        match catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Panicked(payload)))) {
-            Ok(()) => Polled::Panicked(message),
-            Err(again) => {
-                Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
-            }
+        match self.get_mut(task) {
+            Some(entry) => end_panicked(entry, payload),
+            None => Polled::Panicked(panic_message(&*payload)),
         }
     }
 
@@ -386,7 +220,7 @@ impl Bodies {
     pub(crate) fn retire(&mut self, task: TaskRef) -> Option<Box<dyn Any + Send>> {
         let mut entry = self.0.get_mut(task.slot() as usize)?.take_if(|entry| entry.generation == task.generation())?;
         if entry.away {
-            return entry.body.body().output().and_then(entry.export?);
+            return entry.exported();
         }
         let has_handle = |u: &mut Universe| u.kernel.tasks.get(task).is_some_and(|t| t.handle_alive);
         if entry.body.body().is_inert() && universe::with_loop(has_handle) == Some(false) {
@@ -404,6 +238,17 @@ impl Bodies {
     }
 }
 
+/// The poll of a task has panicked: that becomes its output.
+pub(crate) fn end_panicked(entry: &mut Entry, payload: Box<dyn Any + Send>) -> Polled {
+    let message = panic_message(&*payload);
+    match catch_unwind(AssertUnwindSafe(|| entry.body.body().end(TaskError::Panicked(payload)))) {
+        Ok(()) => Polled::Panicked(message),
+        Err(again) => {
+            Polled::Panicked(format!("{message}; and again while it was dropped: {}", panic_message(&*again)))
+        }
+    }
+}
+
 /// Whether the output of a task that has ended is still here.
 pub(crate) fn has_output(task: TaskRef) -> bool {
     HOME.with_borrow(|h| {
@@ -418,6 +263,85 @@ fn take(task: TaskRef) -> Option<Entry> {
     })
 }
 
+/// While a poll is under way that may block its thread, the loop's futures are here.
+pub(crate) fn lend(bodies: &mut Bodies) {
+    HOME.with_borrow_mut(|h| h.bodies = std::mem::take(bodies));
+}
+
+/// Takes back what was [lent](lend).
+pub(crate) fn take_back(bodies: &mut Bodies) {
+    *bodies = HOME.with_borrow_mut(|h| std::mem::take(&mut h.bodies));
+}
+
+/// Outputs of tasks that have ended, on their way to whoever asks for them.
+pub(crate) type Outputs = Vec<(TaskRef, Box<dyn Any + Send>)>;
+
+/// What this thread's home has that can change thread: futures, and outputs that somebody may ask for elsewhere. The loop's
+/// futures are [lent](lend).
+pub(crate) fn pack() -> (Vec<Parcel>, Outputs) {
+    HOME.with_borrow_mut(|h| {
+        let mut parcels = Vec::new();
+        let mut stay = Vec::new();
+        for (slot, entry) in h.arrivals.drain(..) {
+            match entry.pack(slot) {
+                Ok(parcel) => parcels.push(parcel),
+                Err(entry) => stay.push((slot, entry)),
+            }
+        }
+        h.arrivals = stay;
+        for (slot, place) in h.bodies.0.iter_mut().enumerate() {
+            match place.take().map(|entry| entry.pack(slot as u32)) {
+                Some(Ok(parcel)) => parcels.push(parcel),
+                Some(Err(entry)) => *place = Some(entry),
+                None => {}
+            }
+        }
+        let mut outputs = Vec::new();
+        for (slot, place) in h.outputs.iter_mut().enumerate() {
+            let Some(mut entry) = place.take_if(|entry| entry.export.is_some()) else { continue };
+            let task = TaskRef::new(slot as u32, entry.generation);
+            outputs.extend(entry.exported().map(|output| (task, output)));
+        }
+        (parcels, outputs)
+    })
+}
+
+impl Bodies {
+    /// Takes in what another thread has packed.
+    pub(crate) fn unpack(&mut self, parcels: Vec<Parcel>) {
+        for (slot, entry) in parcels.into_iter().map(Parcel::unpack) {
+            *self.place_of(slot) = Some(entry);
+        }
+    }
+
+    /// Takes the future of a task out, for its poll.
+    #[inline]
+    pub(crate) fn take(&mut self, task: TaskRef) -> Option<Entry> {
+        let taken = self.take_known(task);
+        if taken.is_some() {
+            return taken;
+        }
+        self.take_in();
+        self.take_known(task)
+    }
+
+    #[inline]
+    fn take_known(&mut self, task: TaskRef) -> Option<Entry> {
+        self.0.get_mut(task.slot() as usize)?.take_if(|entry| entry.generation == task.generation())
+    }
+
+    /// Puts it back.
+    pub(crate) fn put(&mut self, slot: u32, entry: Entry) {
+        *self.place_of(slot) = Some(entry);
+    }
+
+    /// The task's future, if it is here.
+    pub(crate) fn look(&mut self, task: TaskRef) -> Option<&Entry> {
+        self.take_in();
+        self.get_mut(task).map(|entry| &*entry)
+    }
+}
+
 /// How a poll ended that did not unwind: in a register.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -427,11 +351,15 @@ pub(crate) enum Outcome {
     Gone,
 }
 
-/// How a task came to its end.
+/// How a poll ended that may block its thread, or how a task came to its end.
+#[derive(Debug)]
 pub(crate) enum Polled {
+    Pending,
     Ended,
     Panicked(String),
-    /// It had none.
+    /// This thread has the loop no more.
+    Handed,
+    /// There is no such future: it was taken down while it ran.
     Gone,
 }
 
@@ -456,7 +384,7 @@ pub(crate) fn take_output<T: 'static>(task: TaskRef) -> Option<Result<T, TaskErr
 /// Takes the output of an ended task for another thread.
 pub(crate) fn export_output(task: TaskRef) -> Option<Box<dyn Any + Send>> {
     let mut entry = take(task)?;
-    let output = entry.body.body().output().and_then(entry.export?);
+    let output = entry.exported();
     drop(entry);
     output
 }

@@ -9,9 +9,11 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 
+use crate::body::{self, Kept};
 use crate::exec::{self, TaskError};
 use crate::ids::{TaskKey, TaskRef};
 use crate::kernel::RARE;
+use crate::stand_in;
 use crate::task::{TaskState, Wait};
 use crate::universe::{self, Universe};
 
@@ -100,22 +102,49 @@ impl AbortHandle {
 }
 
 /// Spawns a task on the current node. On a node that is going down the future is dropped, and the handle says cancelled.
+///
+/// It is polled wherever the loop is: while the simulation's own thread is [blocked](crate::Blocking) it goes on.
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let location = Location::caller();
+    spawn_as(future, false, Location::caller())
+}
+
+/// As [`spawn`], for a task of the node's own runtime: where that is [of one thread](crate::Kernel::set_one_thread), the task
+/// stands still while that thread is blocked.
+#[track_caller]
+pub fn spawn_beside_main<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    spawn_as(future, true, Location::caller())
+}
+
+fn spawn_as<F>(future: F, beside_main: bool, location: &'static Location<'static>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let is_bound = |u: &Universe| beside_main && u.kernel.is_of_one_thread();
     if exec::is_home() {
-        let export = exec::export_of::<F>();
-        return spawn_here(future, Some(export), location);
+        let (handle, bound, waker) = universe::with(|u| {
+            let task = u.kernel.create_task(location);
+            (handle_of(u, task), is_bound(u), task.map(|task| exec::waker_of(u, task)))
+        });
+        if let Some((waker, address)) = waker {
+            exec::place(handle.handle.task, Kept::free(future, waker), address, Some(body::export_of::<F>()), bound);
+        }
+        return handle;
     }
     // A thread of a node: the future travels to the simulation's own thread when the baton does.
     let (handle, dropped) = universe::with(|u| {
         let task = u.kernel.create_task(location);
         let handle = handle_of(u, task);
-        let body = exec::send_body(future);
+        let body = body::send_body(future, is_bound(u));
         match task {
             Some(task) => {
                 u.incoming.push((task, body));
@@ -132,28 +161,22 @@ where
 /// Spawns a task that need not be `Send` on the current node. Only the simulation's own thread can.
 ///
 /// # Panics
-/// On a thread of a node, or outside a simulation.
+/// On a thread of a node, on one that stands in for the simulation's own, or outside a simulation.
 #[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    assert!(exec::is_home(), "spawn_local from a thread of a node: its futures must be Send; use spawn");
-    spawn_here(future, None, Location::caller())
-}
-
-fn spawn_here<F>(future: F, export: Option<exec::Export>, location: &'static Location<'static>) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
+    let own = exec::is_home() && !stand_in::stands_in();
+    assert!(own, "spawn_local from a thread of a node: its futures must be Send; use spawn");
+    let location = Location::caller();
     let (handle, waker) = universe::with(|u| {
         let task = u.kernel.create_task(location);
         (handle_of(u, task), task.map(|task| exec::waker_of(u, task)))
     });
-    if let Some(waker) = waker {
-        exec::place(handle.handle.task, future, waker, export);
+    if let Some((waker, address)) = waker {
+        exec::place(handle.handle.task, Kept::local(future, waker), address, None, true);
     }
     handle
 }

@@ -11,10 +11,12 @@
 
 mod baton;
 mod blocked;
+mod body;
 mod clock;
 mod decide;
 mod due;
 mod exec;
+mod finish;
 mod fire;
 mod guest;
 mod heap;
@@ -39,6 +41,7 @@ mod run;
 mod scarce;
 mod signals;
 mod spare;
+mod stand_in;
 mod step;
 mod subsystem;
 mod task;
@@ -53,10 +56,11 @@ pub use blocked::{Waited, nap, wait as wait_on, wait_for_thread, wake as wake_wa
 pub use clock::{Clock, DRIFT_PPB_MAX, SLEW_PPB};
 pub use decide::{Decisions, Domain, Override, OverrideError, POLL_COST, Point, Site};
 pub use exec::{TaskError, is_home};
+pub use finish::report_panic;
 pub use guest::{Guest, Invitation, NoThread, THREADS_MAX, ThreadSeat, invite, invite_thread};
 pub use ids::{Incarnation, NodeId, TaskKey, TaskRef, TimerId};
 pub use inspect::Sight;
-pub use join::{AbortHandle, JoinHandle, spawn, spawn_local};
+pub use join::{AbortHandle, JoinHandle, spawn, spawn_beside_main, spawn_local};
 pub use kernel::{ENTROPY, Footprint, Kernel};
 pub use lifecycle::Clocks;
 pub use limits::{Failure, Limits, Waiting};
@@ -67,9 +71,10 @@ pub use policy::{Fifo, POLICIES, PRIORITY, Pct, Policy, Pos, Random, Wake, by_na
 pub use prf::{hash_bytes, mix};
 pub use queue::NODES_MAX;
 pub use report::{Counters, Options, Report};
-pub use run::{Simulation, report_panic};
+pub use run::Simulation;
 pub use scarce::{MemoryHits, MemoryLimit};
 pub use signals::{DefaultAction, SIGTERM, default_action};
+pub use stand_in::{Blocking, may_block_in_poll};
 pub use subsystem::{Effect, Subsystem, Typed, WorldEvent, WorldId};
 pub use task::Wait;
 pub use time::{VirtualTime, saturating_nanos};

@@ -140,6 +140,17 @@ impl Kernel {
         self.nodes[node.index()].panics_allowed = true;
     }
 
+    /// Declares that `node`'s own runtime polls its tasks on the thread of the node's main task.
+    pub fn set_one_thread(&mut self, node: NodeId) {
+        self.nodes[node.index()].one_thread = true;
+    }
+
+    /// Whether the current node's own runtime is [of one thread](Kernel::set_one_thread).
+    #[must_use]
+    pub fn is_of_one_thread(&self) -> bool {
+        self.node(self.current_node()).one_thread
+    }
+
     /// Changes a node's clocks through `change` and re-arms its timers. The driver's clocks stay perfect.
     pub fn adjust_clocks(&mut self, node: NodeId, change: impl FnOnce(VirtualTime, &mut Clocks<'_>)) {
         if node == NodeId::DRIVER {

@@ -101,6 +101,8 @@ pub struct Node {
     pub(crate) polls: u64,
     pub(crate) main: TaskRef,
     pub(crate) panics_allowed: bool,
+    /// Its own runtime polls its tasks on the thread of the main one.
+    pub(crate) one_thread: bool,
     /// What tokio's clock is to the monotonic one.
     pub(crate) timer_clock: TimerClock,
     /// How far the timer clock is ahead of virtual time, if that does not change: nearly always. Found anew whenever a clock
@@ -138,6 +140,7 @@ impl Node {
             polls: 0,
             main: TaskRef::NONE,
             panics_allowed: false,
+            one_thread: false,
             timer_clock: TimerClock::default(),
             lead_ns: Some(MONOTONIC_START_NS),
             numbers: 0,
@@ -171,6 +174,7 @@ impl Node {
             polls,
             main,
             panics_allowed,
+            one_thread,
             timer_clock,
             lead_ns,
             numbers,
@@ -193,7 +197,7 @@ impl Node {
         (*run, *timer) = (VirtualTime::MAX, VirtualTime::MAX);
         (*sequence, *wakes, *roots, *born, *polls, *numbers) = (0, 0, 0, 0, 0, 0);
         *main = TaskRef::NONE;
-        *panics_allowed = false;
+        (*panics_allowed, *one_thread) = (false, false);
         *timer_clock = TimerClock::default();
         *lead_ns = Some(MONOTONIC_START_NS);
         (*threads, *threads_made) = (0, 0);

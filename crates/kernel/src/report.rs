@@ -4,6 +4,7 @@ use crate::decide::Override;
 use crate::ids::{Incarnation, NodeId};
 use crate::limits::{Failure, Limits, Waiting};
 use crate::policy::{Policy, Random};
+use crate::stand_in::Blocking;
 use crate::time::VirtualTime;
 use crate::trace::{Digest, Recent, TraceSink};
 use crate::universe::CountersOfWorld;
@@ -27,6 +28,8 @@ pub struct Options {
     /// Called before code of a node runs on this thread and the last to run there was another node's, or another
     /// incarnation's: what libraries keep in thread-locals can then be changed for the node's own.
     pub on_switch: Option<fn(NodeId, Incarnation)>,
+    /// Whether a poll may block the simulation's own thread, and what is done around whoever takes over meanwhile.
+    pub blocking: Option<Blocking>,
 }
 
 impl Options {
@@ -42,6 +45,7 @@ impl Options {
             on_poll: None,
             on_polled: None,
             on_switch: None,
+            blocking: None,
         }
     }
 }

@@ -3,26 +3,28 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use crate::decide::Decisions;
-use crate::exec::{self, Bodies, Outcome, Polled, TaskError};
+use crate::exec::{self, Bodies, Outcome, Polled};
 use crate::ids::{Incarnation, NodeId, TaskRef};
 use crate::kernel::{Call, Chores, Current, Errand};
-use crate::limits::{Failure, Waiting};
+use crate::limits::Failure;
+use crate::mailbox::never;
 use crate::node::NodeState;
 use crate::panics;
 use crate::programs::{Program, Programs};
-use crate::report::{Counters, Options, Report};
+use crate::report::{Options, Report};
 use crate::spare;
+use crate::stand_in::{self, Blocking, Relief};
 use crate::universe::{self, Here, Told, Universe};
 
 /// A simulation that is set up and has not run.
 #[derive(Debug)]
 pub struct Simulation {
     universe: Box<Universe>,
-    on_poll: Option<fn()>,
-    on_polled: Option<fn() -> Option<Failure>>,
-    on_switch: Option<fn(NodeId, Incarnation)>,
+    around: Around,
+    blocking: Option<Blocking>,
     programs: Programs,
     at_end: Option<AtEnd>,
 }
@@ -39,7 +41,7 @@ impl Simulation {
     /// A simulation with the driver as its only node.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch } = options;
+        let Options { seed, overrides, policy, limits, trace, on_poll, on_polled, on_switch, blocking } = options;
         let mut universe = spare::take();
         let kernel = &mut universe.kernel;
         kernel.by_draw = policy.is_the_draw();
@@ -50,7 +52,8 @@ impl Simulation {
         let driver = kernel.add_node("driver").unwrap_or(NodeId::DRIVER);
         kernel.nodes[driver.index()].state = NodeState::Running;
         kernel.nodes[driver.index()].incarnation = Incarnation(1);
-        Self { universe, on_poll, on_polled, on_switch, programs: exec::room_for_programs(), at_end: None }
+        let around = Around { on_poll, on_polled, on_switch, may_block: blocking.is_some() };
+        Self { universe, around, blocking, programs: exec::room_for_programs(), at_end: None }
     }
 
     /// The kernel and its worlds, for set-up.
@@ -88,19 +91,14 @@ impl Simulation {
         let chores = Cell::new(std::mem::take(&mut self.universe.idle_chores));
         universe::install(self.universe);
         let mut bodies = exec::move_in(self.programs);
-        let driver = Runner {
-            on_poll: self.on_poll,
-            on_polled: self.on_polled,
-            on_switch: self.on_switch,
-            last: Cell::new(None),
-            told: &told,
-            generation,
-            chores,
-        };
+        let driver = Runner { around: self.around, last: Cell::new(None), told: &told, generation, chores };
         let handle = driver.enter(NodeId::DRIVER, || crate::join::spawn_local(main));
         let main_task = handle.abort_handle().task();
-        universe::with_loop(|u| u.kernel.nodes[NodeId::DRIVER.index()].main = main_task);
-        driver.drive(&mut bodies, main_task);
+        universe::with_loop(|u| {
+            u.kernel.nodes[NodeId::DRIVER.index()].main = main_task;
+            u.relief = self.blocking.map(|blocking| Relief::new(blocking, self.around, Arc::clone(&told), main_task));
+        });
+        driver.drive(&mut bodies, Step::CHORES, main_task);
         let output = exec::take_output(main_task);
         if let Some(AtEnd(at_end)) = self.at_end {
             driver.enter(NodeId::DRIVER, at_end);
@@ -112,6 +110,9 @@ impl Simulation {
         exec::move_out(bodies);
         if let Some(mut universe) = universe::uninstall() {
             universe.idle_chores = driver.chores.take();
+            if let Some(relief) = universe.relief.take() {
+                relief.dismiss();
+            }
             universe.told = Some(told);
             spare::keep(universe);
         }
@@ -120,16 +121,24 @@ impl Simulation {
     }
 }
 
-struct Runner<'a> {
-    on_poll: Option<fn()>,
-    on_polled: Option<fn() -> Option<Failure>>,
-    on_switch: Option<fn(NodeId, Incarnation)>,
+/// What is called around each poll.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around {
+    pub(crate) on_poll: Option<fn()>,
+    pub(crate) on_polled: Option<fn() -> Option<Failure>>,
+    pub(crate) on_switch: Option<fn(NodeId, Incarnation)>,
+    /// Polls may block their thread.
+    pub(crate) may_block: bool,
+}
+
+pub(crate) struct Runner<'a> {
+    pub(crate) around: Around,
     /// Whose code ran last on this thread.
-    last: Cell<Option<Boot>>,
-    told: &'a Told,
-    generation: u32,
+    pub(crate) last: Cell<Option<Boot>>,
+    pub(crate) told: &'a Told,
+    pub(crate) generation: u32,
     /// Emptied, to be filled while the last ones are done.
-    chores: Cell<Chores>,
+    pub(crate) chores: Cell<Chores>,
 }
 
 /// One boot of one node.
@@ -176,7 +185,7 @@ impl Runner<'_> {
     /// Code of `boot` is about to run.
     #[inline]
     fn switch_to(&self, boot: Option<Boot>) {
-        if let Some(on_switch) = self.on_switch
+        if let Some(on_switch) = self.around.on_switch
             && let Some(boot) = boot
             && self.last.replace(Some(boot)) != Some(boot)
         {
@@ -193,7 +202,7 @@ impl Runner<'_> {
         self.switch_to(incarnation.map(|incarnation| (node, incarnation)));
     }
 
-    fn drop_tasks(&self, bodies: &mut Bodies, node: NodeId, tasks: Vec<TaskRef>) {
+    pub(crate) fn drop_tasks(&self, bodies: &mut Bodies, node: NodeId, tasks: Vec<TaskRef>) {
         self.set_current(node, false);
         for task in tasks {
             let dropped = bodies.cancel(task);
@@ -207,9 +216,10 @@ impl Runner<'_> {
         universe::with_loop(|u| u.kernel.current = None);
     }
 
-    fn drive(&self, bodies: &mut Bodies, main: TaskRef) {
+    /// Goes on from `first` to the end, or until another thread has the loop.
+    pub(crate) fn drive(&self, bodies: &mut Bodies, first: Step, main: TaskRef) {
         universe::here(|here| {
-            let mut step = Step::CHORES;
+            let mut step = first;
             // One landing for whatever unwinds out of a poll, and not one per poll.
             while let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.turn(here, bodies, step, main))) {
                 here.woken.set(false);
@@ -224,7 +234,11 @@ impl Runner<'_> {
 
     /// Goes on from `step` to the end.
     fn turn(&self, here: &Here, bodies: &mut Bodies, mut step: Step, main: TaskRef) {
-        let hooked = self.on_poll.is_some() | self.on_polled.is_some() | self.on_switch.is_some();
+        if self.around.may_block {
+            return self.turn_apart(here, bodies, step, main);
+        }
+        let Around { on_poll, on_polled, on_switch, .. } = self.around;
+        let hooked = on_poll.is_some() | on_polled.is_some() | on_switch.is_some();
         loop {
             if step.what == Act::Poll {
                 if hooked {
@@ -243,6 +257,35 @@ impl Runner<'_> {
                     }
                     Outcome::Ended => step = self.after_end(here, bodies, step.task, Polled::Ended, main),
                     Outcome::Gone => step = self.after_end(here, bodies, step.task, Polled::Gone, main),
+                }
+                continue;
+            }
+            match self.do_otherwise(here, bodies, step, main) {
+                Some(next) => step = next,
+                None => return,
+            }
+        }
+    }
+
+    /// The same where polls may block. It ends when another thread has the loop.
+    #[cold]
+    #[inline(never)]
+    fn turn_apart(&self, here: &Here, bodies: &mut Bodies, mut step: Step, main: TaskRef) {
+        loop {
+            // A cancellation is seen to at the end of a poll that is under way on another thread.
+            if step.what == Act::Poll || (step.what == Act::Cancel && bodies.is_elsewhere(step.task)) {
+                self.before_poll(here);
+                match bodies.poll_apart(step.task, here) {
+                    Polled::Handed => return,
+                    Polled::Pending => {
+                        self.note_leak();
+                        if self.told.has_woken(self.generation) {
+                            note_foreign_wake();
+                        }
+                        let woken = here.woken.replace(false);
+                        step = here.step(|u| u.go_on(woken));
+                    }
+                    outcome => step = self.after_end(here, bodies, step.task, outcome, main),
                 }
                 continue;
             }
@@ -272,10 +315,10 @@ impl Runner<'_> {
 
     #[inline(never)]
     fn before_poll(&self, here: &Here) {
-        if self.on_switch.is_some() {
+        if self.around.on_switch.is_some() {
             self.switch_to(here.boot());
         }
-        if let Some(on_poll) = self.on_poll {
+        if let Some(on_poll) = self.around.on_poll {
             on_poll();
         }
     }
@@ -307,7 +350,7 @@ impl Runner<'_> {
 
     #[inline]
     fn note_leak(&self) {
-        if let Some(leak) = self.on_polled.and_then(|ask| ask()) {
+        if let Some(leak) = self.around.on_polled.and_then(|ask| ask()) {
             universe::with_loop(|u| u.kernel.fail(leak));
         }
     }
@@ -407,76 +450,30 @@ impl Runner<'_> {
             bodies.put_main(task, future, waker);
         }
     }
+}
 
-    fn finish<T>(&self, bodies: &mut Bodies, output: Option<Result<T, TaskError>>) -> Report<T> {
-        // Every task is dropped in a fixed order, and none of it has an effect.
-        let mut index = 0;
-        let mut next = |u: &mut Universe| {
-            let node = loop {
-                let node = u.kernel.nodes.get(index)?.id;
-                index += 1;
-                if u.kernel.tasks.count_of_node(node) > 0 {
-                    break node;
-                }
-            };
-            // Who waits for what is told of runs that did not end by themselves.
-            let ended = u.kernel.failure.is_none() && matches!(output, Some(Ok(_)));
-            let waiting = if ended { Vec::new() } else { u.waiting_of(node) };
-            Some((node, u.kernel.tasks.of_node(node), waiting))
-        };
-        while let Some((node, tasks, waiting)) = universe::with_loop(&mut next).flatten() {
-            if !waiting.is_empty() {
-                WAITING.with_borrow_mut(|all| all.extend(waiting));
-            }
-            self.drop_tasks(bodies, node, tasks);
-        }
-        let waiting = WAITING.take();
-
-        // Put where it is to be: it is much to be handed through closures.
-        let mut report = None;
-        universe::with(|u| {
-            let kernel = &mut u.kernel;
-            kernel.trace.flush();
-            let outcome = match (kernel.failure.take(), output) {
-                (None, Some(Ok(value))) => Ok(value),
-                (Some(failure), _) => Err(failure),
-                (None, _) => Err(Failure::Deadlock),
-            };
-            let waiting = if outcome.is_ok() { Vec::new() } else { waiting };
-            report = Some(Report {
-                outcome,
-                digest: kernel.trace.digest(),
-                ended_at: kernel.now,
-                events: kernel.events,
-                polls: kernel.polls,
-                records: kernel.trace.count(),
-                waiting,
-                counters: Counters::of(u.own_counters()),
-                recent: u.kernel.trace.recent(),
-                unused_overrides: u.kernel.decisions.unused_overrides(),
-                panicked_threads: std::mem::take(&mut u.kernel.panicked_threads),
-            });
-        });
-        report.expect("the simulation is still there")
+/// Goes on with the loop of the simulation that this thread has just been given, in the midst of a poll that is blocked. Says
+/// whether it has been given on; otherwise the run has ended.
+pub(crate) fn take_over(stranded: fn(Report<()>)) {
+    let known = universe::with_loop(|u| {
+        let relief = u.relief.as_ref()?;
+        Some((relief.around, Arc::clone(&relief.told), u.generation, relief.main))
+    });
+    let Some(Some((around, told, generation, main))) = known else { return };
+    let mut bodies = exec::move_in(Programs::default());
+    bodies.take_over();
+    let runner = Runner { around, last: Cell::new(None), told: &told, generation, chores: Cell::default() };
+    let first = universe::here(|here| here.step(|u| u.go_on(false)));
+    runner.drive(&mut bodies, first, main);
+    if !stand_in::has_handed_on() {
+        stranded(runner.finish(&mut bodies, None));
+        // The simulation's own thread is blocked for ever, and there is nothing to go back to.
+        never();
     }
+    exec::move_out(bodies);
 }
 
 #[cold]
 fn note_foreign_wake() {
     universe::with_loop(|u| u.kernel.fail(Failure::ForeignWake));
-}
-
-/// Reports a panic that something within a task has caught, as if it had ended the task: it fails the run, unless panics
-/// of this node are declared.
-pub fn report_panic(payload: &(dyn std::any::Any + Send)) {
-    let message = exec::panic_message(payload);
-    universe::try_with(|u| {
-        let node = u.kernel.current_node();
-        let task = u.kernel.current_task_key().to_string();
-        u.panicked(node, task, message);
-    });
-}
-
-thread_local! {
-    static WAITING: std::cell::RefCell<Vec<Waiting>> = const { std::cell::RefCell::new(Vec::new()) };
 }

@@ -64,6 +64,7 @@ impl Universe {
             wanted: Vec::new(),
             exported: BTreeMap::new(),
             idle_chores: Chores::default(),
+            relief: None,
         }
     }
 
@@ -81,6 +82,7 @@ impl Universe {
             wanted,
             exported,
             idle_chores,
+            relief,
         } = self;
         kernel.reset();
         *worlds = Worlds::default();
@@ -94,6 +96,7 @@ impl Universe {
             exported.clear();
         }
         idle_chores.clear();
+        *relief = None;
     }
 }
 

@@ -232,7 +232,7 @@ impl Universe {
     #[inline(never)]
     fn task_ended(&mut self, node: NodeId, task_ref: TaskRef, polled: Polled) -> bool {
         let how = match polled {
-            Polled::Gone => return false,
+            Polled::Pending | Polled::Gone | Polled::Handed => return false,
             Polled::Ended => u64::from(self.kernel.tasks.get(task_ref).is_some_and(|t| t.cancelled)),
             Polled::Panicked(message) => {
                 let key = self.kernel.tasks.get(task_ref).map_or(TaskKey::default(), |t| t.key);

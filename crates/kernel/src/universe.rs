@@ -39,12 +39,14 @@ pub struct Universe {
     /// What std's clock shows, or would show, where the node clocks show zero.
     pub(crate) std_zero: Option<std::time::Instant>,
     /// Futures that threads of nodes spawned, on their way to the simulation's own thread.
-    pub(crate) incoming: Vec<(TaskRef, crate::exec::SendBody)>,
+    pub(crate) incoming: Vec<(TaskRef, crate::body::SendBody)>,
     /// Outputs that threads of nodes wait for, and those that are on their way to them (`None`: there is none).
     pub(crate) wanted: Vec<(TaskRef, Waker)>,
     pub(crate) exported: std::collections::BTreeMap<TaskRef, Option<Box<dyn Any + Send>>>,
     /// Emptied, for the loop.
     pub(crate) idle_chores: Chores,
+    /// Who takes over while the simulation's own thread is blocked, where it may be.
+    pub(crate) relief: Option<Box<crate::stand_in::Relief>>,
 }
 
 #[derive(Default)]

@@ -23,25 +23,25 @@ struct Arguments {
     tokens: TokenStream,
     /// What the user calls tokio.
     tokio: Path,
-    has_flavor: bool,
-    /// Whether they ask for a runtime of a kind of its own: one that begins with its clock paused, or whose tasks need not be
-    /// `Send`.
-    own_kind: bool,
+    flavor: Option<String>,
+    /// Whether they ask for a runtime that begins with its clock paused.
+    paused: bool,
 }
 
 impl Arguments {
     fn read(tokens: TokenStream) -> Self {
-        let mut read = Self { tokens: tokens.clone(), tokio: parse_quote!(tokio), has_flavor: false, own_kind: false };
+        let mut read = Self { tokens: tokens.clone(), tokio: parse_quote!(tokio), flavor: None, paused: false };
         // What cannot be read is left to tokio's attribute, which says what is wrong with it.
         let metas = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens).unwrap_or_default();
         for meta in &metas {
             let Meta::NameValue(pair) = meta else { continue };
             if pair.path.is_ident("flavor") {
-                read.has_flavor = true;
-                read.own_kind |=
-                    matches!(&pair.value, Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value() == "local");
+                read.flavor = Some(match &pair.value {
+                    Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value(),
+                    _ => String::new(),
+                });
             }
-            read.own_kind |= pair.path.is_ident("start_paused");
+            read.paused |= pair.path.is_ident("start_paused");
             if pair.path.is_ident("crate")
                 && let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value
                 && let Ok(path) = text.parse()
@@ -75,7 +75,7 @@ fn can_be_split(function: &ItemFn) -> bool {
 
 /// Expands `#[tokio::test(arguments)]` or `#[tokio::main(arguments)]`.
 pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let Arguments { tokens, tokio, has_flavor, own_kind } = Arguments::read(arguments);
+    let Arguments { tokens, tokio, flavor, paused } = Arguments::read(arguments);
     let attribute = match kind {
         Kind::Main => quote!(real_main),
         Kind::Test => quote!(real_test),
@@ -89,7 +89,7 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
     let (name, output) = (&sig.ident, &sig.output);
     // A test has a runtime on its own thread unless it says otherwise.
     let mut outside = tokens.into_token_stream();
-    if kind == Kind::Test && !has_flavor {
+    if kind == Kind::Test && flavor.is_none() {
         outside = if outside.is_empty() {
             quote!(flavor = "current_thread")
         } else {
@@ -97,8 +97,10 @@ pub(crate) fn expand(kind: Kind, arguments: TokenStream, item: TokenStream) -> T
         };
     }
     let test = (kind == Kind::Test).then(|| quote!(#[::core::prelude::v1::test]));
-    // A runtime of a kind of its own is built as the attribute says, and the body runs at the top of the program.
-    let simulated = (!own_kind).then(|| {
+    let one_thread = flavor.map_or(kind == Kind::Test, |flavor| flavor == "current_thread");
+    // The body of a runtime of one thread is polled where its tasks are. Any other runtime is built as the attribute says, and
+    // the body runs at the top of the program, on a thread of its own.
+    let simulated = (one_thread && !paused).then(|| {
         quote! {
             if #tokio::support::is_to_be_simulated() {
                 return #tokio::support::simulate(body);

@@ -24,7 +24,7 @@ use crate::surroundings::Surroundings;
 const STACK_BYTES: usize = 16 << 20;
 
 /// How a program ends that panicked.
-const FAILED: i32 = 101;
+pub(crate) const FAILED: i32 = 101;
 
 /// One process, one simulation at a time.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -175,8 +175,15 @@ fn enter(asked: Asked, surroundings: Surroundings) -> Inside {
 }
 
 /// The simulation's thread.
-fn conduct(asked: &Asked, surroundings: Surroundings, seat: impl Future<Output = ()> + 'static, left: &Mutex<Left>) {
-    let (report, output) = run(asked, surroundings, move || seat);
+fn conduct(
+    asked: &Asked,
+    surroundings: Surroundings,
+    seat: impl Future<Output = ()> + Send + 'static,
+    left: &Mutex<Left>,
+) {
+    // A task of its own: it goes on while this thread is blocked by another one.
+    let program = move || async move { _ = kernel::spawn(seat).await };
+    let (report, output) = run(asked, surroundings, false, program);
     let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
     let mut ended = account(&report, output.as_ref());
     if let (How::Returned, Some(message)) = (ended.how, &left.panicked) {

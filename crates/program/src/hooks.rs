@@ -138,6 +138,10 @@ impl Hooks for Sealed {
         kernel::is_home() && kernel::is_held()
     }
 
+    fn may_wait_in_poll(&self) -> bool {
+        kernel::may_block_in_poll()
+    }
+
     fn blocking_sleep(&self, ns: u64) -> Sleep {
         if kernel::nap(Duration::from_nanos(ns)) { Sleep::Slept } else { Sleep::Refused }
     }

@@ -20,6 +20,7 @@ mod hooks;
 mod node_locals;
 mod printing;
 mod simulate;
+mod stranded;
 mod surroundings;
 mod threads;
 mod whole;

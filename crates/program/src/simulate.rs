@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::process::exit;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::task::{Poll, Waker};
 use std::thread;
 
@@ -19,6 +20,7 @@ use crate::ended::{Begun, Ended, How};
 use crate::hooks::{leaked, leaked_by_thread, seal_thread, spawn_node_thread};
 use crate::node_locals::switch;
 use crate::printing::print_panics;
+use crate::stranded::stranded;
 use crate::surroundings::Surroundings;
 use crate::whole::Whole;
 
@@ -42,6 +44,20 @@ thread_local! {
     static BEFORE_POLL: Cell<Option<fn()>> = const { Cell::new(None) };
 }
 
+/// Those of the process's simulation, for threads that stand in for its own.
+static AROUND: OnceLock<Surroundings> = OnceLock::new();
+
+/// What is done around the run on a thread that goes on with it while its own is blocked.
+fn stand_in(go_on: &mut dyn FnMut()) {
+    match AROUND.get() {
+        Some(surroundings) => {
+            BEFORE_POLL.set(Some(surroundings.before_poll));
+            (surroundings.around_run)(go_on);
+        }
+        None => go_on(),
+    }
+}
+
 /// Before each poll of this thread's simulation.
 fn poll_begins() {
     if let Some(before) = BEFORE_POLL.get() {
@@ -50,7 +66,8 @@ fn poll_begins() {
     watchdog::poll_begins();
 }
 
-/// Runs the future that `body` makes in a simulation of its own, on this thread, as the environment asks.
+/// Runs the future that `body` makes in a simulation of its own, on this thread, as the environment asks. Its runtime is of
+/// this thread alone.
 ///
 /// # Panics
 /// With the body's own panic; and where the body cannot return because the simulation ended before it: a deadlock, a
@@ -66,7 +83,7 @@ where
         exit(0);
     }
     print_panics();
-    let (report, output) = run(&asked, surroundings, body);
+    let (report, output) = run(&asked, surroundings, true, body);
     let ended = account(&report, output.as_ref());
     tell(&asked, |file| ended.tell(file));
     match (report.outcome, output) {
@@ -80,21 +97,28 @@ where
     }
 }
 
-/// Runs a program's body in a world of its own, and gives its output if it has one.
+/// Runs a program's body in a world of its own, and gives its output if it has one. With `one_thread` tasks of the node's own
+/// runtime are polled on this thread and on no other.
 pub(crate) fn run<F>(
     asked: &Asked,
     surroundings: Surroundings,
+    one_thread: bool,
     body: impl FnOnce() -> F + 'static,
 ) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
     F: Future + 'static,
     F::Output: 'static,
 {
+    let _ = AROUND.set(surroundings);
     BEFORE_POLL.set(Some(surroundings.before_poll));
-    surroundings.run(|| run_within(asked, body))
+    surroundings.run(|| run_within(asked, one_thread, body))
 }
 
-fn run_within<F>(asked: &Asked, body: impl FnOnce() -> F + 'static) -> (Report<()>, Option<thread::Result<F::Output>>)
+fn run_within<F>(
+    asked: &Asked,
+    one_thread: bool,
+    body: impl FnOnce() -> F + 'static,
+) -> (Report<()>, Option<thread::Result<F::Output>>)
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -104,6 +128,7 @@ where
     options.on_poll = Some(poll_begins);
     options.on_polled = Some(leaked);
     options.on_switch = Some(switch);
+    options.blocking = Some(kernel::Blocking { around: stand_in, stranded });
     let mut simulation = Simulation::new(options);
     simulation.universe().set_thread_spawner(spawn_node_thread);
     simulation.universe().set_on_hand_back(leaked_by_thread);
@@ -115,7 +140,7 @@ where
     let shared = Rc::new(RefCell::new(Exit { output: None, driver: None }));
     let inside = Rc::clone(&shared);
     let report = simulation.run(async move {
-        start(body, Rc::clone(&inside));
+        start(body, one_thread, Rc::clone(&inside));
         poll_fn(|cx| {
             let mut exit = inside.borrow_mut();
             if exit.output.is_some() {
@@ -131,7 +156,7 @@ where
 }
 
 /// Boots the program's node. As outside, a panic of a task ends that task; the body's own panic ends the program.
-fn start<F>(body: impl FnOnce() -> F + 'static, shared: Rc<RefCell<Exit<F::Output>>>)
+fn start<F>(body: impl FnOnce() -> F + 'static, one_thread: bool, shared: Rc<RefCell<Exit<F::Output>>>)
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -153,6 +178,9 @@ where
     });
     kernel::with(|u| {
         u.kernel.allow_panics(node);
+        if one_thread {
+            u.kernel.set_one_thread(node);
+        }
         u.kernel.boot(node);
     });
 }

@@ -11,7 +11,7 @@ pub use real_tokio::{main as real_main, test as real_test};
 use stormglass_program::Surroundings;
 pub use stormglass_program::is_to_be_simulated;
 
-/// Runs one program in a simulation of its own: [`stormglass_program::simulate`].
+/// Runs one program in a simulation of its own, with a runtime of this thread alone: [`stormglass_program::simulate`].
 pub fn simulate<F>(body: impl FnOnce() -> F + 'static) -> F::Output
 where
     F: Future + 'static,

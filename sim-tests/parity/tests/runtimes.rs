@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stormglass_tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use stormglass_tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor, worker_index};
 use stormglass_tokio::{task, time};
 
 use crate::seeing::{one, panic_of, several};
@@ -21,6 +21,15 @@ fn flavor(flavor: &RuntimeFlavor) -> &'static str {
 behaviours! {
     block_on_gives_the_output => ["3"], |saw| {
         saw!(saw, Runtime::new().expect("a runtime").block_on(async { 3 }));
+    }
+    the_thread_that_drives_a_runtime_of_one_is_its_worker => ["Some(0)", "Some(0)", "None", "None"], |saw| {
+        let inside = async {
+            saw!(saw, worker_index());
+            saw!(saw, stormglass_tokio::spawn(async { worker_index() }).await.expect("no panic"));
+            saw!(saw, task::spawn_blocking(worker_index).await.expect("no panic"));
+        };
+        one(inside);
+        several(async { saw!(saw, worker_index()) });
     }
     block_on_takes_what_is_borrowed_and_not_send => ["\"ab\""], |saw| {
         let mut text = std::rc::Rc::new(String::from("a"));

@@ -115,6 +115,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn blocks_until_a_thread_speaks() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let speaker = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(1_000));
+            tell.send(5).unwrap();
+        });
+        assert_eq!(told.recv(), Ok(5));
+        speaker.join().unwrap();
+        std::thread::sleep(Duration::from_secs(1_000));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn meets_a_task() {
+        let meeting = std::sync::Arc::new(std::sync::Barrier::new(2));
+        let met = meeting.clone();
+        let task = tokio::spawn(async move { met.wait().is_leader() });
+        tokio::time::sleep(Duration::from_secs(1_000)).await;
+        let leads = meeting.wait().is_leader();
+        assert_ne!(task.await.unwrap(), leads);
+    }
+
+    #[tokio::test]
+    #[should_panic]
+    async fn blocks_for_its_own_task() {
+        let (tell, told) = std::sync::mpsc::channel();
+        tokio::spawn(async move { tell.send(()) });
+        told.recv().unwrap();
+    }
+
+    #[tokio::test]
     async fn reaches_out() {
         let _ = std::net::UdpSocket::bind("127.0.0.1:0");
     }
@@ -239,6 +269,12 @@ fn a_project_that_knows_nothing_is_fuzzed_and_left_as_it_was() {
     assert_eq!(outcome("fails_always"), "failed");
     assert_eq!(outcome("waits_for_ever"), "failed");
     assert!(tests["tests::waits_for_ever"].2.contains("deadlock"), "{tests:?}");
+    assert_eq!(outcome("blocks_until_a_thread_speaks"), "passed");
+    assert_eq!(outcome("meets_a_task"), "passed");
+    assert_eq!(outcome("blocks_for_its_own_task"), "failed");
+    let stuck = &tests["tests::blocks_for_its_own_task"].2;
+    assert!(stuck.contains("deadlock") && stuck.contains("a poll blocks its thread, in "), "{stuck}");
+    assert!(stuck.contains("blocks_for_its_own_task"), "{stuck}");
     let refused = &tests["tests::reaches_out"].2;
     assert!(refused.contains("socket") && refused.contains("reaches_out"), "{refused}");
 

@@ -39,7 +39,7 @@ const STD_SOURCES: [&str; 2] = ["/rustc/", "/rustlib/src/rust/library/"];
 const THEIR_SOURCES: [&str; 2] = ["/registry/src/", "/git/checkouts/"];
 
 /// The files of this crate in which every backtrace of its own begins.
-const OWN_BEGINNINGS: [&str; 3] = ["seal/leak.rs", "process/watchdog.rs", "process/blocked.rs"];
+const OWN_BEGINNINGS: [&str; 4] = ["seal/leak.rs", "seal/standing.rs", "process/watchdog.rs", "process/blocked.rs"];
 
 /// C functions around every Rust program; a backtrace that reaches them has run out of causes.
 const OUTERMOST: [&str; 7] =
@@ -120,7 +120,8 @@ fn is_foreign(frame: &Frame<'_>, own_sources: Option<&str>) -> bool {
     let path =
         ["mut ", "dyn ", "const ", "impl "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
     match path.split_once("::") {
-        Some((root, _)) => !NOT_A_CAUSE.contains(&root),
+        // One of ours by its last name, with what it is for: `futex<stormglass_sys::…>`.
+        Some((root, _)) => !NOT_A_CAUSE.contains(&root) && !root.ends_with("<stormglass_sys"),
         // A Rust function by its last name is told by its file; a C function may be one of those that surround all.
         None => {
             let runtime = path.starts_with("__") || path.starts_with("rust_") || OUTERMOST.contains(&path);

@@ -103,6 +103,11 @@ pub trait Hooks: Sync {
         false
     }
 
+    /// Whether this thread polls a task, and may wait for others of its program all the same. Not by default.
+    fn may_wait_in_poll(&self) -> bool {
+        false
+    }
+
     /// A blocking sleep of `ns` nanoseconds. Refused unless the world says otherwise.
     fn blocking_sleep(&self, ns: u64) -> Sleep {
         let _ = ns;

@@ -113,10 +113,16 @@ pub(super) fn is_resolving() -> bool {
     RESOLVING.get()
 }
 
-fn resolve(recorded: Recorded) -> Leak {
+/// A backtrace as text that does not depend on the working folder.
+pub(super) fn text_of(frames: &Backtrace) -> String {
     RESOLVING.set(true);
-    let backtrace = recorded.frames.to_string();
+    let text = frames.to_string();
     RESOLVING.set(false);
+    text
+}
+
+fn resolve(recorded: Recorded) -> Leak {
+    let backtrace = text_of(&recorded.frames);
     Leak {
         symbol: recorded.symbol,
         detail: recorded.detail,

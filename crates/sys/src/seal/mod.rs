@@ -63,6 +63,7 @@ mod program_threads;
 #[cfg(sealed_tier)]
 mod renewal;
 mod selftest;
+mod standing;
 mod threads;
 mod traps;
 
@@ -82,5 +83,6 @@ pub use program_threads::{Admission, ProgramThread, see_out};
 #[cfg(sealed_tier)]
 pub(crate) use renewal::{Forgone, Renewal};
 pub use selftest::{SelfTestError, selftest};
+pub use standing::blocked_polls;
 pub use threads::{on_fresh_thread, spawn_simulation_thread, vouch_for_thread};
 pub use traps::{SecondLayer, SyscallTrap, Traps, arm_traps, second_layer};

@@ -22,8 +22,19 @@ thread_local! {
     static ENTRIES: Cell<u64> = const { Cell::new(0) };
     /// How many are entered: nearly always none, and then nobody looks further.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// Whether this thread polls a future of `block_on`.
-    static DRIVING: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread polls a future of `block_on`, or has said that it may block. Nothing of the kind at first: then the
+    /// simulation's own thread drives, and no other does.
+    static DRIVING: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+impl Scope {
+    /// Whether it is a runtime of several threads. A node's own is, unless it is the one of a program that has one thread.
+    pub(crate) fn is_of_several(&self) -> bool {
+        match self {
+            Self::Node => stormglass_kernel::try_with(|u| !u.kernel.is_of_one_thread()).unwrap_or(true),
+            Self::Built(built) => built.settings.several,
+        }
+    }
 }
 
 /// The current runtime. `None` outside a simulation, and on a thread of a node that has entered none.
@@ -76,17 +87,23 @@ impl Drop for Entered {
 
 /// Runs `f` as what drives a runtime on this thread: `block_on` within it is refused.
 pub(crate) fn driving<R>(driving: bool, f: impl FnOnce() -> R) -> R {
-    struct Back(bool);
+    struct Back(Option<bool>);
     impl Drop for Back {
         fn drop(&mut self) {
             DRIVING.set(self.0);
         }
     }
-    let _back = Back(DRIVING.replace(driving));
+    let _back = Back(DRIVING.replace(Some(driving)));
     f()
 }
 
 /// Whether this thread drives a runtime, so that it must not block.
 pub(crate) fn is_driving() -> bool {
-    DRIVING.get() || !stormglass_kernel::may_block()
+    let may_block = stormglass_kernel::may_block();
+    match DRIVING.get() {
+        Some(true) => true,
+        // In place, in the midst of a task's poll.
+        Some(false) => !may_block && !stormglass_kernel::may_block_in_poll(),
+        None => !may_block,
+    }
 }

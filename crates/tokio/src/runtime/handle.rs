@@ -130,14 +130,14 @@ impl Handle {
         }
     }
 
-    /// Whether the runtime is of one thread or several. A node's own counts as one of several: it may block in place.
+    /// Whether the runtime is of one thread or several. A node's own counts as one of several, that of a `#[tokio::test]`
+    /// which asks for no flavor as one of one.
     #[must_use]
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
         match &self.kind {
             Kind::Real(real) => real.runtime_flavor(),
-            Kind::Simulated(Scope::Node) => RuntimeFlavor::MultiThread,
-            Kind::Simulated(Scope::Built(built)) if !built.settings.several => RuntimeFlavor::CurrentThread,
-            Kind::Simulated(Scope::Built(_)) => RuntimeFlavor::MultiThread,
+            Kind::Simulated(scope) if scope.is_of_several() => RuntimeFlavor::MultiThread,
+            Kind::Simulated(_) => RuntimeFlavor::CurrentThread,
         }
     }
 

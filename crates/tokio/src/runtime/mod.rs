@@ -21,18 +21,11 @@ pub use metrics::RuntimeMetrics;
 pub use real_tokio::runtime::{RuntimeFlavor, is_rt_shutdown_err};
 pub use runtime::Runtime;
 
-/// Which worker runs the current task: 0 in a simulation, in a runtime of several threads, where a node has one processor;
-/// `None` elsewhere.
+/// Which worker this thread is. In a simulation 0 in a task, as a node has one processor, and in `block_on` of a runtime of one
+/// thread; `None` elsewhere.
 #[must_use]
 pub fn worker_index() -> Option<usize> {
-    match context::current() {
-        None => real_tokio::runtime::worker_index(),
-        Some(scope) => {
-            let several = match &scope {
-                context::Scope::Node => true,
-                context::Scope::Built(built) => built.settings.several,
-            };
-            (several && !stormglass_kernel::may_block()).then_some(0)
-        }
-    }
+    let Some(scope) = context::current() else { return real_tokio::runtime::worker_index() };
+    let in_task = !stormglass_kernel::may_block();
+    (in_task || (context::is_driving() && !scope.is_of_several())).then_some(0)
 }

@@ -82,8 +82,9 @@ where
     })
 }
 
-/// Runs `f` in place, where it may block: on a thread of a node that blocks on a runtime. A task of a simulated node runs on
-/// the simulation's own thread, which cannot be given away: there `f` may compute, and blocking on a future is refused.
+/// Runs `f` in place, where it may block: on a thread of a node that blocks on a runtime, and in a task of a simulated
+/// `#[tokio::test]` or `main`. A task of a scenario's node runs on the thread of all nodes, which cannot be given away: there `f`
+/// may compute, and blocking on a future is refused.
 ///
 /// # Panics
 /// In a runtime of the current thread's flavor, as tokio's does.
@@ -95,9 +96,8 @@ where
     match context::current() {
         None => real_tokio::task::block_in_place(f),
         Some(scope) => {
-            let one = matches!(&scope, Scope::Built(built) if !built.settings.several);
             assert!(
-                !(one && context::is_driving()),
+                scope.is_of_several() || !context::is_driving(),
                 "can call blocking only when running on the multi-threaded runtime"
             );
             super::coop::with_unconstrained(|| context::driving(false, f))

@@ -33,7 +33,7 @@ where
     F::Output: Send + 'static,
 {
     match scope {
-        Scope::Node => JoinHandle::simulated(kernel::spawn(future), None),
+        Scope::Node => JoinHandle::simulated(kernel::spawn_beside_main(future), None),
         Scope::Built(built) => {
             let Some(membership) = Arc::clone(built).join() else {
                 drop(future);

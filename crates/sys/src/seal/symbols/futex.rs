@@ -10,6 +10,7 @@ use super::{syscall, time};
 use crate::seal::hooks::FutexWait;
 use crate::seal::interpose::{ask, fail};
 use crate::seal::leak;
+use crate::seal::standing::ask_to_wait;
 
 const EVERY_BIT: u32 = u32::MAX;
 
@@ -71,7 +72,7 @@ unsafe fn wait(address: usize, value: u32, bits: u32, timeout_ns: Option<u64>) -
         return Some(fail(libc::EAGAIN));
     }
     let wait = FutexWait { address, bits, timeout_ns };
-    let waited = ask(|hooks| hooks.futex_wait(&wait));
+    let waited = ask_to_wait(timeout_ns.is_some(), |hooks| hooks.futex_wait(&wait));
     if waited.is_none() && ask(|hooks| Some(hooks.must_not_wait())) == Some(true) {
         return Some(wait_in_a_poll(word, value, timeout_ns));
     }

@@ -16,6 +16,7 @@ use crate::seal::current::{host, is_simulated, simulation};
 use crate::seal::hooks::Hooks;
 use crate::seal::interpose::{ask, refused};
 use crate::seal::program_threads::{Admission, ProgramThread, find, forget, note};
+use crate::seal::standing::ask_to_wait;
 use crate::seal::traps::{self, SyscallTrap, Traps};
 
 unsafe extern "C" {
@@ -162,7 +163,7 @@ fn wait(symbol: &'static str, thread: &ProgramThread, timeout_ns: Option<u64>) -
             unsafe { super::sleep::real::nanosleep(&raw const moment, ptr::null_mut()) };
             continue;
         }
-        match ask(|hooks| hooks.thread_wait(thread.address(), timeout_ns)) {
+        match ask_to_wait(timeout_ns.is_some(), |hooks| hooks.thread_wait(thread.address(), timeout_ns)) {
             Some(true) => {}
             Some(false) => return Joined::Failed(libc::ETIMEDOUT),
             None => {
