@@ -13,7 +13,7 @@ use stormglass_check::model::Kv;
 
 fn campaign(criterion: &mut Criterion) {
     let cas = Features { cas: true, ..Features::default() };
-    let all = Features { cas: true, delete: true, append: true, txn: false };
+    let all = Features { cas: true, delete: true, append: true, ..Features::default() };
     let cases = [
         ("unique values, 10 keys", 10, 0, Features::default()),
         ("unique values with cas, 10 keys", 10, 0, cas),

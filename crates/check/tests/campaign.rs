@@ -21,7 +21,7 @@ fn campaign(keys: u32, values: u32, features: Features) -> Shape {
 
 fn shapes() -> Vec<(&'static str, Shape)> {
     let cas = Features { cas: true, ..Features::default() };
-    let all = Features { cas: true, delete: true, append: true, txn: false };
+    let all = Features { cas: true, delete: true, append: true, ..Features::default() };
     vec![
         ("unique values", campaign(10, 0, Features::default())),
         ("unique values with cas", campaign(10, 0, cas)),
@@ -76,7 +76,7 @@ fn with_stale_read(history: &History<KvOp, KvRet>) -> Option<History<KvOp, KvRet
 #[test]
 fn a_stale_read_in_a_campaign_history_is_found_in_few_steps_and_shown_on_a_few_operations() {
     let cas = Features { cas: true, ..Features::default() };
-    let transactions = Features { cas: true, delete: true, txn: true, append: false };
+    let transactions = Features { cas: true, delete: true, txn: true, ..Features::default() };
     let shapes = [
         ("unique values", campaign(10, 0, Features::default())),
         ("unique values with cas", campaign(10, 0, cas)),

@@ -33,8 +33,8 @@ pub(super) struct Minimal {
 /// At most so many steps are spent on making evidence small, whatever the budget of the verdict.
 const STEPS_MAX: u64 = 1_000_000;
 
-/// So few operations are searched as they are.
-const FEW: usize = 24;
+/// So many steps an operation are taken on operations as they are, before it is asked whether they can be rewritten.
+const AT_ONCE: u64 = 16;
 
 /// A guess at the evidence holds at most so many operations on either side.
 const GUESS_MAX: usize = 48;
@@ -114,21 +114,25 @@ impl<'a, M: Model> Probe<'a, M> {
 
     /// True only if these operations are shown to have no order.
     fn refused(&mut self, ids: &[u32], cut: Option<u64>) -> bool {
-        let mut quota = Quota { steps: self.steps, bytes: self.bytes };
-        let rewritten = if self.one_key && ids.len() > FEW { self.rewritten(ids, cut) } else { None };
-        let found = match rewritten {
-            Some(ops) => {
-                let ids: Vec<u32> = (0u32..).take(ops.len()).collect();
-                let source = Source { model: self.source.model, ops: &ops };
-                let mut machine = Machine::new(source.model);
-                search(&prepare(source, &mut machine, &ids, None), &mut machine, None, &mut quota)
-            }
-            None => {
-                let problem = prepare(self.source, &mut self.machine, ids, cut);
-                search(&problem, &mut self.machine, None, &mut quota)
-            }
-        };
-        self.steps = quota.steps;
+        let problem = prepare(self.source, &mut self.machine, ids, cut);
+        // Most is decided at once, and sooner than it is rewritten.
+        let steps = if self.one_key { self.steps.min(AT_ONCE * ids.len() as u64) } else { self.steps };
+        let mut quota = Quota { steps, bytes: self.bytes };
+        let mut found = search(&problem, &mut self.machine, None, &mut quota);
+        self.steps -= steps - quota.steps;
+        if matches!(found, Found::Exhausted(Exhausted::Steps)) && self.steps > 0 {
+            let mut quota = Quota { steps: self.steps, bytes: self.bytes };
+            found = match self.rewritten(ids, cut) {
+                Some(ops) => {
+                    let ids: Vec<u32> = (0u32..).take(ops.len()).collect();
+                    let source = Source { model: self.source.model, ops: &ops };
+                    let mut machine = Machine::new(source.model);
+                    search(&prepare(source, &mut machine, &ids, None), &mut machine, None, &mut quota)
+                }
+                None => search(&problem, &mut self.machine, None, &mut quota),
+            };
+            self.steps = quota.steps;
+        }
         self.exhausted |= matches!(found, Found::Exhausted(Exhausted::Steps));
         matches!(found, Found::Impossible { .. })
     }

@@ -51,10 +51,15 @@ pub(super) fn rewritten(kv: &Kv, ops: &[&One], until: u64) -> Option<Vec<Option<
         token.appended |= appended;
         token.times += 1;
     }
-    for one in ops.iter().flatten() {
-        let Outcome::Ok(KvRet::Value { value: Some(value), .. }) = &one.outcome else { continue };
-        let whole = value.as_slice();
-        for (at, end) in parts(whole, &tokens, &lengths)? {
+    let read = |one: &One| match &one.outcome {
+        Outcome::Ok(KvRet::Value { value: Some(value), .. }) => Some(value.clone()),
+        _ => None,
+    };
+    // In order, so that what two of them begin with is taken apart once.
+    let reads: BTreeSet<Bytes> = ops.iter().flatten().filter_map(read).collect();
+    let mut apart = Apart { ways: vec![(1, 0)], of: &[] };
+    for whole in reads.iter().map(Bytes::as_slice) {
+        for (at, end) in apart.parts(whole, &tokens, &lengths)? {
             let token = tokens.get_mut(&whole[at..end]).filter(|token| token.appended && token.times == 1);
             if let Some(token) = token
                 && token.found.get_or_insert_with(|| Bytes::from(&whole[..at])).as_slice() != &whole[..at]
@@ -76,27 +81,42 @@ fn by_then(one: &One, until: u64) -> Option<One> {
     Some(one)
 }
 
-/// The one way in which `whole` can be taken apart into a value that was put or appended, and then values that were appended: where
-/// each of them begins and ends.
-fn parts(whole: &[u8], tokens: &Tokens<'_>, lengths: &BTreeSet<usize>) -> Option<Vec<(usize, usize)>> {
-    // In how many ways the rest from each place can be, up to two, and how long the first part is.
-    let mut ways = vec![(0u8, 0usize); whole.len() + 1];
-    ways[whole.len()].0 = 1;
-    for at in (0..whole.len()).rev() {
-        for length in lengths {
-            let Some(part) = whole.get(at..at + length) else { break };
-            let may_be = tokens.get(part).is_some_and(|token| at == 0 || token.appended);
-            if may_be && ways[at + length].0 > 0 {
-                ways[at] = (2.min(ways[at].0 + ways[at + length].0), *length);
+/// How values can be taken apart into one that was put or appended, and then ones that were appended.
+struct Apart<'a> {
+    /// In how many ways what is before each place can be, up to two, and how long the last part is then.
+    ways: Vec<(u8, usize)>,
+    /// The value of which that is.
+    of: &'a [u8],
+}
+
+impl<'a> Apart<'a> {
+    /// The one way in which `whole` can be taken apart: where each part begins and ends.
+    fn parts(
+        &mut self,
+        whole: &'a [u8],
+        tokens: &Tokens<'_>,
+        lengths: &BTreeSet<usize>,
+    ) -> Option<Vec<(usize, usize)>> {
+        let common = self.of.iter().zip(whole).take_while(|(one, other)| one == other).count();
+        self.ways.truncate(common + 1);
+        self.of = whole;
+        for end in self.ways.len()..=whole.len() {
+            let mut way = (0, 0);
+            for length in lengths.iter().take_while(|length| **length <= end) {
+                let at = end - length;
+                if self.ways[at].0 > 0 && tokens.get(&whole[at..end]).is_some_and(|token| at == 0 || token.appended) {
+                    way = (2.min(way.0 + self.ways[at].0), *length);
+                }
             }
+            self.ways.push(way);
         }
+        if self.ways[whole.len()].0 != 1 {
+            return None;
+        }
+        let before = |end: &usize| (*end > 0).then(|| end - self.ways[*end].1);
+        let places: Vec<usize> = std::iter::successors(Some(whole.len()), before).collect();
+        Some(places.windows(2).map(|pair| (pair[1], pair[0])).collect())
     }
-    if ways[0].0 != 1 {
-        return None;
-    }
-    let next = |at: &usize| (*at < whole.len()).then(|| at + ways[*at].1);
-    let places: Vec<usize> = std::iter::successors(Some(0), next).collect();
-    Some(places.windows(2).map(|pair| (pair[0], pair[1])).collect())
 }
 
 fn swapped(kv: &Kv, one: &One, tokens: &Tokens<'_>) -> Option<One> {
