@@ -103,7 +103,7 @@ fn what_is_wrong_is_named_with_line_column_and_what_was_expected() {
     refused(
         "{:process 0 :type :invoke :f :fly}",
         register,
-        "h.edn:1:1: :fly is not known here, expected :read, :write or :cas",
+        "h.edn:1:30: :fly is not known here, expected :read, :write or :cas",
     );
     refused("{:process 0 :type :invoke :f :cas :value [1]}", register, "h.edn:1:42: expected a vector of two");
     refused(

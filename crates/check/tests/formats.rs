@@ -2,7 +2,7 @@
 //! with its line, its column and what was expected there.
 
 use proptest::prelude::*;
-use stormglass_check::format::{CheckOptions, ModelName, check_text};
+use stormglass_check::format::{CheckOptions, ModelName, Notation, check_text, read_jepsen_register};
 use stormglass_check::model::{Bytes, Compare, Expect, KvOp, KvRet, RegisterOp, RegisterRet};
 use stormglass_check::{Clock, History, Operation, Outcome, Process, Verdict, check_file};
 
@@ -162,7 +162,7 @@ INFO  jepsen.util - 2\t:info\t:write\t:timed-out
 
 #[test]
 fn a_jepsen_register_log_is_understood() -> Result<(), Box<dyn std::error::Error>> {
-    let history = stormglass_check::format::read_jepsen_register("h", JEPSEN)?;
+    let history = read_jepsen_register("h", JEPSEN, Notation::Log)?;
     let two = || Some(Bytes::from("2"));
     let ops: Vec<_> = history.operations().iter().map(|op| (op.call, op.returned, &op.op, &op.outcome)).collect();
     assert_eq!(
@@ -188,8 +188,8 @@ fn what_else_a_whole_log_of_jepsen_holds_is_passed_over() -> Result<(), Box<dyn 
         &JEPSEN[..middle],
         &JEPSEN[middle..]
     );
-    let whole = stormglass_check::format::read_jepsen_register("h", &log)?;
-    let bare = stormglass_check::format::read_jepsen_register("h", JEPSEN)?;
+    let whole = read_jepsen_register("h", &log, Notation::Log)?;
+    let bare = read_jepsen_register("h", JEPSEN, Notation::Log)?;
     let events = |history: &History<RegisterOp, RegisterRet>| -> Vec<_> {
         history.operations().iter().map(|op| (op.op.clone(), op.outcome.clone())).collect()
     };
@@ -201,7 +201,7 @@ fn what_else_a_whole_log_of_jepsen_holds_is_passed_over() -> Result<(), Box<dyn 
         let found = error(&format!("{JEPSEN}{cut}"), ModelName::CasRegister);
         assert!(found.starts_with("h:8:"), "a log that is cut off at {cut}: {found}");
     }
-    let none = stormglass_check::format::read_jepsen_register("h", "\nlein test\n").err().map(|e| e.to_string());
+    let none = read_jepsen_register("h", "\nlein test\n", Notation::Log).err().map(|e| e.to_string());
     assert!(none.is_some_and(|e| e.starts_with("h:2:1: expected `INFO jepsen.util")), "a log without an operation");
     Ok(())
 }
@@ -211,11 +211,11 @@ fn a_bad_jepsen_line_is_named_with_line_column_and_what_was_expected() {
     let cases = [
         (
             JEPSEN.replace("[nil 2]\nINFO  jepsen.util - 2", "[nil x]\nINFO  jepsen.util - 2"),
-            "h:3:40: expected a whole number or `nil`, found \"x]\"",
+            "h:3:40: expected a value or `nil`, found \"x]\"",
         ),
         (
             JEPSEN.replace(" - 2 :invoke :write", " - 2 :invoke :wrote"),
-            "h:4:31: expected `:read`, `:write` or `:cas`, found \":wrote 2\"",
+            "h:4:31: :wrote is not known here, expected :read, :write or :cas",
         ),
         (
             JEPSEN.replace(" - 2 :invoke", " - 0 :invoke"),

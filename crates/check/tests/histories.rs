@@ -121,8 +121,8 @@ fn formats_are_told_from_their_first_line() {
     assert_eq!(Format::guess("{:process 0, :f :get, :key \"1\"}"), Some(Format::PorcupineKv));
     assert_eq!(Format::guess("{:process 0, :f :read}"), Some(Format::Edn));
     assert_eq!(Format::guess("; a comment\n[{:process 0}]"), Some(Format::Edn));
-    assert_eq!(Format::guess("INFO  jepsen.util - 0\t:invoke\t:read\tnil"), Some(Format::JepsenRegister));
-    assert_eq!(Format::guess("INFO\tjepsen.util\t-\t0\t:invoke\t:read\tnil"), Some(Format::JepsenRegister));
+    assert_eq!(Format::guess("INFO  jepsen.util - 0\t:invoke\t:read\tnil"), Some(Format::JepsenLog));
+    assert_eq!(Format::guess("INFO\tjepsen.util\t-\t0\t:invoke\t:read\tnil"), Some(Format::JepsenLog));
     assert_eq!(Format::guess("hello"), None);
     assert_eq!(Format::guess(""), None);
 }

@@ -18,7 +18,7 @@ pub struct LinkOptions {
     /// Parts per million of packets that vanish.
     pub loss_ppm: u32,
     /// Whether jitter lets a later segment overtake an earlier one of its TCP flow. Off, a flow keeps its order, as
-    /// queues on one path do. Datagrams may always overtake each other.
+    /// queues on one path do. Datagrams between machines may always overtake each other.
     pub reorders: bool,
     /// Parts per million of packets that arrive twice, each with a delay of its own.
     pub duplicate_ppm: u32,
@@ -122,7 +122,7 @@ impl From<LinkOptions> for Path {
 }
 
 impl Path {
-    /// Inside one machine: 10 to 20 µs. Faults do not touch it.
+    /// Inside one machine: 10 to 20 µs, and what one socket sends to another stays in order. Faults do not touch it.
     pub(crate) fn loopback() -> Self {
         let half = Duration::from_micros(10);
         LinkOptions { jitter: half, ..LinkOptions::constant(half) }.into()

@@ -89,7 +89,8 @@ impl Wire {
         };
         let now = kernel.now();
         let mut at = now.after_nanos(transit.delay_ns);
-        if !transit.reorders && packet.protocol() == Protocol::Tcp {
+        // Within a machine there is one queue: what one socket sends to another comes in its order, datagrams too.
+        if !transit.reorders && (packet.protocol() == Protocol::Tcp || from == to) {
             at = at.max(flow.arrives);
             flow.arrives = at;
         }

@@ -4,7 +4,7 @@
 use super::plain::plain;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use stormglass_check::format::{read_jepsen_register, read_porcupine_kv};
+use stormglass_check::format::{Notation, read_jepsen_register, read_porcupine_kv};
 use stormglass_check::model::{CasRegister, Model};
 use stormglass_check::{Budget, History, is_linearizable, linearizability};
 
@@ -31,14 +31,19 @@ pub(crate) fn table() {
 
 fn row(path: &Path, kind: &str) -> Option<[Duration; 3]> {
     let name = path.file_name()?.to_string_lossy().into_owned();
-    let text = std::fs::read_to_string(path).ok()?;
-    if kind == "log" {
-        let history = read_jepsen_register(&name, &text).ok()?;
-        Some(measured(&name, &CasRegister, &history)).filter(|_| !history.is_empty())
-    } else {
-        let (model, history) = read_porcupine_kv(&name, &text).ok()?;
-        Some(measured(&name, &model, &history))
-    }
+    let times = match std::fs::read_to_string(path) {
+        Err(error) => Err(error.to_string()),
+        Ok(text) if kind == "log" => read_jepsen_register(&name, &text, Notation::Log)
+            .map(|history| (!history.is_empty()).then(|| measured(&name, &CasRegister, &history)))
+            .map_err(|error| error.to_string()),
+        Ok(text) => read_porcupine_kv(&name, &text)
+            .map(|(model, history)| Some(measured(&name, &model, &history)))
+            .map_err(|error| error.to_string()),
+    };
+    times.unwrap_or_else(|error| {
+        println!("| {name} | LEFT OUT: {error} | | | |");
+        None
+    })
 }
 
 fn measured<M: Model>(name: &str, model: &M, history: &History<M::Op, M::Ret>) -> [Duration; 3] {

@@ -9,5 +9,5 @@ use libfuzzer_sys::fuzz_target;
 use stormglass_check::format::Format;
 
 fuzz_target!(|text: &str| {
-    answered::in_format(text, Some(Format::JepsenRegister));
+    answered::in_format(text, Some(Format::JepsenLog));
 });

@@ -42,11 +42,32 @@ pub(super) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     at: usize,
+    /// What ends where the text does.
+    whole: &'static str,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Reader { file, text, at: 0 }
+        Reader { file, text, at: 0, whole: "file" }
+    }
+
+    /// Of the bytes `from..to` of a text, which are on one line.
+    pub(super) fn within(file: &'a str, text: &'a str, from: usize, to: usize) -> Self {
+        Reader { file, text: &text[..to], at: from, whole: "line" }
+    }
+
+    pub(super) fn mark(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn back_to(&mut self, mark: usize) {
+        self.at = mark;
+    }
+
+    /// Whether nothing but white space is left, over which it goes.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.at += self.rest().len() - self.rest().trim_start().len();
+        self.rest().is_empty()
     }
 
     /// The next form; `None` at the end.
@@ -67,9 +88,10 @@ impl<'a> Reader<'a> {
         &self.text[self.at..]
     }
 
-    fn expected<T>(&self, what: &str) -> Result<T, FormatError> {
+    /// The error that here something else is expected.
+    pub(super) fn expected<T>(&self, what: &str) -> Result<T, FormatError> {
         let rest: String = self.rest().chars().take_while(|c| *c != '\n').take(24).collect();
-        let found = if self.rest().is_empty() { "the end of the file".to_owned() } else { format!("{rest:?}") };
+        let found = if self.rest().is_empty() { format!("the end of the {}", self.whole) } else { format!("{rest:?}") };
         Err(self.wrong(self.at, format!("expected {what}, found {found}")))
     }
 

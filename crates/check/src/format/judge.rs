@@ -1,7 +1,7 @@
 //! From a file to a judgement: which reader, which model, and what is told of the result.
 
-use super::{self as edn, CheckOptions, EtcdReport, Format, FormatError, ModelName, Place};
-use super::{etcd_judge, read_jepsen_register, read_porcupine_kv};
+use super::{self as format, CheckOptions, EtcdReport, Format, FormatError, ModelName, Notation, Place};
+use super::{etcd_judge, read_porcupine_kv};
 use crate::history::History;
 use crate::linear::{Linearizability, linearizability};
 use crate::model::{
@@ -73,7 +73,7 @@ impl Judgement {
 pub fn judge_file(path: &Path, model: ModelName, options: CheckOptions) -> Result<Judgement, FormatError> {
     let file = path.display().to_string();
     if path.is_dir() {
-        let report = edn::read_etcd_folder(path)?;
+        let report = format::read_etcd_folder(path)?;
         if model != ModelName::Etcd {
             return Err(FormatError::WrongModel {
                 file,
@@ -82,7 +82,7 @@ pub fn judge_file(path: &Path, model: ModelName, options: CheckOptions) -> Resul
                 holds: ModelName::Etcd,
             });
         }
-        return Ok(edn::judge_etcd(&file, &report, &options));
+        return Ok(format::judge_etcd(&file, &report, &options));
     }
     let bytes = std::fs::read(path).map_err(|source| FormatError::Unreadable { file: file.clone(), source })?;
     judge_text(&file, &text_of(&file, bytes)?, model, options)
@@ -135,41 +135,17 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
         (Format::JsonLines, ModelName::ListAppend | ModelName::RwRegister) => {
             Ok(file.transactions(model, &History::read_json_lines(name, text, model.as_str())?))
         }
-        (Format::JepsenRegister, ModelName::CasRegister) => {
-            Ok(file.judge(&CasRegister, &read_jepsen_register(name, text)?))
-        }
         (Format::PorcupineKv, ModelName::Kv) => {
             let (kv, history) = read_porcupine_kv(name, text)?;
             Ok(file.judge(&kv, &history))
         }
-        (Format::Edn, ModelName::Kv) => Ok(file.judge(&kv, &edn::read_edn_kv(name, text)?)),
-        (Format::Edn, ModelName::CasRegister) => Ok(file.judge(&CasRegister, &edn::read_edn_register(name, text)?)),
-        (Format::Edn, ModelName::Queue) => Ok(file.judge(&FifoQueue, &edn::read_edn_queue(name, text)?)),
-        (Format::Edn, ModelName::Stack) => Ok(file.judge(&Stack, &edn::read_edn_queue(name, text)?)),
-        (Format::Edn, ModelName::Set) => Ok(file.judge(&Set, &edn::read_edn_set(name, text)?)),
-        (Format::Edn, ModelName::Counter) => Ok(file.judge(&Counter, &edn::read_edn_counter(name, text)?)),
-        (Format::Edn, ModelName::Lock) => Ok(file.judge(&Lock, &edn::read_edn_lock(name, text)?)),
-        (Format::Edn, ModelName::ListAppend | ModelName::RwRegister) => {
-            let lists = model == ModelName::ListAppend;
-            Ok(file.transactions(model, &edn::read_edn_transactions(name, text, lists)?))
-        }
-        (Format::Edn, ModelName::Semaphore) => {
-            Ok(file.judge(&file.semaphore()?, &edn::read_edn_semaphore(name, text)?))
-        }
-        (Format::Edn, ModelName::Bank) => Ok(file.judge(&file.bank()?, &edn::read_edn_bank(name, text)?)),
-        (Format::Edn, ModelName::StaleRegister) => {
-            Ok(file.judge(&file.stale_register()?, &edn::read_edn_stale(name, text)?))
-        }
+        (Format::Edn | Format::JepsenLog, _) => file.jepsen(&kv, model),
         (Format::EtcdReport, ModelName::Etcd) => {
-            let report = edn::read_etcd_report(name, text)?;
-            Ok(edn::judge_etcd(name, &report, &file.options))
+            let report = format::read_etcd_report(name, text)?;
+            Ok(format::judge_etcd(name, &report, &file.options))
         }
         (Format::EtcdReport, _) => file.holds(model, ModelName::Etcd),
-        (Format::JepsenRegister, _) => file.holds(model, ModelName::CasRegister),
         (Format::PorcupineKv, _) => file.holds(model, ModelName::Kv),
-        (Format::Edn, ModelName::Log | ModelName::BlockDevice | ModelName::Etcd) => {
-            Err(FormatError::NoSuchForm { file: name.to_owned(), format, asked: model })
-        }
     }
 }
 
@@ -183,6 +159,35 @@ struct File<'a> {
 impl File<'_> {
     fn holds<T>(&self, asked: ModelName, holds: ModelName) -> Result<T, FormatError> {
         Err(FormatError::WrongModel { file: self.name.to_owned(), format: self.format, asked, holds })
+    }
+
+    fn jepsen(&self, kv: &Kv, model: ModelName) -> Result<Judgement, FormatError> {
+        let (name, text) = (self.name, self.text);
+        let notation = if self.format == Format::Edn { Notation::Edn } else { Notation::Log };
+        Ok(match model {
+            ModelName::Kv => self.judge(kv, &format::read_jepsen_kv(name, text, notation)?),
+            ModelName::CasRegister => self.judge(&CasRegister, &format::read_jepsen_register(name, text, notation)?),
+            ModelName::Queue => self.judge(&FifoQueue, &format::read_jepsen_queue(name, text, notation)?),
+            ModelName::Stack => self.judge(&Stack, &format::read_jepsen_queue(name, text, notation)?),
+            ModelName::Set => self.judge(&Set, &format::read_jepsen_set(name, text, notation)?),
+            ModelName::Counter => self.judge(&Counter, &format::read_jepsen_counter(name, text, notation)?),
+            ModelName::Lock => self.judge(&Lock, &format::read_jepsen_lock(name, text, notation)?),
+            ModelName::ListAppend | ModelName::RwRegister => {
+                let lists = model == ModelName::ListAppend;
+                self.transactions(model, &format::read_jepsen_transactions(name, text, notation, lists)?)
+            }
+            ModelName::Semaphore => {
+                self.judge(&self.semaphore()?, &format::read_jepsen_semaphore(name, text, notation)?)
+            }
+            ModelName::Bank => self.judge(&self.bank()?, &format::read_jepsen_bank(name, text, notation)?),
+            ModelName::StaleRegister => {
+                self.judge(&self.stale_register()?, &format::read_jepsen_stale(name, text, notation)?)
+            }
+            ModelName::Log | ModelName::BlockDevice | ModelName::Etcd => {
+                let (file, format) = (name.to_owned(), self.format);
+                return Err(FormatError::NoSuchForm { file, format, asked: model });
+            }
+        })
     }
 
     fn unsaid<T>(&self, said: Option<T>, model: ModelName, option: &'static str) -> Result<T, FormatError> {

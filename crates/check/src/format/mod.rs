@@ -1,17 +1,17 @@
-//! History files: Stormglass's own JSON Lines, the register logs of Jepsen, the key-value histories that porcupine tests
-//! with, histories in EDN as Jepsen, Knossos and Elle keep them, and the reports of etcd's robustness tests. The format is
+//! History files: Stormglass's own JSON Lines, the logs of Jepsen, the key-value histories that porcupine tests with,
+//! histories in EDN as Jepsen, Knossos and Elle keep them, and the reports of etcd's robustness tests. The format is
 //! told from the content, the model is the caller's choice.
 
 mod cursor;
 mod edn;
-mod edn_objects;
-mod edn_transactions;
 mod etcd;
 mod etcd_judge;
 mod etcd_read;
 mod jepsen;
-mod jepsen_edn;
+mod jepsen_objects;
+mod jepsen_transactions;
 mod judge;
+mod log;
 mod names;
 mod porcupine;
 
@@ -24,15 +24,15 @@ use std::fmt;
 use std::path::Path;
 use thiserror::Error;
 
-pub use edn_objects::{
-    read_edn_bank, read_edn_counter, read_edn_lock, read_edn_queue, read_edn_semaphore, read_edn_set, read_edn_stale,
-};
-pub use edn_transactions::read_edn_transactions;
 pub use etcd::{EtcdReport, WatchOperation};
 pub use etcd_judge::judge_etcd;
 pub use etcd_read::{read_etcd_folder, read_etcd_report};
-pub use jepsen::read_jepsen_register;
-pub use jepsen_edn::{read_edn_kv, read_edn_register};
+pub use jepsen::{Notation, read_jepsen_kv, read_jepsen_register};
+pub use jepsen_objects::{
+    read_jepsen_bank, read_jepsen_counter, read_jepsen_lock, read_jepsen_queue, read_jepsen_semaphore, read_jepsen_set,
+    read_jepsen_stale,
+};
+pub use jepsen_transactions::read_jepsen_transactions;
 pub use judge::{Judgement, judge_file, judge_text};
 pub use names::{Format, ModelName, UnknownFormat, UnknownModel};
 pub use porcupine::read_porcupine_kv;
@@ -76,7 +76,7 @@ pub enum FormatError {
     /// The first line fits no format.
     #[error(
         "{place}: this is no history: expected a header line {{\"history\":1,\"model\":...}}, a Jepsen line \
-         `INFO jepsen.util - 0 :invoke :read nil`, a map `{{:process 0, :type :invoke, ...}}`, or a line of etcd's report {{\"ClientId\":0,\"Input\":...}}"
+         `INFO jepsen.util - 0 :invoke :read nil` or `0 :invoke :read nil`, a map `{{:process 0, :type :invoke, ...}}`, or a line of etcd's report {{\"ClientId\":0,\"Input\":...}}"
     )]
     Unrecognised {
         /// Where the first line is.

@@ -1,6 +1,6 @@
 //! The names of models and formats, as on the command line, and the look of a text that tells its format.
 
-use super::jepsen::LOGGER;
+use super::log::is_log;
 use crate::model::{
     AppendLog, Bank, BlockDevice, CasRegister, Counter, Etcd, FifoQueue, Kv, Lock, Model, Semaphore, Set, Stack,
     StaleRegister,
@@ -119,8 +119,8 @@ impl FromStr for ModelName {
 pub enum Format {
     /// Stormglass's own JSON Lines (see [`crate::History::write_json_lines`]).
     JsonLines,
-    /// A Jepsen log of one register.
-    JepsenRegister,
+    /// A log of Jepsen's: of the console, `jepsen.log` or `history.txt`.
+    JepsenLog,
     /// Maps in EDN, one event each, of a key-value store whose values start empty.
     PorcupineKv,
     /// Events in EDN, as Jepsen, Knossos and Elle keep them.
@@ -132,14 +132,14 @@ pub enum Format {
 impl Format {
     /// All of them.
     pub const ALL: [Format; 5] =
-        [Format::JsonLines, Format::JepsenRegister, Format::PorcupineKv, Format::Edn, Format::EtcdReport];
+        [Format::JsonLines, Format::JepsenLog, Format::PorcupineKv, Format::Edn, Format::EtcdReport];
 
     /// The name on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Format::JsonLines => "json-lines",
-            Format::JepsenRegister => "jepsen",
+            Format::JepsenLog => "jepsen",
             Format::PorcupineKv => "porcupine",
             Format::Edn => "edn",
             Format::EtcdReport => "etcd",
@@ -164,16 +164,11 @@ pub struct UnknownFormat {
     pub asked: String,
 }
 
-/// Whether it is of Jepsen's log of operations.
-fn is_of_jepsen(line: &str) -> bool {
-    line.split_whitespace().nth(1) == Some(LOGGER)
-}
-
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::JsonLines => "JSON Lines",
-            Format::JepsenRegister => "Jepsen register",
+            Format::JepsenLog => "Jepsen log",
             Format::PorcupineKv => "porcupine key-value",
             Format::Edn => "EDN",
             Format::EtcdReport => "etcd report",
@@ -200,7 +195,7 @@ impl Format {
             Some(Format::Edn)
         } else {
             // A whole log of a test begins with what the test is, and the first operation comes later.
-            text.lines().any(is_of_jepsen).then_some(Format::JepsenRegister)
+            is_log(text).then_some(Format::JepsenLog)
         }
     }
 }

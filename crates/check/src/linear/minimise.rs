@@ -5,6 +5,7 @@
 use super::Budget;
 use super::depth::{Exhausted, Found, Quota, search};
 use super::machine::{Machine, Source};
+use super::partition::only_key;
 use super::prepare::{prepare, seen_at};
 use super::sight::Sights;
 use crate::history::Operation;
@@ -79,17 +80,6 @@ fn plays_a_part<M: Model>(model: &M, operation: &Operation<M::Op, M::Ret>, cut: 
     seen_at(operation, cut).is_some_and(|(ret, _)| ret.is_some() || !model.observes_only(&operation.op, None))
 }
 
-fn on_one_key<M: Model>(source: Source<'_, M>, ids: &[u32]) -> bool {
-    let mut first: Option<M::Key> = None;
-    ids.iter().all(|id| {
-        let mut same = true;
-        source.model.each_key(&source.ops[*id as usize].op, &mut |key| {
-            same &= *first.get_or_insert_with(|| key.clone()) == *key;
-        });
-        same
-    }) && first.is_some()
-}
-
 struct Probe<'a, M: Model> {
     source: Source<'a, M>,
     machine: Machine<M>,
@@ -102,7 +92,7 @@ struct Probe<'a, M: Model> {
 impl<'a, M: Model> Probe<'a, M> {
     fn new(source: Source<'a, M>, ids: &[u32], budget: Budget) -> Self {
         let steps = budget.steps.min(STEPS_MAX);
-        let one_key = on_one_key(source, ids);
+        let one_key = only_key(source.model, ids.iter().map(|id| &source.ops[*id as usize].op)).is_some();
         Probe { source, machine: Machine::new(source.model), steps, bytes: budget.bytes, exhausted: false, one_key }
     }
 
@@ -138,8 +128,7 @@ impl<'a, M: Model> Probe<'a, M> {
     }
 
     fn rewritten(&self, ids: &[u32], cut: Option<u64>) -> Option<Vec<Operation<M::Op, M::Ret>>> {
-        let ops: Vec<_> = ids.iter().map(|id| &self.source.ops[*id as usize]).collect();
-        let rewritten = self.source.model.rewritten(&ops, cut.unwrap_or(u64::MAX))?;
+        let rewritten = self.source.model.rewritten(self.source.ops, ids, cut.unwrap_or(u64::MAX))?;
         Some(rewritten.into_iter().flatten().collect())
     }
 

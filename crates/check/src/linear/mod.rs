@@ -2,11 +2,11 @@
 //! so? (Herlihy and Wing 1990.)
 //!
 //! The rooms, in the order in which a history passes through them: `partition` splits it by key; `monitor` decides what
-//! needs no search; `prepare` drops and tightens operations of unknown outcome where that is sound; `phantom` finds values from nowhere; `portfolio` lets
-//! two engines take turns, `depth` (Wing and Gong 1993, with the memo of Lowe 2017) and `frontier` (just-in-time
-//! linearization, breadth first), both over `machine`; `replay` checks a found order against the raw history, sharing no
-//! code with the engines; `minimise` and `explain` turn a refusal into evidence; `online` feeds a frontier per key while
-//! a run goes on.
+//! needs no search; `portfolio` has a model say it better where it can; `prepare` drops and tightens operations of
+//! unknown outcome where that is sound; `phantom` finds values from nowhere; `portfolio` lets two engines take turns,
+//! `depth` (Wing and Gong 1993, with the memo of Lowe 2017) and `frontier` (just-in-time linearization, breadth first),
+//! both over `machine`; `replay` checks a found order against the raw history, sharing no code with the engines;
+//! `minimise` and `explain` turn a refusal into evidence; `online` feeds a frontier per key while a run goes on.
 
 mod decide;
 mod depth;

@@ -29,7 +29,7 @@ impl<K> Component<K> {
 
 /// The parts, ordered by their first operation.
 pub(super) fn components<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Vec<Component<M::Key>> {
-    if let Some(key) = only_key(model, ops) {
+    if let Some(key) = only_key(model, ops.iter().map(|operation| &operation.op)) {
         return vec![Component { keys: vec![key], ops: (0..u32::try_from(ops.len()).unwrap_or(u32::MAX)).collect() }];
     }
     let mut keys = Keys { ids: Numbers::new(), parent: Vec::new() };
@@ -77,11 +77,14 @@ pub(crate) fn keys_tied_by<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]
 }
 
 /// The key that every operation is on, as of a register: then nothing is to be split.
-fn only_key<M: Model>(model: &M, ops: &[Operation<M::Op, M::Ret>]) -> Option<M::Key> {
+pub(super) fn only_key<'a, M: Model>(model: &M, mut ops: impl Iterator<Item = &'a M::Op>) -> Option<M::Key>
+where
+    M::Op: 'a,
+{
     let mut only: Option<M::Key> = None;
-    let alone = ops.iter().all(|operation| {
+    let alone = ops.all(|op| {
         let (mut count, mut same) = (0, true);
-        model.each_key(&operation.op, &mut |key| {
+        model.each_key(op, &mut |key| {
             count += 1;
             same &= *only.get_or_insert_with(|| key.clone()) == *key;
         });

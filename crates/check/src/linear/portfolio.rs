@@ -10,7 +10,6 @@ use super::monitor::monitor;
 use super::phantom::phantom;
 use super::prepare::{Problem, prepare};
 use super::sweep::sweep;
-use crate::history::Operation;
 use crate::model::{Model, Step};
 
 /// Widths of the frontier, round by round; after the last, any width. Where many are open at once and some unknown, a
@@ -52,15 +51,15 @@ pub(super) fn round<M: Model>(
     {
         return Round::Decided(found);
     }
-    if one_key && engine != Engine::Monitor {
-        let ops: Vec<&Operation<M::Op, M::Ret>> = ids.iter().map(|id| &source.ops[*id as usize]).collect();
-        if let Some(rewritten) = source.model.rewritten(&ops, u64::MAX) {
-            let (ids, ops): (Vec<u32>, Vec<_>) =
-                ids.iter().zip(rewritten).filter_map(|(id, one)| Some((*id, one?))).unzip();
-            let all: Vec<u32> = (0u32..).take(ops.len()).collect();
-            let found = as_said(Source { model: source.model, ops: &ops }, &all, one_key, round, engine, quota);
-            return found.renamed(&ids);
-        }
+    if one_key
+        && engine != Engine::Monitor
+        && let Some(rewritten) = source.model.rewritten(source.ops, ids, u64::MAX)
+    {
+        let (ids, ops): (Vec<u32>, Vec<_>) =
+            ids.iter().zip(rewritten).filter_map(|(id, one)| Some((*id, one?))).unzip();
+        let all: Vec<u32> = (0u32..).take(ops.len()).collect();
+        let found = as_said(Source { model: source.model, ops: &ops }, &all, one_key, round, engine, quota);
+        return found.renamed(&ids);
     }
     as_said(source, ids, one_key, round, engine, quota)
 }

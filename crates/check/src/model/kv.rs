@@ -273,8 +273,8 @@ impl Model for Kv {
         }
     }
 
-    fn rewritten(&self, ops: &[&crate::Operation<KvOp, KvRet>], until: u64) -> Rewritten<Kv> {
-        kv_chain::rewritten(self, ops, until)
+    fn rewritten(&self, ops: &[crate::Operation<KvOp, KvRet>], ids: &[u32], until: u64) -> Rewritten<Kv> {
+        kv_chain::rewritten(self, ops, ids, until)
     }
 
     fn flow(&self, op: &KvOp, ret: Option<&KvRet>) -> Flow<Option<Bytes>> {

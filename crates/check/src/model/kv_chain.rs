@@ -27,13 +27,14 @@ type Tokens<'a> = HashMap<&'a [u8], Token, FixedState>;
 
 /// The operations, all of one key, with every append that somebody saw as the swap it was, and without those of unknown outcome
 /// that nobody saw, as far as all that has happened by `until`. `None` where nothing is certain, or nothing gained.
-pub(super) fn rewritten(kv: &Kv, ops: &[&One], until: u64) -> Option<Vec<Option<One>>> {
-    let appends = ops.iter().any(|one| matches!(one.op, KvOp::Append { .. }));
+pub(super) fn rewritten(kv: &Kv, ops: &[One], ids: &[u32], until: u64) -> Option<Vec<Option<One>>> {
+    let ops = ids.iter().map(|id| &ops[*id as usize]);
+    let appends = ops.clone().any(|one| matches!(one.op, KvOp::Append { .. }));
     let start = kv.initial.as_ref().map_or(&[][..], Bytes::as_slice);
     if !appends || kv.revisions || !start.is_empty() {
         return None;
     }
-    let ops: Vec<Option<One>> = ops.iter().map(|one| by_then(one, until)).collect();
+    let ops: Vec<Option<One>> = ops.map(|one| by_then(one, until)).collect();
     let mut tokens: Tokens<'_> = HashMap::default();
     let mut lengths: BTreeSet<usize> = BTreeSet::new();
     for one in ops.iter().flatten().filter(|one| one.outcome != Outcome::Fail) {

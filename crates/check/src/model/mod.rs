@@ -155,12 +155,12 @@ pub trait Model: Sized {
         true
     }
 
-    /// The same operations, all of one key, said so that they are easier to search: another operation at the same place that is
-    /// allowed wherever the one it stands for is, in any order that explains all answers; or nothing, for one of unknown outcome
-    /// that need not have happened. `None` if there is nothing to be gained. Nothing counts that happened after the instant `until`: no
-    /// call, and no answer.
-    fn rewritten(&self, ops: &[&crate::Operation<Self::Op, Self::Ret>], until: u64) -> Rewritten<Self> {
-        let _ = (ops, until);
+    /// The operations `ids` of `ops`, all of one key, said so that they are easier to search: another operation at the
+    /// same place that is allowed wherever the one it stands for is, in any order that explains all answers; or
+    /// nothing, for one of unknown outcome that need not have happened. `None` if there is nothing to be gained.
+    /// Nothing counts that happened after the instant `until`: no call, and no answer.
+    fn rewritten(&self, ops: &[crate::Operation<Self::Op, Self::Ret>], ids: &[u32], until: u64) -> Rewritten<Self> {
+        let _ = (ops, ids, until);
         None
     }
 

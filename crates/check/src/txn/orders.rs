@@ -57,8 +57,7 @@ pub(super) fn anomaly(index: &Index<'_>, graph: &Graph, found: &[Anomaly]) -> Op
             return None;
         }
         let edges = graph.followed(DATA | extra);
-        let mut search = Search::new(index, &edges, steps);
-        let pairs = search.pairs.clone();
+        let (mut search, pairs) = Search::new(index, &edges, steps);
         if let Err(Stuck::Conflict(pair, twice, part)) = search.order(pairs, 0) {
             return Some(described(index, &edges, kind, pair, twice, part));
         }
@@ -170,12 +169,12 @@ struct Search<'a> {
     reach: Reach,
     /// Who read what a transaction left of a register.
     readers: HashMap<(&'a Bytes, u32), Vec<u32>, FixedState>,
-    pairs: Vec<Pair<'a>>,
     steps: u64,
 }
 
 impl<'a> Search<'a> {
-    fn new(index: &Index<'a>, edges: &Followed, steps: u64) -> Search<'a> {
+    /// A search, and the pairs that it is to order.
+    fn new(index: &Index<'a>, edges: &Followed, steps: u64) -> (Search<'a>, Vec<Pair<'a>>) {
         let reach = Reach::new(index.transactions.len(), edges);
         let mut readers: HashMap<(&Bytes, u32), Vec<u32>, FixedState> = HashMap::default();
         let mut writers: HashMap<&Bytes, Vec<u32>, FixedState> = HashMap::default();
@@ -208,7 +207,7 @@ impl<'a> Search<'a> {
                 pairs.extend(of_key[place + 1..].iter().map(|other| Pair { key, one: *one, other: *other }));
             }
         }
-        Search { reach, readers, pairs, steps }
+        (Search { reach, readers, steps }, pairs)
     }
 
     /// Who would be before himself if `first` came before `second`; nobody if that may be.

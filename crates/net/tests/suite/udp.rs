@@ -81,6 +81,24 @@ fn links_lose_datagrams_and_let_them_overtake_each_other() {
     assert_eq!(sorted.len(), seen.len(), "one came twice");
 }
 
+/// Linux hands a datagram of the loopback to its receiver while it is sent.
+#[test]
+fn within_a_machine_datagrams_stay_in_order() {
+    let simulation = simulation_with(Options::new(5), 1, LinkOptions::default());
+    let seen = finish(simulation, async {
+        let (from, to) = (bind(53), bind(54));
+        for i in 0..100_u8 {
+            from.try_send(&[i], Some("127.0.0.1:54".parse().expect("an address"))).expect("room");
+        }
+        let mut seen = Vec::new();
+        while seen.len() < 100 {
+            seen.push(receive(&to).await.expect("a socket").0[0]);
+        }
+        seen
+    });
+    assert!(seen.is_sorted(), "{seen:?}");
+}
+
 #[test]
 fn a_full_queue_throws_datagrams_away() {
     let mut simulation = simulation(1, 1);

@@ -1,9 +1,9 @@
-//! Histories in EDN of objects other than registers: queues, sets, counters, locks, semaphores, banks, and registers whose
+//! Histories of objects other than registers: queues, sets, counters, locks, semaphores, banks, and registers whose
 //! reads may be late.
 
 use super::FormatError;
 use super::edn::{Form, Node};
-use super::jepsen_edn::{Event, Reading, Wrong, given, list, read, scalar, unknown};
+use super::jepsen::{Event, Notation, Reading, Wrong, given, list, read, scalar, unknown};
 use crate::history::History;
 use crate::model::{
     BankOp, BankRet, Bytes, CounterOp, CounterRet, LockOp, LockRet, QueueOp, QueueRet, SemaphoreOp, SetOp, SetRet,
@@ -15,7 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_queue(name: &str, text: &str) -> Result<History<QueueOp, QueueRet>, FormatError> {
+pub fn read_jepsen_queue(
+    name: &str,
+    text: &str,
+    notation: Notation,
+) -> Result<History<QueueOp, QueueRet>, FormatError> {
     let ask = |event: &Event<'_>| match event.f {
         ":enqueue" | ":push" => Ok(QueueOp::Put(given(event.value)?)),
         ":dequeue" | ":pop" => Ok(QueueOp::Take),
@@ -25,14 +29,14 @@ pub fn read_edn_queue(name: &str, text: &str) -> Result<History<QueueOp, QueueRe
         QueueOp::Put(_) => Ok(QueueRet::Done),
         QueueOp::Take => Ok(QueueRet::Taken(scalar(event.value)?)),
     };
-    read(name, text, &Reading { ask, told, alone: false })
+    read(name, text, notation, &Reading::of(ask, told))
 }
 
 /// Reads a history of a set: `:add`, `:remove`, `:read`.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_set(name: &str, text: &str) -> Result<History<SetOp, SetRet>, FormatError> {
+pub fn read_jepsen_set(name: &str, text: &str, notation: Notation) -> Result<History<SetOp, SetRet>, FormatError> {
     let ask = |event: &Event<'_>| match event.f {
         ":add" => Ok(SetOp::Add(given(event.value)?)),
         ":remove" => Ok(SetOp::Remove(given(event.value)?)),
@@ -46,14 +50,18 @@ pub fn read_edn_set(name: &str, text: &str) -> Result<History<SetOp, SetRet>, Fo
         }
         _ => Ok(SetRet::Done),
     };
-    read(name, text, &Reading { ask, told, alone: false })
+    read(name, text, notation, &Reading::of(ask, told))
 }
 
 /// Reads a history of a counter: `:add`, `:read`.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_counter(name: &str, text: &str) -> Result<History<CounterOp, CounterRet>, FormatError> {
+pub fn read_jepsen_counter(
+    name: &str,
+    text: &str,
+    notation: Notation,
+) -> Result<History<CounterOp, CounterRet>, FormatError> {
     fn number(node: &Node) -> Result<i64, Wrong> {
         if let Form::Number(number) = node.form {
             Ok(number)
@@ -70,14 +78,14 @@ pub fn read_edn_counter(name: &str, text: &str) -> Result<History<CounterOp, Cou
         CounterOp::Add(_) => Ok(CounterRet::Done),
         CounterOp::Read => Ok(CounterRet::Value(number(event.value)?)),
     };
-    read(name, text, &Reading { ask, told, alone: false })
+    read(name, text, notation, &Reading::of(ask, told))
 }
 
 /// Reads a history of a lock: `:acquire`, `:release`, by the process.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_lock(name: &str, text: &str) -> Result<History<LockOp, LockRet>, FormatError> {
+pub fn read_jepsen_lock(name: &str, text: &str, notation: Notation) -> Result<History<LockOp, LockRet>, FormatError> {
     let ask = |event: &Event<'_>| match event.f {
         ":acquire" => Ok(LockOp::Acquire { holder: u64::from(event.process) }),
         ":release" => Ok(LockOp::Release { holder: u64::from(event.process) }),
@@ -87,14 +95,18 @@ pub fn read_edn_lock(name: &str, text: &str) -> Result<History<LockOp, LockRet>,
         LockOp::Acquire { .. } => Ok(LockRet::Acquired(None)),
         _ => Ok(LockRet::Done),
     };
-    read(name, text, &Reading { ask, told, alone: false })
+    read(name, text, notation, &Reading::of(ask, told))
 }
 
 /// Reads a history of a semaphore: `:acquire` and `:release`, with how many permits, or of one.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_semaphore(name: &str, text: &str) -> Result<History<SemaphoreOp, bool>, FormatError> {
+pub fn read_jepsen_semaphore(
+    name: &str,
+    text: &str,
+    notation: Notation,
+) -> Result<History<SemaphoreOp, bool>, FormatError> {
     fn count(event: &Event<'_>) -> Result<u32, Wrong> {
         match event.value.form {
             Form::Nil => Ok(1),
@@ -109,7 +121,7 @@ pub fn read_edn_semaphore(name: &str, text: &str) -> Result<History<SemaphoreOp,
         ":release" => Ok(SemaphoreOp::Release(count(event)?)),
         _ => unknown(event, ":acquire or :release"),
     };
-    read(name, text, &Reading { ask, told: |_, _| Ok(true), alone: false })
+    read(name, text, notation, &Reading::of(ask, |_, _| Ok(true)))
 }
 
 /// Reads a history of a bank, as of Jepsen's workload: `:transfer {:from a, :to b, :amount n}`, and `:read` with a map
@@ -117,7 +129,7 @@ pub fn read_edn_semaphore(name: &str, text: &str) -> Result<History<SemaphoreOp,
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_bank(name: &str, text: &str) -> Result<History<BankOp, BankRet>, FormatError> {
+pub fn read_jepsen_bank(name: &str, text: &str, notation: Notation) -> Result<History<BankOp, BankRet>, FormatError> {
     fn account(node: &Node) -> Result<String, Wrong> {
         given(node).map(|name| String::from_utf8_lossy(name.as_slice()).into_owned())
     }
@@ -152,14 +164,18 @@ pub fn read_edn_bank(name: &str, text: &str) -> Result<History<BankOp, BankRet>,
         }
         (BankOp::Read, _) => Err((event.value.at, "expected a map of accounts".to_owned())),
     };
-    read(name, text, &Reading { ask, told, alone: false })
+    read(name, text, notation, &Reading::of(ask, told))
 }
 
 /// Reads a history of a register whose reads may be late: `:read`, `:write`.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_stale(name: &str, text: &str) -> Result<History<StaleOp, Option<Bytes>>, FormatError> {
+pub fn read_jepsen_stale(
+    name: &str,
+    text: &str,
+    notation: Notation,
+) -> Result<History<StaleOp, Option<Bytes>>, FormatError> {
     let ask = |event: &Event<'_>| match event.f {
         ":read" => Ok(StaleOp::Read),
         ":write" => Ok(StaleOp::Write(given(event.value)?)),
@@ -169,5 +185,5 @@ pub fn read_edn_stale(name: &str, text: &str) -> Result<History<StaleOp, Option<
         StaleOp::Read => scalar(event.value),
         StaleOp::Write(_) => Ok(None),
     };
-    read(name, text, &Reading { ask, told, alone: false })
+    read(name, text, notation, &Reading::of(ask, told))
 }

@@ -1,16 +1,21 @@
-//! Histories of transactions in EDN, as Elle keeps them. Completions alone are a history, too: of transactions that were
+//! Histories of transactions, as Elle keeps them. In EDN completions alone are a history, too: of transactions that were
 //! side by side.
 
 use super::FormatError;
 use super::edn::{Form, Node};
-use super::jepsen_edn::{Event, NIL, Reading, Wrong, given, list, read, scalar, unknown};
+use super::jepsen::{Event, NIL, Notation, Reading, Wrong, given, list, read, scalar, unknown};
 use crate::txn::{Access, Transactions};
 
 /// Reads a history of transactions: `:txn` with `[:append k v]`, `[:w k v]`, `[:r k v]`. Reads are of lists if `lists`.
 ///
 /// # Errors
 /// The first event that is not as it must be, with line and column.
-pub fn read_edn_transactions(name: &str, text: &str, lists: bool) -> Result<Transactions, FormatError> {
+pub fn read_jepsen_transactions(
+    name: &str,
+    text: &str,
+    notation: Notation,
+    lists: bool,
+) -> Result<Transactions, FormatError> {
     fn accesses(event: &Event<'_>, lists: bool, told: bool) -> Result<Vec<Access>, Wrong> {
         if event.f != ":txn" {
             return unknown(event, ":txn");
@@ -42,25 +47,11 @@ pub fn read_edn_transactions(name: &str, text: &str, lists: bool) -> Result<Tran
             _ => Err((node.at, format!("{f} is not known here, expected :append, :w or :r"))),
         }
     }
-    if lists {
-        read(
-            name,
-            text,
-            &Reading {
-                ask: |event| accesses(event, true, false),
-                told: |_, event| accesses(event, true, true),
-                alone: true,
-            },
-        )
+    let alone = notation == Notation::Edn;
+    let reading = if lists {
+        Reading { alone, ..Reading::of(|event| accesses(event, true, false), |_, event| accesses(event, true, true)) }
     } else {
-        read(
-            name,
-            text,
-            &Reading {
-                ask: |event| accesses(event, false, false),
-                told: |_, event| accesses(event, false, true),
-                alone: true,
-            },
-        )
-    }
+        Reading { alone, ..Reading::of(|event| accesses(event, false, false), |_, event| accesses(event, false, true)) }
+    };
+    read(name, text, notation, &reading)
 }
