@@ -130,3 +130,27 @@ fn keys_may_hold_something_before_they_are_written() {
     ));
     assert!(!answers(&kv, vec![read(KvRet::absent())]));
 }
+
+/// Any order of so many appends would do but for what was read: the search as they are said gives up, and the reasons with it.
+#[test]
+fn the_reasons_are_told_of_appends_that_were_side_by_side() -> Result<(), Box<dyn std::error::Error>> {
+    const WRITERS: u32 = 20;
+    let key = || Bytes::from("0");
+    let append = |value: String| KvOp::Append { key: key(), value: value.as_str().into() };
+    let mut history = History::new();
+    let calls: Vec<_> = (0..WRITERS).map(|at| history.invoke(at, 1, append(format!("<{at}>")))).collect();
+    for id in calls {
+        history.ok(id, 2, KvRet::done())?;
+    }
+    let late = history.invoke(WRITERS, 3, append("late".to_owned()));
+    history.ok(late, 4, KvRet::done())?;
+    let read = history.invoke(0, 5, KvOp::Get { key: key() });
+    let seen: String = (0..WRITERS).rev().map(|at| format!("<{at}>")).collect();
+    history.ok(read, 6, KvRet::Value { value: Some(seen.as_str().into()), revision: None })?;
+    let Verdict::Fail(evidence) = linearizable(&Kv::default(), &history) else {
+        return Err("it was read before".into());
+    };
+    let order: Vec<String> = (0..WRITERS).rev().chain([WRITERS]).map(|at| format!("#{at}")).collect();
+    assert_eq!(evidence.details[0], format!("The longest order that works is {}; after it:", order.join(", ")));
+    Ok(())
+}

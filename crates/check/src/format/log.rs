@@ -34,7 +34,7 @@ impl Look {
 /// Whether the text is such a log: it begins with a bare event, or some line of it is an event behind the logger's name.
 pub(super) fn is_log(text: &str) -> bool {
     let first = text.lines().find(|line| !line.trim().is_empty());
-    first.is_some_and(|line| is_bare(line)) || text.lines().any(|line| logged(line).is_some())
+    first.is_some_and(is_bare) || text.lines().any(|line| logged(line).is_some())
 }
 
 /// Process and type, at the beginning of the line.

@@ -54,6 +54,24 @@ pub(super) enum Found {
     Exhausted(Exhausted),
 }
 
+impl Found {
+    /// The same of operations that have these ids in truth, and were said in another way. A few of them that have no order as they
+    /// were said here may have one as they were said first, for what others read is in how they are said: they are no witness.
+    pub(super) fn renamed(mut self, ids: &[u32]) -> Found {
+        let rename = |list: &mut Vec<u32>| list.iter_mut().for_each(|id| *id = ids[*id as usize]);
+        match &mut self {
+            Found::Order(order) => rename(order),
+            Found::Impossible { deepest, witness, .. } => {
+                rename(deepest);
+                witness.clear();
+            }
+            Found::Broken { witness, .. } => rename(witness),
+            Found::Exhausted(_) => {}
+        }
+        self
+    }
+}
+
 /// One configuration on the path, with the moves that are left to try from it.
 struct Frame {
     state: u32,
@@ -68,6 +86,9 @@ struct Frame {
 
 /// Of problems up to this size the longest beginning of an order is kept.
 const FOLLOWED_MAX: usize = 256;
+
+/// Room for so many who could see something, where any operation has an unknown outcome.
+const SEERS: usize = 16;
 
 /// A move: the index of a required operation, or of an optional one with the top bit set.
 type Move = u32;
@@ -121,6 +142,8 @@ pub(super) fn search<M: Model>(
         pure[index / 64] |= 1 << (index % 64);
     }
     let used = vec![0; problem.optional.len().div_ceil(64)];
+    // Of a short history all of it has room at once; of a long one most is never needed.
+    let some = problem.required.len().min(FOLLOWED_MAX);
     let mut search = Search {
         problem,
         machine,
@@ -129,10 +152,10 @@ pub(super) fn search<M: Model>(
         done_count: 0,
         used,
         hash: 0,
-        order: Vec::new(),
-        frames: Vec::new(),
-        moves: Vec::new(),
-        seers: Vec::new(),
+        order: Vec::with_capacity(some),
+        frames: Vec::with_capacity(some),
+        moves: Vec::with_capacity(some),
+        seers: Vec::with_capacity(problem.optional.len().min(SEERS)),
         class_seen: vec![0; classes],
         configurations: 0,
         deepest: Vec::new(),

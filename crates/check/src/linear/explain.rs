@@ -1,10 +1,10 @@
 //! A refusal in words: which operations, how far an order of them gets, and why none of the rest can come next.
 
-use super::depth::{Found, Quota, search};
+use super::depth::{Found, Quota};
 use super::machine::{Machine, Source};
-use super::minimise::Minimal;
+use super::minimise::{Minimal, searched};
 use super::partition::Component;
-use super::prepare::{prepare, seen_at};
+use super::prepare::seen_at;
 use super::{Budget, LINEARIZABILITY};
 use crate::history::{Clock, OpId, Operation, Outcome};
 use crate::model::{Model, Step};
@@ -36,9 +36,11 @@ pub(super) fn explain<M: Model>(
     let mut evidence = Evidence::new(LINEARIZABILITY, cause);
     evidence.operations = minimal.ids.iter().map(|id| view.operation(*id)).collect();
     let mut machine = Machine::new(model);
-    let problem = prepare(Source { model, ops }, &mut machine, &minimal.ids, minimal.cut);
     let Budget { steps, bytes } = Budget::default();
-    if let Found::Impossible { deepest, .. } = search(&problem, &mut machine, None, &mut Quota { steps, bytes }) {
+    let mut quota = Quota { steps, bytes };
+    let (source, one_key) = (Source { model, ops }, part.keys.len() == 1);
+    let found = searched(source, &mut machine, &minimal.ids, minimal.cut, one_key, &mut quota);
+    if let Found::Impossible { deepest, .. } = found {
         view.dead_end(&minimal.ids, &deepest, &mut evidence.details);
         evidence.dead_end = Some(Box::new(DeadEnd { order: deepest, misfit: last }));
     }

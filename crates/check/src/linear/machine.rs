@@ -18,6 +18,8 @@ const NONE: u32 = u32::MAX;
 const ROW_MAX: usize = 512;
 const ROWS_MAX: usize = 4_096;
 const CACHE: usize = 1 << 16;
+/// Room for so many classes from the beginning: a short history of a register has about that many.
+const CLASSES: usize = 56;
 
 /// The model and the raw operations that classes point into.
 pub(super) struct Source<'a, M: Model> {
@@ -71,8 +73,8 @@ impl<M: Model> Machine<M> {
         let mut states = Numbers::new();
         states.of(model.initial());
         Machine {
-            classes: Vec::new(),
-            by_hash: HashMap::default(),
+            classes: Vec::with_capacity(CLASSES),
+            by_hash: HashMap::with_capacity_and_hasher(CLASSES, FixedState),
             keys: Numbers::new(),
             states,
             rows: Vec::new(),

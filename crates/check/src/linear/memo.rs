@@ -86,7 +86,7 @@ impl<T: Eq + Hash> Numbers<T> {
     /// With room for `count` of them.
     pub(crate) fn with_room(count: usize) -> Self {
         let table = vec![0; (2 * count).next_power_of_two().max(16)];
-        Numbers { list: Vec::with_capacity(count), table, recent: [(0, 0); RECENT] }
+        Numbers { list: Vec::with_capacity(count.max(8)), table, recent: [(0, 0); RECENT] }
     }
 
     pub(crate) fn get(&self, number: u32) -> &T {

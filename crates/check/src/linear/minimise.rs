@@ -6,6 +6,7 @@ use super::Budget;
 use super::depth::{Exhausted, Found, Quota, search};
 use super::machine::{Machine, Source};
 use super::partition::only_key;
+use super::portfolio::within;
 use super::prepare::{prepare, seen_at};
 use super::sight::Sights;
 use crate::history::Operation;
@@ -73,7 +74,34 @@ pub(super) fn minimise<M: Model>(
 
 /// Whether the refusal of `ids` stands: the search's does, a monitor's if the search agrees.
 pub(super) fn is_confirmed<M: Model>(source: Source<'_, M>, ids: &[u32], known: &Refusal, budget: Budget) -> bool {
-    Probe::new(source, ids, budget).confirms(ids, known).is_some()
+    known.witness.is_empty() || Probe::new(source, ids, budget).confirms(ids, known).is_some()
+}
+
+/// What the search finds of `ids` as seen at the instant `cut`. `one_key` says that all of them are on one key, so that the model may
+/// say them better.
+pub(super) fn searched<M: Model>(
+    source: Source<'_, M>,
+    machine: &mut Machine<M>,
+    ids: &[u32],
+    cut: Option<u64>,
+    one_key: bool,
+    quota: &mut Quota,
+) -> Found {
+    let problem = prepare(source, machine, ids, cut);
+    // Most is decided at once, and sooner than it is rewritten.
+    let at_once = if one_key { AT_ONCE * ids.len() as u64 } else { quota.steps };
+    let (found, whole) = within(quota, at_once, |quota| search(&problem, machine, None, quota));
+    if whole || !matches!(found, Found::Exhausted(Exhausted::Steps)) {
+        return found;
+    }
+    let Some(rewritten) = source.model.rewritten(source.ops, ids, cut.unwrap_or(u64::MAX)) else {
+        return search(&problem, machine, None, quota);
+    };
+    let (names, ops): (Vec<u32>, Vec<_>) = ids.iter().zip(rewritten).filter_map(|(id, one)| Some((*id, one?))).unzip();
+    let ids: Vec<u32> = (0u32..).take(ops.len()).collect();
+    let source = Source { model: source.model, ops: &ops };
+    let mut machine = Machine::new(source.model);
+    search(&prepare(source, &mut machine, &ids, None), &mut machine, None, quota).renamed(&names)
 }
 
 fn plays_a_part<M: Model>(model: &M, operation: &Operation<M::Op, M::Ret>, cut: Option<u64>) -> bool {
@@ -104,32 +132,11 @@ impl<'a, M: Model> Probe<'a, M> {
 
     /// True only if these operations are shown to have no order.
     fn refused(&mut self, ids: &[u32], cut: Option<u64>) -> bool {
-        let problem = prepare(self.source, &mut self.machine, ids, cut);
-        // Most is decided at once, and sooner than it is rewritten.
-        let steps = if self.one_key { self.steps.min(AT_ONCE * ids.len() as u64) } else { self.steps };
-        let mut quota = Quota { steps, bytes: self.bytes };
-        let mut found = search(&problem, &mut self.machine, None, &mut quota);
-        self.steps -= steps - quota.steps;
-        if matches!(found, Found::Exhausted(Exhausted::Steps)) && self.steps > 0 {
-            let mut quota = Quota { steps: self.steps, bytes: self.bytes };
-            found = match self.rewritten(ids, cut) {
-                Some(ops) => {
-                    let ids: Vec<u32> = (0u32..).take(ops.len()).collect();
-                    let source = Source { model: self.source.model, ops: &ops };
-                    let mut machine = Machine::new(source.model);
-                    search(&prepare(source, &mut machine, &ids, None), &mut machine, None, &mut quota)
-                }
-                None => search(&problem, &mut self.machine, None, &mut quota),
-            };
-            self.steps = quota.steps;
-        }
+        let mut quota = Quota { steps: self.steps, bytes: self.bytes };
+        let found = searched(self.source, &mut self.machine, ids, cut, self.one_key, &mut quota);
+        self.steps = quota.steps;
         self.exhausted |= matches!(found, Found::Exhausted(Exhausted::Steps));
         matches!(found, Found::Impossible { .. })
-    }
-
-    fn rewritten(&self, ids: &[u32], cut: Option<u64>) -> Option<Vec<Operation<M::Op, M::Ret>>> {
-        let rewritten = self.source.model.rewritten(self.source.ops, ids, cut.unwrap_or(u64::MAX))?;
-        Some(rewritten.into_iter().flatten().collect())
     }
 
     /// The earliest return by which there is no order. The engines see on their way how far there is one; but what happens

@@ -58,28 +58,10 @@ pub(super) fn round<M: Model>(
         let (ids, ops): (Vec<u32>, Vec<_>) =
             ids.iter().zip(rewritten).filter_map(|(id, one)| Some((*id, one?))).unzip();
         let all: Vec<u32> = (0u32..).take(ops.len()).collect();
-        let found = as_said(Source { model: source.model, ops: &ops }, &all, one_key, round, engine, quota);
-        return found.renamed(&ids);
+        let left = as_said(Source { model: source.model, ops: &ops }, &all, one_key, round, engine, quota);
+        return if let Round::Decided(found) = left { Round::Decided(found.renamed(&ids)) } else { left };
     }
     as_said(source, ids, one_key, round, engine, quota)
-}
-
-impl Round {
-    /// The same of operations that have these ids in truth. A few of them that have no order as they were said here may have one
-    /// as they were said first, for what others read is in how they are said: they are no witness.
-    fn renamed(mut self, ids: &[u32]) -> Round {
-        let rename = |list: &mut Vec<u32>| list.iter_mut().for_each(|id| *id = ids[*id as usize]);
-        match &mut self {
-            Round::Decided(Found::Order(order)) => rename(order),
-            Round::Decided(Found::Impossible { deepest, witness, .. }) => {
-                rename(deepest);
-                witness.clear();
-            }
-            Round::Decided(Found::Broken { witness, .. }) => rename(witness),
-            Round::Decided(Found::Exhausted(_)) | Round::Open | Round::Out(_) => {}
-        }
-        self
-    }
 }
 
 /// A round on operations as they are.
@@ -194,7 +176,7 @@ fn take_turns<M: Model>(problem: &Problem<'_, M>, machine: &mut Machine<M>, roun
 }
 
 /// Lends at most `steps` of `quota`; true if that was all there was.
-fn within(quota: &mut Quota, steps: u64, spend: impl FnOnce(&mut Quota) -> Found) -> (Found, bool) {
+pub(super) fn within(quota: &mut Quota, steps: u64, spend: impl FnOnce(&mut Quota) -> Found) -> (Found, bool) {
     let lent = steps.min(quota.steps);
     let whole = lent == quota.steps;
     let mut loan = Quota { steps: lent, bytes: quota.bytes };
