@@ -1,6 +1,6 @@
 //! Histories in EDN: what Jepsen, Knossos and Elle write is understood, and what is wrong is refused with line and column.
 
-use stormglass_check::format::{CheckOptions, Format, ModelName, judge_text};
+use stormglass_check::format::{CheckOptions, Format, ModelName, Objects, judge_text};
 use stormglass_check::{AnomalyKind, Isolation, Verdict};
 
 fn judge(text: &str, model: ModelName) -> Verdict {
@@ -116,4 +116,40 @@ fn what_is_wrong_is_named_with_line_column_and_what_was_expected() {
     refused(&deep, register, "h.edn:1:66: forms are nested more than 64 deep");
     refused(&"#_".repeat(100_000), register, "h.edn:1:131: forms are nested more than 64 deep");
     refused(&"#a ".repeat(100_000), register, "h.edn:1:196: forms are nested more than 64 deep");
+}
+
+#[test]
+fn what_a_history_by_hand_leaves_out_is_understood() {
+    let transactions = [
+        // Without `:f`, as Elle's own tests have it; without a process; and without a place for an answer that is nothing.
+        "{:type :invoke :process 0 :value [[:append :x 1]]} {:type :ok :process 0 :value [[:append :x 1]]}",
+        "{:type :invoke :f :txn :value [[:append :x 1]]} {:type :ok :f nil :value [[:append :x 1]]}",
+        "{:type :ok :process 0 :f nil :value [[:append :x 1] [:r :y]]}",
+        "{:type :ok :value [[:append [:anti 1] {:a \"b\"}] [:r [:anti 1] [{:a \"b\"}]]]}",
+    ];
+    for text in transactions {
+        assert!(judge(text, ModelName::ListAppend).is_pass(), "{text}");
+    }
+    let other = "{:type :ok :value [[:append [:anti 1] {:a \"b\"}]]} {:type :ok :value [[:r [:anti 1] [{:a \"c\"}]]]}";
+    assert!(judge(other, ModelName::ListAppend).is_fail(), "values are told apart whole");
+    let seen = "{:type :ok :process 0 :value [[:w :x 1]]} {:type :ok :process 1 :value [[:r :x]]}";
+    assert!(judge(seen, ModelName::RwRegister).is_pass());
+    refused(
+        "{:type :ok :process 0 :value 1}",
+        ModelName::CasRegister,
+        "h.edn:1:1: :f is missing, expected a map with it",
+    );
+    refused("{:type :ok :f :read}", ModelName::CasRegister, "h.edn:1:1: :process is missing, expected a map with it");
+}
+
+/// The read that shows it is the evidence, and not a mistake of the file's.
+#[test]
+fn an_account_below_zero_is_a_failure() {
+    let text = "{:process 0 :type :invoke :f :read :value nil} {:process 0 :type :ok :f :read :value {0 10, 1 A}}";
+    let objects = Objects { accounts: [("0".to_owned(), 10), ("1".to_owned(), 1)].into(), ..Objects::default() };
+    for (told, passes) in [("1", true), ("-1", false), ("0", false), ("1, 2 0", false)] {
+        let options = CheckOptions { objects: objects.clone(), ..CheckOptions::default() };
+        let judgement = judge_text("h.edn", &text.replace('A', told), ModelName::Bank, options);
+        assert_eq!(judgement.unwrap_or_else(|error| panic!("{error}")).verdict.is_pass(), passes, "{told}");
+    }
 }

@@ -128,7 +128,7 @@ fn banks_are_judged_as_by_brute_force() {
     fn run(coins: &mut Coins, op: &BankOp) -> BankRet {
         match op {
             BankOp::Read => {
-                let count = |name: &str| coins.iter().filter(|owner| **owner == name).count() as u64;
+                let count = |name: &str| coins.iter().filter(|owner| **owner == name).count() as i64;
                 BankRet::Accounts(NAMES.into_iter().map(|name| (name.to_owned(), count(name))).collect())
             }
             BankOp::Transfer { from, to, amount } => {

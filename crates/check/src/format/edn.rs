@@ -2,6 +2,7 @@
 //! what is nested beyond reason. Tags are read over, so that records look like their maps.
 
 use super::{FormatError, Place};
+use std::fmt;
 
 /// A form and where it begins, in bytes.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,36 @@ impl Node {
         let Form::Map(pairs) = &self.form else { return None };
         let found = pairs.iter().find(|(key, _)| matches!(&key.form, Form::Word(name) if name == word));
         found.map(|(_, value)| value)
+    }
+}
+
+/// As it is written, with one blank between forms.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |f: &mut fmt::Formatter<'_>, nodes: &mut dyn Iterator<Item = &Node>| {
+            nodes.enumerate().try_for_each(|(at, node)| write!(f, "{}{node}", if at > 0 { " " } else { "" }))
+        };
+        match &self.form {
+            Form::Nil => f.write_str("nil"),
+            Form::Number(number) => write!(f, "{number}"),
+            Form::Text(text) => write!(f, "{text:?}"),
+            Form::Word(text) | Form::Other(text) => f.write_str(text),
+            Form::List(list) => {
+                f.write_str("[")?;
+                all(f, &mut list.iter())?;
+                f.write_str("]")
+            }
+            Form::Set(list) => {
+                f.write_str("#{")?;
+                all(f, &mut list.iter())?;
+                f.write_str("}")
+            }
+            Form::Map(pairs) => {
+                f.write_str("{")?;
+                all(f, &mut pairs.iter().flat_map(|(key, value)| [key, value]))?;
+                f.write_str("}")
+            }
+        }
     }
 }
 

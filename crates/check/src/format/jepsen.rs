@@ -23,6 +23,8 @@ pub(super) struct Reading<O, R> {
     pub(super) unequal: fn(&O) -> Option<R>,
     /// Whether completions alone make a history, as Elle's examples have it: all of them side by side.
     pub(super) alone: bool,
+    /// What is done where `:f` does not say it.
+    pub(super) unnamed: Option<&'static str>,
 }
 
 pub(super) struct Event<'a> {
@@ -45,7 +47,7 @@ pub(super) const NIL: Node = Node { form: Form::Nil, at: 0 };
 impl<O, R> Reading<O, R> {
     /// Of operations that are called and completed, and of whose failures nothing is known but that they are.
     pub(super) fn of(ask: fn(&Event<'_>) -> Result<O, Wrong>, told: fn(&O, &Event<'_>) -> Result<R, Wrong>) -> Self {
-        Reading { ask, told, unequal: |_| None, alone: false }
+        Reading { ask, told, unequal: |_| None, alone: false, unnamed: None }
     }
 }
 
@@ -118,7 +120,7 @@ pub(super) fn read<O: Clone, R>(
     while let Some(line) = source.next()? {
         last = line.number;
         let event = &line.map;
-        let done = event_of(event).and_then(|told| match told {
+        let done = event_of(event, reading.unnamed).and_then(|told| match told {
             None => Ok(()),
             Some((kind, told)) if reading.alone && state.history.is_empty() && kind != ":invoke" => {
                 completion(&kind, &told.event(event), reading).map(|completed| alone.push(completed))
@@ -150,26 +152,29 @@ impl Told {
     }
 }
 
-/// The type of an event, and whose it is; nothing for those that are about faults.
-fn event_of(map: &Node) -> Result<Option<(String, Told)>, Wrong> {
-    let field =
-        |word: &str| map.get(word).ok_or_else(|| (map.at, format!("{word} is missing, expected a map with it")));
-    // A history by hand may be of one client, whose transactions need no name.
-    let by_hand = map.get(":process").is_none() && map.get(":f").is_none() && map.get(":type").is_some();
-    let process = match map.get(":process").map(|node| &node.form) {
-        Some(Form::Number(number)) => {
-            u32::try_from(*number).map_err(|_| (map.at, "this is no process number".to_owned()))?
-        }
-        None if by_hand => 0,
-        None => field(":process").map(|_| 0)?,
-        Some(_) => return Ok(None),
-    };
+/// The type of an event, and whose it is; nothing for those that are about faults. What a history by hand leaves out is of one
+/// client, and `unnamed` if that is all that can be asked.
+fn event_of(map: &Node, unnamed: Option<&str>) -> Result<Option<(String, Told)>, Wrong> {
+    let missing = |word: &str| (map.at, format!("{word} is missing, expected a map with it"));
     let word = |node: &'_ Node| match &node.form {
         Form::Word(word) => Ok(word.clone()),
         _ => Err((node.at, "expected a keyword".to_owned())),
     };
-    let kind = word(field(":type")?)?;
-    let f = if by_hand { ":txn".to_owned() } else { word(field(":f")?)? };
+    let kind = map.get(":type");
+    let process = match map.get(":process").map(|node| &node.form) {
+        Some(Form::Number(number)) => {
+            u32::try_from(*number).map_err(|_| (map.at, "this is no process number".to_owned()))?
+        }
+        Some(Form::Nil) | None if unnamed.is_some() && kind.is_some() => 0,
+        None => return Err(missing(":process")),
+        Some(_) => return Ok(None),
+    };
+    let kind = word(kind.ok_or_else(|| missing(":type"))?)?;
+    let f = match (map.get(":f").filter(|node| node.form != Form::Nil), unnamed) {
+        (Some(f), _) => word(f)?,
+        (None, Some(unnamed)) => unnamed.to_owned(),
+        (None, None) => return Err(missing(":f")),
+    };
     Ok(Some((kind, Told { process, f })))
 }
 
@@ -258,6 +263,14 @@ pub(super) fn scalar(node: &Node) -> Result<Option<Bytes>, Wrong> {
 
 pub(super) fn given(node: &Node) -> Result<Bytes, Wrong> {
     scalar(node)?.ok_or_else(|| (node.at, "expected a value, found nil".to_owned()))
+}
+
+/// Anything, as it is written.
+pub(super) fn whole(node: &Node) -> Result<Bytes, Wrong> {
+    match &node.form {
+        Form::List(_) | Form::Set(_) | Form::Map(_) => Ok(Bytes::from(node.to_string())),
+        _ => given(node),
+    }
 }
 
 pub(super) fn list(node: &Node) -> Result<&[Node], Wrong> {

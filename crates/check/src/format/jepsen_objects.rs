@@ -11,6 +11,10 @@ use crate::model::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+fn number(node: &Node) -> Result<i64, Wrong> {
+    if let Form::Number(number) = node.form { Ok(number) } else { Err((node.at, "expected a whole number".to_owned())) }
+}
+
 /// Reads a history of a queue: `:enqueue`, `:dequeue`.
 ///
 /// # Errors
@@ -62,13 +66,6 @@ pub fn read_jepsen_counter(
     text: &str,
     notation: Notation,
 ) -> Result<History<CounterOp, CounterRet>, FormatError> {
-    fn number(node: &Node) -> Result<i64, Wrong> {
-        if let Form::Number(number) = node.form {
-            Ok(number)
-        } else {
-            Err((node.at, "expected a whole number".to_owned()))
-        }
-    }
     let ask = |event: &Event<'_>| match event.f {
         ":add" => Ok(CounterOp::Add(number(event.value)?)),
         ":read" => Ok(CounterOp::Read),
@@ -158,8 +155,9 @@ pub fn read_jepsen_bank(name: &str, text: &str, notation: Notation) -> Result<Hi
     let told = |op: &BankOp, event: &Event<'_>| match (op, &event.value.form) {
         (BankOp::Transfer { .. }, _) => Ok(BankRet::Moved(true)),
         (BankOp::Read, Form::Map(pairs)) => {
-            let held: Result<BTreeMap<String, u64>, Wrong> =
-                pairs.iter().map(|(name, held)| Ok((account(name)?, money(held)?))).collect();
+            // Below zero it is what no bank may have, and so what the history is kept for.
+            let held: Result<BTreeMap<String, i64>, Wrong> =
+                pairs.iter().map(|(name, held)| Ok((account(name)?, number(held)?))).collect();
             Ok(BankRet::Accounts(held?))
         }
         (BankOp::Read, _) => Err((event.value.at, "expected a map of accounts".to_owned())),

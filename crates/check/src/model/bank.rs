@@ -34,8 +34,8 @@ pub enum BankOp {
 pub enum BankRet {
     /// To a transfer: whether there was enough.
     Moved(bool),
-    /// To a read.
-    Accounts(BTreeMap<String, u64>),
+    /// To a read; what is below zero is never right.
+    Accounts(BTreeMap<String, i64>),
 }
 
 impl Object for Bank {
@@ -50,7 +50,12 @@ impl Object for Bank {
 
     fn step(&self, held: &Self::State, op: &BankOp, told: Option<&BankRet>) -> Step<Self::State> {
         match (op, told) {
-            (BankOp::Read, Some(BankRet::Accounts(told))) => Step::same_if(told == held),
+            (BankOp::Read, Some(BankRet::Accounts(told))) => {
+                let same = |(name, have): (&String, &u64)| {
+                    told.get(name).is_some_and(|told| i128::from(*told) == i128::from(*have))
+                };
+                Step::same_if(told.len() == held.len() && held.iter().all(same))
+            }
             (BankOp::Read, told) => Step::same_if(told.is_none()),
             (BankOp::Transfer { from, to, amount }, told) => {
                 let left = held.get(from).and_then(|have| have.checked_sub(*amount));
