@@ -153,3 +153,15 @@ fn an_account_below_zero_is_a_failure() {
         assert_eq!(judgement.unwrap_or_else(|error| panic!("{error}")).verdict.is_pass(), passes, "{told}");
     }
 }
+
+#[test]
+fn a_register_may_hold_something_at_first() {
+    let text = "{:process 0 :type :invoke :f :cas :value [0 1]} {:process 0 :type :ok :f :cas :value [0 1]}
+                {:process 1 :type :invoke :f :read :value nil} {:process 1 :type :ok :f :read :value 1}";
+    for (initial, passes) in [(Some("0"), true), (Some("2"), false), (None, false)] {
+        let objects = Objects { initial: initial.map(Into::into), ..Objects::default() };
+        let options = CheckOptions { objects, ..CheckOptions::default() };
+        let judgement = judge_text("h.edn", text, ModelName::CasRegister, options);
+        assert_eq!(judgement.unwrap_or_else(|error| panic!("{error}")).verdict.is_pass(), passes, "{initial:?}");
+    }
+}

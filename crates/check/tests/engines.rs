@@ -94,7 +94,7 @@ fn every_engine_judges_twenty_thousand_registers_as_brute_force_does() {
         let history = guessed(&mut rng);
         let expected = register_is_linearizable(&history);
         for (engine, tally) in ENGINES.into_iter().zip(&mut tallies) {
-            tally.compare(engine, &CasRegister, &history, expected, &format!("seed {seed}"));
+            tally.compare(engine, &CasRegister::default(), &history, expected, &format!("seed {seed}"));
         }
     }
     for (engine, tally) in ENGINES.into_iter().zip(&tallies) {
@@ -124,7 +124,8 @@ fn evidence_of_twenty_thousand_registers_ends_where_brute_force_says() {
         let (mut seen, mut revoked) = (0, 0);
         for seed in 0..20_000 {
             let history = guessed(&mut rng(seed ^ 0xe71d));
-            let Verdict::Fail(evidence) = linearizability_by(engine, &CasRegister, &history, Budget::default()).verdict
+            let Verdict::Fail(evidence) =
+                linearizability_by(engine, &CasRegister::default(), &history, Budget::default()).verdict
             else {
                 continue;
             };
@@ -170,7 +171,7 @@ fn what_was_used_is_compared_kind_by_kind() {
         }
         assert!(register_is_linearizable(&history));
         for engine in [Engine::Portfolio, Engine::DepthFirst, Engine::Frontier] {
-            let found = linearizability_by(engine, &CasRegister, &history, Budget::default()).verdict;
+            let found = linearizability_by(engine, &CasRegister::default(), &history, Budget::default()).verdict;
             assert!(found.is_pass(), "{engine:?}: {found}");
         }
     }
@@ -184,7 +185,7 @@ fn zones_judge_twenty_thousand_registers_of_unique_values_as_brute_force_does() 
         let mut rng = rng(seed ^ 0x20e5);
         let history = unique(&mut rng);
         let expected = register_is_linearizable(&history);
-        tally.compare(Engine::Monitor, &CasRegister, &history, expected, &format!("seed {seed}"));
+        tally.compare(Engine::Monitor, &CasRegister::default(), &history, expected, &format!("seed {seed}"));
     }
     assert!(tally.passes > 5_000 && tally.failures > 5_000 && tally.unknown < 2_000, "{tally:?}");
 }
@@ -240,7 +241,7 @@ fn a_check_that_follows_the_run_ends_with_the_verdict_of_brute_force() {
         let verdicts = [
             (map(&history, &mut rng), kv_is_linearizable(&history)),
             (map(&broken, &mut rng), kv_is_linearizable(&broken)),
-            (followed(&CasRegister, &register, &mut rng), register_is_linearizable(&register)),
+            (followed(&CasRegister::default(), &register, &mut rng), register_is_linearizable(&register)),
         ];
         for (verdict, expected) in verdicts {
             assert_eq!(verdict.is_pass(), expected, "seed {seed}: {verdict}\n{broken:#?}\n{register:#?}");

@@ -75,7 +75,7 @@ fn twenty_thousand_registers_are_judged_sequential_as_by_every_interleaving() {
         let mut lines: Vec<_> = lines.into_values().collect();
         lines.iter_mut().for_each(|line| line.sort_by_key(|operation| operation.call));
         let expected = interleaves(&lines, &mut vec![0; lines.len()], &None);
-        let found = sequential(&CasRegister, &history, Budget::default());
+        let found = sequential(&CasRegister::default(), &history, Budget::default());
         assert_eq!((found.is_pass(), found.is_fail()), (expected, !expected), "seed {seed}: {found}\n{history:#?}");
         if expected { passes += 1 } else { failures += 1 }
     }

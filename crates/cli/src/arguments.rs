@@ -307,7 +307,7 @@ pub(crate) struct CheckArguments {
     /// Check the modification revisions of a key-value history, too.
     #[arg(long)]
     pub(crate) revisions: bool,
-    /// What keys of a key-value history hold that nobody wrote [default: nothing].
+    /// What keys of a key-value history, or a register, hold that nobody wrote [default: nothing].
     #[arg(long, value_name = "VALUE")]
     pub(crate) initial: Option<String>,
     /// How many permits a semaphore has.

@@ -34,7 +34,7 @@ fn row(path: &Path, kind: &str) -> Option<[Duration; 3]> {
     let times = match std::fs::read_to_string(path) {
         Err(error) => Err(error.to_string()),
         Ok(text) if kind == "log" => read_jepsen_register(&name, &text, Notation::Log)
-            .map(|history| (!history.is_empty()).then(|| measured(&name, &CasRegister, &history)))
+            .map(|history| (!history.is_empty()).then(|| measured(&name, &CasRegister::default(), &history)))
             .map_err(|error| error.to_string()),
         Ok(text) => read_porcupine_kv(&name, &text)
             .map(|(model, history)| Some(measured(&name, &model, &history)))

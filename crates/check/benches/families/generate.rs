@@ -24,19 +24,34 @@ pub(crate) struct Family {
 
 /// All of them.
 pub(crate) const FAMILIES: &[Family] = &[
-    Family { name: "register-unique", generate: |c, n, u| check(CasRegister, unique_register(c, n, u, false)) },
-    Family { name: "register-unique-broken", generate: |c, n, u| check(CasRegister, unique_register(c, n, u, true)) },
-    Family { name: "register-few-values", generate: |c, n, u| check(CasRegister, register(c, n, u, false)) },
-    Family { name: "cas-register", generate: |c, n, u| check(CasRegister, cas_register(c, n, u, false)) },
-    Family { name: "cas-register-broken", generate: |c, n, u| check(CasRegister, cas_register(c, n, u, true)) },
+    Family {
+        name: "register-unique",
+        generate: |c, n, u| check(CasRegister::default(), unique_register(c, n, u, false)),
+    },
+    Family {
+        name: "register-unique-broken",
+        generate: |c, n, u| check(CasRegister::default(), unique_register(c, n, u, true)),
+    },
+    Family { name: "register-few-values", generate: |c, n, u| check(CasRegister::default(), register(c, n, u, false)) },
+    Family { name: "cas-register", generate: |c, n, u| check(CasRegister::default(), cas_register(c, n, u, false)) },
+    Family {
+        name: "cas-register-broken",
+        generate: |c, n, u| check(CasRegister::default(), cas_register(c, n, u, true)),
+    },
     Family { name: "map", generate: |c, n, u| check(Kv::default(), map(c, n, u)) },
     Family { name: "map-online", generate: |c, n, u| follow(map(c, n, u)) },
     Family { name: "log", generate: |c, n, u| check(AppendLog, log(c, n, u)) },
     Family { name: "queue", generate: |c, n, u| check(FifoQueue, queue(c, n, u)) },
     Family { name: "set-elements", generate: |c, n, u| check(Set, set(c, n, u)) },
     Family { name: "transactions", generate: transactions },
-    Family { name: "register-few-values, plain", generate: |c, n, u| search(CasRegister, register(c, n, u, false)) },
-    Family { name: "cas-register, plain", generate: |c, n, u| search(CasRegister, cas_register(c, n, u, false)) },
+    Family {
+        name: "register-few-values, plain",
+        generate: |c, n, u| search(CasRegister::default(), register(c, n, u, false)),
+    },
+    Family {
+        name: "cas-register, plain",
+        generate: |c, n, u| search(CasRegister::default(), cas_register(c, n, u, false)),
+    },
     Family { name: "map, plain", generate: |c, n, u| search(Kv::default(), map(c, n, u)) },
     Family { name: "set-elements, plain", generate: |c, n, u| search(Set, set(c, n, u)) },
 ];

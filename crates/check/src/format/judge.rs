@@ -112,11 +112,12 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
         let line = text.lines().position(|line| !line.trim().is_empty()).unwrap_or(0) + 1;
         return Err(FormatError::Unrecognised { place: Place { file: name.to_owned(), line, column: 1 } });
     };
+    let register = CasRegister { initial: options.objects.initial.clone() };
     let kv = Kv { initial: options.objects.initial.clone(), revisions: options.revisions };
     let file = File { name, text, format, options };
     match (format, model) {
         (Format::JsonLines, ModelName::Kv) => file.json(&kv),
-        (Format::JsonLines, ModelName::CasRegister) => file.json(&CasRegister),
+        (Format::JsonLines, ModelName::CasRegister) => file.json(&register),
         (Format::JsonLines, ModelName::Queue) => file.json(&FifoQueue),
         (Format::JsonLines, ModelName::Stack) => file.json(&Stack),
         (Format::JsonLines, ModelName::Set) => file.json(&Set),
@@ -139,7 +140,7 @@ pub fn judge_text(name: &str, text: &str, model: ModelName, options: CheckOption
             let (kv, history) = read_porcupine_kv(name, text)?;
             Ok(file.judge(&kv, &history))
         }
-        (Format::Edn | Format::JepsenLog, _) => file.jepsen(&kv, model),
+        (Format::Edn | Format::JepsenLog, _) => file.jepsen(&kv, &register, model),
         (Format::EtcdReport, ModelName::Etcd) => {
             let report = format::read_etcd_report(name, text)?;
             Ok(format::judge_etcd(name, &report, &file.options))
@@ -161,12 +162,12 @@ impl File<'_> {
         Err(FormatError::WrongModel { file: self.name.to_owned(), format: self.format, asked, holds })
     }
 
-    fn jepsen(&self, kv: &Kv, model: ModelName) -> Result<Judgement, FormatError> {
+    fn jepsen(&self, kv: &Kv, register: &CasRegister, model: ModelName) -> Result<Judgement, FormatError> {
         let (name, text) = (self.name, self.text);
         let notation = if self.format == Format::Edn { Notation::Edn } else { Notation::Log };
         Ok(match model {
             ModelName::Kv => self.judge(kv, &format::read_jepsen_kv(name, text, notation)?),
-            ModelName::CasRegister => self.judge(&CasRegister, &format::read_jepsen_register(name, text, notation)?),
+            ModelName::CasRegister => self.judge(register, &format::read_jepsen_register(name, text, notation)?),
             ModelName::Queue => self.judge(&FifoQueue, &format::read_jepsen_queue(name, text, notation)?),
             ModelName::Stack => self.judge(&Stack, &format::read_jepsen_queue(name, text, notation)?),
             ModelName::Set => self.judge(&Set, &format::read_jepsen_set(name, text, notation)?),

@@ -134,7 +134,7 @@ pub struct CheckOptions {
 /// What the objects of some models are like. What a model needs and is not said here is an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Objects {
-    /// Of [`Kv`](crate::model::Kv): what a key holds that nobody wrote.
+    /// Of [`Kv`](crate::model::Kv) and [`CasRegister`](crate::model::CasRegister): what a key or the register holds that nobody wrote.
     pub initial: Option<Bytes>,
     /// Of a semaphore: how many permits may be out at once.
     pub permits: Option<u32>,

@@ -5,9 +5,12 @@ use super::{Bytes, Flow, Model, Step};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A register that holds a value or nothing, at first nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CasRegister;
+/// A register that holds a value or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CasRegister {
+    /// What it holds at first.
+    pub initial: Option<Bytes>,
+}
 
 /// What clients ask of a register. `None` is the empty register.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,7 +55,7 @@ impl Model for CasRegister {
     }
 
     fn initial(&self) -> Option<Bytes> {
-        None
+        self.initial.clone()
     }
 
     #[inline]
@@ -91,7 +94,7 @@ impl Model for CasRegister {
 
     #[inline]
     fn initial_value(&self) -> Option<Option<Bytes>> {
-        Some(None)
+        Some(self.initial.clone())
     }
 
     fn may_contain(&self, whole: &Option<Bytes>, part: &Option<Bytes>) -> bool {
