@@ -209,6 +209,53 @@ fn the_histories_that_come_with_elle_are_not_in_order() {
     assert!(read > 0, "{} holds no histories", folder.display());
 }
 
+/// A transaction: its process, when it began and was over, and what it did.
+type Timed = (u32, u64, u64, &'static str);
+
+/// The strongest level of these, and of the same among 1,100 transactions that have nothing to do with them, of which no
+/// order of all versions is looked for any more.
+fn strongest_in_company(told: &[Timed]) -> Option<Isolation> {
+    let told = told.iter().map(|(process, call, returned, text)| (*process, *call, *returned, accesses(text)));
+    let mut told: Vec<(u32, u64, u64, Vec<Access>)> = told.collect();
+    let strongest = |told: &[(u32, u64, u64, Vec<Access>)]| {
+        let mut history = Transactions::new();
+        for (process, call, returned, op) in told.iter().cloned() {
+            let outcome = Outcome::Ok(op.clone());
+            let operation = Operation { process: process.into(), call, returned: Some(returned), op, outcome };
+            history.push(operation).expect("a client does one thing at a time");
+        }
+        isolation(&history).strongest
+    };
+    let alone = strongest(&told);
+    for number in 0..1_100u32 {
+        let (key, value) = (Bytes::from(format!("far {number}")), Bytes::from("1"));
+        let at = u64::from(number) * 10;
+        told.push((1_000 + number, at, at + 5, vec![Access::Write { key, value }]));
+    }
+    assert_eq!(strongest(&told), alone, "{:?}", &told[..told.len() - 1_100]);
+    alone
+}
+
+/// Of two versions that were written side by side the one that was seen first is older, in a history of any length.
+#[test]
+fn versions_are_in_the_order_in_which_they_were_seen() {
+    let session = Some(Isolation::StrongSessionSerializable);
+    let serializable = Some(Isolation::Serializable);
+    let flip = [(0, 0, 5, "x*1"), (1, 1, 6, "x*2"), (2, 10, 11, "x/2"), (3, 12, 13, "x/1")];
+    assert_eq!(strongest_in_company(&flip), session);
+    let open = [(0, 0, 90, "x*1"), (1, 1, 90, "x*2"), (2, 10, 11, "x/2"), (3, 12, 13, "x/1"), (4, 14, 15, "x/2")];
+    assert_eq!(strongest_in_company(&open), session);
+    let once = [(0, 0, 90, "x*1"), (1, 1, 90, "x*2"), (2, 10, 11, "x/2"), (3, 12, 13, "x/1")];
+    assert_eq!(strongest_in_company(&once), Some(Isolation::StrictSerializable), "2 came first");
+    let flips = [(0, 0, 90, "x*1"), (1, 1, 90, "x*2"), (2, 10, 11, "x/2"), (2, 12, 13, "x/1"), (2, 14, 15, "x/2")];
+    assert_eq!(strongest_in_company(&flips), serializable);
+    // Elle's G0 of registers, one after the other, and the writers side by side.
+    let g0 = [(0, 0, 5, "x*1 y*2"), (1, 10, 15, "x*2 y*1"), (0, 20, 25, "x/2"), (1, 30, 35, "y/2")];
+    assert_eq!(strongest_in_company(&g0), serializable);
+    let beside = [(0, 0, 5, "x*1 y*2"), (1, 1, 6, "x*2 y*1"), (2, 10, 15, "x/2"), (3, 20, 25, "y/2")];
+    assert_eq!(strongest_in_company(&beside), session);
+}
+
 /// Elle's cases with `sequential-keys?` and `linearizable-keys?`: registers whose order of versions only time tells.
 #[test]
 fn versions_are_in_order_of_the_time_that_a_level_promises() {

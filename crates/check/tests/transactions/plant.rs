@@ -40,15 +40,17 @@ fn add(history: &mut Transactions, process: u32, (call, returned): (u64, u64), t
     history.push(operation).expect("it is well-formed");
 }
 
-/// While two write a register, it is read as one and then the other, and at the same time as the other and then the one.
+/// While two write a register, one reads the one version and tells by another register, in which the next of `[a, b]`
+/// and of `[c, d]` comes in between, who reads the other version: once this way and once the other.
 fn both_ways(history: &mut Transactions, [a, b, c, d]: [u32; 4]) {
     let at = history.end() + 1_000;
-    let mut add = |process, begin, end, access| add(history, process, (at + begin, at + end), vec![access], true);
-    add(75, 0, 90, write("x", 1));
-    add(76, 0, 90, write("x", 2));
-    for (first, then, process, next) in [(1, 2, a, b), (2, 1, c, d)] {
-        add(process, 10, 20, read("x", Some(first)));
-        add(next, 30, 40, read("x", Some(then)));
+    let mut add = |process, begin, end, told| add(history, process, (at + begin, at + end), told, true);
+    add(75, 0, 90, vec![write("x", 1)]);
+    add(76, 0, 90, vec![write("x", 2)]);
+    for (process, next, first, then, key, last) in [(a, b, 1, 2, "y", 83), (c, d, 2, 1, "z", 84)] {
+        add(process, 10, 20, vec![read("x", Some(first))]);
+        add(next, 30, 40, vec![write(key, 1)]);
+        add(last, 0, 90, vec![read(key, Some(1)), read("x", Some(then))]);
     }
 }
 
