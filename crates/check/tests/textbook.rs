@@ -76,7 +76,7 @@ fn what_is_read_of_aborted_and_unfinished_transactions_is_named() {
     for told in [&["!x+1", "x+2", "x=12"][..], &["!x+1", "?x+2", "x+3", "x=123"]] {
         let (kinds, strongest) = together(told);
         assert!(kinds.contains(&Kind::DirtyUpdate) && kinds.contains(&Kind::G1a), "{kinds:?}");
-        assert_eq!(strongest, None);
+        assert_eq!(strongest, Some(Isolation::ReadUncommitted));
     }
 }
 
@@ -164,25 +164,53 @@ fn orders_of_versions_are_tried_and_taken_back() {
 fn reads_that_make_no_sense_are_named() {
     let (kinds, strongest) = together(&["x+1 y=1", "x+2", "x+3 y+1", "x=13", "x=123"]);
     assert!(kinds.contains(&Kind::IncompatibleOrder) && kinds.contains(&Kind::G1c), "{kinds:?}");
-    assert_eq!(strongest, None);
+    assert_eq!(strongest, Some(Isolation::ReadUncommitted));
     let (kinds, strongest) = together(&["x+1 y=1", "x+2 y+1", "x=121"]);
-    assert!(kinds.contains(&Kind::DuplicateElements), "{kinds:?}");
-    assert_eq!(strongest, None);
+    assert_eq!((kinds, strongest), (vec![Kind::DuplicateElements], None), "it tells no order of versions");
+    let (kinds, _) = together(&["x+1 y=1", "x+2", "y+1 x=121"]);
+    assert_eq!(kinds, [Kind::DuplicateElements, Kind::G1c], "but what was written before it");
     let odd = [
         &["x+1", "x+2", "x=12 x+3 x=12"][..],
         &["x+1", "x+2", "x=12 x+3 x=1"],
         &["x+3 x="],
         &["x+3 x=1", "x+1"],
         &["x+1 x+2 x+4", "x+3 x=1234"],
-        // What comes later in the transaction itself cannot have been seen.
-        &["x+0", "x+2", "x=012 x+1"],
-        &["x+1 x=01 x+0 x+3"],
-        &["x/2 x*1 x*2"],
     ];
     for told in odd {
         let (kinds, strongest) = together(told);
         assert!(kinds.contains(&Kind::Internal), "{told:?}: {kinds:?}");
         assert!(strongest <= Some(Isolation::ReadCommitted), "{told:?}: {strongest:?}");
+    }
+}
+
+/// What comes later in the transaction itself cannot have been seen.
+#[test]
+fn what_is_read_before_it_is_written_is_named_and_not_read_committed() {
+    let early = [
+        &["x+0", "x+2", "x=012 x+1"][..],
+        &["x+1 x=01 x+0 x+3"],
+        &["x=1 x+1"],
+        &["x/2 x*1 x*2"],
+        &["x/1 x*1"],
+        &["x/1 x/1 x*1 x/1"],
+    ];
+    for told in early {
+        let (kinds, strongest) = together(told);
+        assert_eq!((kinds[0], strongest), (Kind::FutureRead, Some(Isolation::ReadUncommitted)), "{told:?}: {kinds:?}");
+        assert!(!kinds.contains(&Kind::Internal), "{told:?}: {kinds:?}");
+    }
+    assert_eq!(together(&["x/ x*1 x/1", "y= y+1 y=1"]), (vec![], Some(Isolation::StrictSerializable)));
+}
+
+#[test]
+fn anomalies_have_the_same_names_in_files_as_in_words() {
+    let found = isolation(&history(&[(0, "x= y+1"), (1, "y= x+1")], false));
+    let told = serde_json::to_value(&found.anomalies).expect("it can be written");
+    assert_eq!(told[0]["kind"], "G2-item");
+    for (kind, name) in
+        [(Kind::G1a, "G1a"), (Kind::GSingleRealtime, "G-single-realtime"), (Kind::FutureRead, "future-read")]
+    {
+        assert_eq!((serde_json::to_value(kind).expect("it is a name"), kind.to_string().as_str()), (name.into(), name));
     }
 }
 

@@ -106,9 +106,11 @@ pub const PLANTS: &[Plant] = &[
     plant(
         Kind::IncompatibleOrder,
         &[],
-        None,
+        RU,
         side_by_side! { append("x", 1); append("x", 2); list("x", &[1, 2]); list("x", &[2, 1]); },
     ),
+    plant(Kind::FutureRead, &[], RU, side_by_side! { list("x", &[1]), append("x", 1); }),
+    plant(Kind::FutureRead, &[], RU, side_by_side! { read("x", Some(1)), write("x", 1); }),
     plant(Kind::Internal, &[], RC, side_by_side! { append("x", 1), list("x", &[]); }),
     plant(Kind::Internal, &[], RC, side_by_side! { write("x", 1), read("x", None); }),
     plant(Kind::G1a, &[], RU, |rng, history| {
@@ -117,7 +119,7 @@ pub const PLANTS: &[Plant] = &[
     plant(Kind::G1a, &[], RU, |rng, history| {
         together(rng, history, vec![(vec![write("x", 1)], false), (vec![read("x", Some(1))], true)]);
     }),
-    plant(Kind::DirtyUpdate, &[Kind::G1a], None, |rng, history| {
+    plant(Kind::DirtyUpdate, &[Kind::G1a], RU, |rng, history| {
         let all = vec![(vec![append("x", 1)], false), (vec![append("x", 2)], true), (vec![list("x", &[1, 2])], true)];
         together(rng, history, all);
     }),
