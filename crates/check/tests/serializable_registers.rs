@@ -8,6 +8,8 @@
 
 #[path = "oracle/generate.rs"]
 mod generate;
+#[path = "serializable_registers/inferred.rs"]
+mod inferred;
 mod oracle;
 #[path = "oracle/objects.rs"]
 mod plain;
@@ -19,7 +21,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use stormglass_check::model::Bytes;
-use stormglass_check::{Access, History, Isolation, Operation, Outcome, Transactions, isolated};
+use stormglass_check::{Access, History, Isolated, Isolation, Operation, Outcome, Transactions, isolated};
 
 type Registers = BTreeMap<Bytes, Bytes>;
 
@@ -73,6 +75,17 @@ fn apart(history: &Transactions, timeless: bool) -> Transactions {
         apart.push(operation).expect("it was well-formed");
     }
     apart
+}
+
+/// One after the other, so that each process does one thing at a time.
+fn in_turn(history: &Transactions) -> Transactions {
+    let mut turns = Transactions::new();
+    for (at, operation) in (0u64..).zip(history.operations()) {
+        let mut operation = operation.clone();
+        (operation.call, operation.returned) = (at * 10, operation.returned.map(|_| at * 10 + 5));
+        turns.push(operation).expect("it was well-formed");
+    }
+    turns
 }
 
 /// A transaction and those that must come before it.
@@ -194,4 +207,118 @@ fn forty_thousand_guessed_histories_are_judged_as_by_brute_force() {
     eprintln!("{counts:?}, {whole} by all orders of versions alone");
     assert!(counts.len() == 4 && counts.values().all(|count| *count > 1_000), "one-sided: {counts:?}");
     assert!(whole > 1_000, "whole orders of versions decide nothing: {whole}");
+}
+
+type Before = fn(&Operation<Vec<Access>, Vec<Access>>, &Operation<Vec<Access>, Vec<Access>>) -> bool;
+
+/// Each level, with who is before whom where it is promised.
+const ORDERS: [(Isolation, Before); 3] = [
+    (Isolation::Serializable, |_, _| false),
+    (Isolation::StrongSessionSerializable, |one, other| {
+        one.process == other.process && one.returned.is_some_and(|returned| returned <= other.call)
+    }),
+    (Isolation::StrictSerializable, |one, other| one.returned.is_some_and(|returned| returned < other.call)),
+];
+
+/// Whether dependencies alone, without which longer histories are not judged, contradict the level.
+fn contradicted(history: &Transactions, level: Isolation) -> bool {
+    let found = Isolated::by_dependencies(history);
+    assert!(found.complete);
+    found.anomalies.iter().any(|anomaly| anomaly.kind.contradicts(level))
+}
+
+#[test]
+fn what_dependencies_refuse_has_no_order_and_what_they_must_refuse_they_do() {
+    let plain = Plain { start: Registers::new(), draw, run, admits, lie };
+    let mut counts: BTreeMap<(Isolation, bool, bool), u32> = BTreeMap::new();
+    for seed in 0..15_000 {
+        let mut rng = rng(seed ^ 0x5ee9);
+        let history = valid(&mut rng, &plain);
+        let broken = changed(&mut rng, &plain, &history);
+        let guess = guessed(&mut rng);
+        for drawn in [&broken, &in_turn(&guess), &guess] {
+            for (level, before) in ORDERS {
+                // What was guessed overlaps within processes.
+                if level == Isolation::StrongSessionSerializable && drawn == &guess {
+                    continue;
+                }
+                let history = if level == Isolation::StrongSessionSerializable {
+                    drawn.clone()
+                } else {
+                    apart(drawn, level == Isolation::Serializable)
+                };
+                let (found, inferred) = (contradicted(&history, level), inferred::refused(&history, before));
+                let context =
+                    || format!("seed {seed}, {level}: {:#?}\n{history:#?}", Isolated::by_dependencies(&history));
+                assert!(found || !inferred, "inferred, but not found: {}", context());
+                if found {
+                    let ordered = if level == Isolation::StrongSessionSerializable {
+                        in_order_by_process(&history)
+                    } else {
+                        exhaustive(&history, &Registers::new(), admits)
+                    };
+                    assert!(!ordered, "there is an order: {}", context());
+                }
+                *counts.entry((level, found, inferred)).or_default() += 1;
+            }
+        }
+    }
+    eprintln!("{counts:?}");
+    let refused = |level: Isolation| counts.get(&(level, true, true)).copied().unwrap_or_default();
+    for level in [Isolation::StrongSessionSerializable, Isolation::StrictSerializable] {
+        assert!(refused(level) > 2_000, "one-sided: {counts:?}");
+    }
+}
+
+/// Forty transactions on one register, several at a time, of which some saw what was there long ago.
+fn long(rng: &mut ChaCha8Rng) -> Transactions {
+    let mut planned: Vec<(u64, u64, u64, u32, bool)> = Vec::new();
+    let mut free_at = [0u64; 6];
+    for _ in 0..40 {
+        let process = rng.random_range(0..6u32);
+        let call = free_at[process as usize] + rng.random_range(0..4u64);
+        let effect = call + rng.random_range(0..12u64);
+        let returned = effect + rng.random_range(0..12u64);
+        free_at[process as usize] = returned + 1;
+        planned.push((effect, call, returned, process, rng.random_ratio(1, 3)));
+    }
+    planned.sort_unstable();
+    let mut held = vec![None];
+    let wrong = rng.random_range(0..3u32);
+    let mut operations = Vec::new();
+    for (number, (_, call, returned, process, writes)) in (0u32..).zip(planned) {
+        let key = Bytes::from("x");
+        let told = if writes {
+            held.push(Some(text(number)));
+            vec![Access::Write { key, value: text(number) }]
+        } else {
+            let back = if rng.random_ratio(wrong, 40) { rng.random_range(0..3usize) } else { 0 };
+            let value = held[held.len().saturating_sub(1 + back)].clone();
+            vec![Access::Read { key, value: Some(value) }]
+        };
+        let outcome = if rng.random_ratio(1, 20) { Outcome::Indeterminate } else { Outcome::Ok(told.clone()) };
+        operations.push(Operation { process: process.into(), call, returned: Some(returned), op: told, outcome });
+    }
+    operations.sort_by_key(|operation| operation.call);
+    let mut history = Transactions::new();
+    for operation in operations {
+        history.push(operation).expect("it is well-formed");
+    }
+    history
+}
+
+#[test]
+fn of_longer_histories_dependencies_refuse_what_all_pairs_refuse() {
+    let mut counts: BTreeMap<(Isolation, bool), u32> = BTreeMap::new();
+    for seed in 0..2_000 {
+        let history = long(&mut rng(seed ^ 0x10e6));
+        for (level, before) in [ORDERS[1], ORDERS[2]] {
+            let history = if level == Isolation::StrictSerializable { apart(&history, false) } else { history.clone() };
+            let found = contradicted(&history, level);
+            assert_eq!(found, inferred::refused(&history, before), "seed {seed}, {level}: {history:#?}");
+            *counts.entry((level, found)).or_default() += 1;
+        }
+    }
+    eprintln!("{counts:?}");
+    assert!(counts.len() == 4 && counts.values().all(|count| *count > 200), "one-sided: {counts:?}");
 }

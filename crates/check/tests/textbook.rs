@@ -76,7 +76,7 @@ fn what_is_read_of_aborted_and_unfinished_transactions_is_named() {
     for told in [&["!x+1", "x+2", "x=12"][..], &["!x+1", "?x+2", "x+3", "x=123"]] {
         let (kinds, strongest) = together(told);
         assert!(kinds.contains(&Kind::DirtyUpdate) && kinds.contains(&Kind::G1a), "{kinds:?}");
-        assert_eq!(strongest, None);
+        assert_eq!(strongest, Some(Isolation::ReadUncommitted));
     }
 }
 
@@ -164,25 +164,53 @@ fn orders_of_versions_are_tried_and_taken_back() {
 fn reads_that_make_no_sense_are_named() {
     let (kinds, strongest) = together(&["x+1 y=1", "x+2", "x+3 y+1", "x=13", "x=123"]);
     assert!(kinds.contains(&Kind::IncompatibleOrder) && kinds.contains(&Kind::G1c), "{kinds:?}");
-    assert_eq!(strongest, None);
+    assert_eq!(strongest, Some(Isolation::ReadUncommitted));
     let (kinds, strongest) = together(&["x+1 y=1", "x+2 y+1", "x=121"]);
-    assert!(kinds.contains(&Kind::DuplicateElements), "{kinds:?}");
-    assert_eq!(strongest, None);
+    assert_eq!((kinds, strongest), (vec![Kind::DuplicateElements], None), "it tells no order of versions");
+    let (kinds, _) = together(&["x+1 y=1", "x+2", "y+1 x=121"]);
+    assert_eq!(kinds, [Kind::DuplicateElements, Kind::G1c], "but what was written before it");
     let odd = [
         &["x+1", "x+2", "x=12 x+3 x=12"][..],
         &["x+1", "x+2", "x=12 x+3 x=1"],
         &["x+3 x="],
         &["x+3 x=1", "x+1"],
         &["x+1 x+2 x+4", "x+3 x=1234"],
-        // What comes later in the transaction itself cannot have been seen.
-        &["x+0", "x+2", "x=012 x+1"],
-        &["x+1 x=01 x+0 x+3"],
-        &["x/2 x*1 x*2"],
     ];
     for told in odd {
         let (kinds, strongest) = together(told);
         assert!(kinds.contains(&Kind::Internal), "{told:?}: {kinds:?}");
         assert!(strongest <= Some(Isolation::ReadCommitted), "{told:?}: {strongest:?}");
+    }
+}
+
+/// What comes later in the transaction itself cannot have been seen.
+#[test]
+fn what_is_read_before_it_is_written_is_named_and_not_read_committed() {
+    let early = [
+        &["x+0", "x+2", "x=012 x+1"][..],
+        &["x+1 x=01 x+0 x+3"],
+        &["x=1 x+1"],
+        &["x/2 x*1 x*2"],
+        &["x/1 x*1"],
+        &["x/1 x/1 x*1 x/1"],
+    ];
+    for told in early {
+        let (kinds, strongest) = together(told);
+        assert_eq!((kinds[0], strongest), (Kind::FutureRead, Some(Isolation::ReadUncommitted)), "{told:?}: {kinds:?}");
+        assert!(!kinds.contains(&Kind::Internal), "{told:?}: {kinds:?}");
+    }
+    assert_eq!(together(&["x/ x*1 x/1", "y= y+1 y=1"]), (vec![], Some(Isolation::StrictSerializable)));
+}
+
+#[test]
+fn anomalies_have_the_same_names_in_files_as_in_words() {
+    let found = isolation(&history(&[(0, "x= y+1"), (1, "y= x+1")], false));
+    let told = serde_json::to_value(&found.anomalies).expect("it can be written");
+    assert_eq!(told[0]["kind"], "G2-item");
+    for (kind, name) in
+        [(Kind::G1a, "G1a"), (Kind::GSingleRealtime, "G-single-realtime"), (Kind::FutureRead, "future-read")]
+    {
+        assert_eq!((serde_json::to_value(kind).expect("it is a name"), kind.to_string().as_str()), (name.into(), name));
     }
 }
 
@@ -207,6 +235,53 @@ fn the_histories_that_come_with_elle_are_not_in_order() {
         read += 1;
     }
     assert!(read > 0, "{} holds no histories", folder.display());
+}
+
+/// A transaction: its process, when it began and was over, and what it did.
+type Timed = (u32, u64, u64, &'static str);
+
+/// The strongest level of these, and of the same among 1,100 transactions that have nothing to do with them, of which no
+/// order of all versions is looked for any more.
+fn strongest_in_company(told: &[Timed]) -> Option<Isolation> {
+    let told = told.iter().map(|(process, call, returned, text)| (*process, *call, *returned, accesses(text)));
+    let mut told: Vec<(u32, u64, u64, Vec<Access>)> = told.collect();
+    let strongest = |told: &[(u32, u64, u64, Vec<Access>)]| {
+        let mut history = Transactions::new();
+        for (process, call, returned, op) in told.iter().cloned() {
+            let outcome = Outcome::Ok(op.clone());
+            let operation = Operation { process: process.into(), call, returned: Some(returned), op, outcome };
+            history.push(operation).expect("a client does one thing at a time");
+        }
+        isolation(&history).strongest
+    };
+    let alone = strongest(&told);
+    for number in 0..1_100u32 {
+        let (key, value) = (Bytes::from(format!("far {number}")), Bytes::from("1"));
+        let at = u64::from(number) * 10;
+        told.push((1_000 + number, at, at + 5, vec![Access::Write { key, value }]));
+    }
+    assert_eq!(strongest(&told), alone, "{:?}", &told[..told.len() - 1_100]);
+    alone
+}
+
+/// Of two versions that were written side by side the one that was seen first is older, in a history of any length.
+#[test]
+fn versions_are_in_the_order_in_which_they_were_seen() {
+    let session = Some(Isolation::StrongSessionSerializable);
+    let serializable = Some(Isolation::Serializable);
+    let flip = [(0, 0, 5, "x*1"), (1, 1, 6, "x*2"), (2, 10, 11, "x/2"), (3, 12, 13, "x/1")];
+    assert_eq!(strongest_in_company(&flip), session);
+    let open = [(0, 0, 90, "x*1"), (1, 1, 90, "x*2"), (2, 10, 11, "x/2"), (3, 12, 13, "x/1"), (4, 14, 15, "x/2")];
+    assert_eq!(strongest_in_company(&open), session);
+    let once = [(0, 0, 90, "x*1"), (1, 1, 90, "x*2"), (2, 10, 11, "x/2"), (3, 12, 13, "x/1")];
+    assert_eq!(strongest_in_company(&once), Some(Isolation::StrictSerializable), "2 came first");
+    let flips = [(0, 0, 90, "x*1"), (1, 1, 90, "x*2"), (2, 10, 11, "x/2"), (2, 12, 13, "x/1"), (2, 14, 15, "x/2")];
+    assert_eq!(strongest_in_company(&flips), serializable);
+    // Elle's G0 of registers, one after the other, and the writers side by side.
+    let g0 = [(0, 0, 5, "x*1 y*2"), (1, 10, 15, "x*2 y*1"), (0, 20, 25, "x/2"), (1, 30, 35, "y/2")];
+    assert_eq!(strongest_in_company(&g0), serializable);
+    let beside = [(0, 0, 5, "x*1 y*2"), (1, 1, 6, "x*2 y*1"), (2, 10, 15, "x/2"), (3, 20, 25, "y/2")];
+    assert_eq!(strongest_in_company(&beside), session);
 }
 
 /// Elle's cases with `sequential-keys?` and `linearizable-keys?`: registers whose order of versions only time tells.

@@ -10,7 +10,10 @@ use plant::{PLANTS, Plant};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use store::{Keeps, run};
-use stormglass_check::{AnomalyKind, Isolation, Transactions, Verdict, isolated, isolation};
+use stormglass_check::model::Bytes;
+use stormglass_check::{
+    Access, AnomalyKind, Isolation, Operation, Outcome, Transactions, Verdict, isolated, isolation,
+};
 
 fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
@@ -80,4 +83,48 @@ fn a_violation_is_told_in_words_and_only_of_the_levels_that_it_contradicts() {
     assert!(evidence.cause.starts_with("not serializable but at most snapshot-isolation: G2-item: T"), "{evidence}");
     assert_eq!(evidence.operations.len(), 2, "{evidence}");
     assert!(evidence.details.iter().all(|line| line.contains("(rw)")), "{evidence}");
+}
+
+/// A case of Elle's: a long ring of transactions with one anti-dependency in it, of which every link is also one of many detours.
+/// There are far too many ways around it, but none without anti-dependencies.
+fn ring(links: u32, detours: u32) -> Transactions {
+    let mut history = Transactions::new();
+    let number = |number: u32| Bytes::from(number.to_string());
+    let append = |key: Bytes, value: u32| Access::Append { key, value: number(value) };
+    let list = |key: Bytes, until: u32| Access::List { key, values: Some((0..until).map(number).collect()) };
+    let (ring, last) = (Bytes::from("ring"), Bytes::from("last"));
+    let mut add = |process: u32, told: Vec<Access>| {
+        let at = history.end() + 10;
+        let (outcome, returned) = (Outcome::Ok(told.clone()), Some(at + 5));
+        let operation = Operation { process: process.into(), call: at, returned, op: told, outcome };
+        history.push(operation).expect("it is well-formed");
+    };
+    for link in 0..links {
+        let other = match link {
+            0 => append(last.clone(), 0),
+            _ if link + 1 == links => list(last.clone(), 0),
+            _ => append(number(link), 0),
+        };
+        add(0, vec![append(ring.clone(), link), other]);
+    }
+    add(1, vec![list(ring.clone(), links)]);
+    for link in 1..links - 1 {
+        let aside = Bytes::from(format!("aside {link}"));
+        for detour in 1..detours - 2 {
+            add(2, vec![append(number(link), detour)]);
+        }
+        add(2, vec![list(number(link), detours - 2), list(aside.clone(), 0)]);
+        add(2, vec![append(aside, 0), list(ring.clone(), 0)]);
+    }
+    history
+}
+
+#[test]
+fn a_level_is_decided_where_only_what_contradicts_stronger_ones_is_too_much_to_look_for() {
+    let ring = ring(1_000, 10);
+    let found = isolation(&ring);
+    assert!(!found.complete && found.undecided >= Some(Isolation::SnapshotIsolation), "{:?}", found.undecided);
+    assert_eq!(isolated(&ring, Isolation::ReadCommitted), Verdict::Pass);
+    let verdict = isolated(&ring, Isolation::SnapshotIsolation);
+    assert!(verdict.is_fail() && verdict.to_string().contains("G-single"), "{verdict}");
 }

@@ -1,9 +1,9 @@
 //! Cycles of dependencies by name. In each group of transactions that depend on each other the shortest cycle of each
 //! kind is looked for, breadth first over transactions and what the way there was like.
 
-use super::graph::{DATA, Edge, Followed, Graph, Kind, Kinds};
+use super::graph::{DATA, Edge, Followed, Graph, Groups, Kind, Kinds};
 use super::index::Index;
-use super::level::{Anomaly, AnomalyKind};
+use super::level::{Anomaly, AnomalyKind, Isolation};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a cycle of one name is made of.
@@ -40,60 +40,90 @@ const PLAIN: [Pattern; 5] = [
     pattern(AnomalyKind::G2Item, Kind::ReadWrite, DATA, Demands::Several),
 ];
 
-/// The cycles of `graph`, at most one of each name per group, and whether `visits` transactions visited were enough to
-/// look for all of them.
-pub(super) fn anomalies(graph: &Graph, index: &Index<'_>, mut visits: usize) -> (Vec<Anomaly>, bool) {
-    let mut found = Vec::new();
-    let layers: [(Kinds, [AnomalyKind; 5]); 3] = [
-        (0, PLAIN.each_ref().map(|pattern| pattern.kind)),
-        (
-            Kind::Process as u8,
-            [
-                AnomalyKind::G0Process,
-                AnomalyKind::G1cProcess,
-                AnomalyKind::GSingleProcess,
-                AnomalyKind::GNonadjacentProcess,
-                AnomalyKind::G2ItemProcess,
-            ],
-        ),
-        (
-            Kind::RealTime as u8,
-            [
-                AnomalyKind::G0Realtime,
-                AnomalyKind::G1cRealtime,
-                AnomalyKind::GSingleRealtime,
-                AnomalyKind::GNonadjacentRealtime,
-                AnomalyKind::G2ItemRealtime,
-            ],
-        ),
-    ];
-    // Who is in a cycle that was named already: with more edges there are more cycles through them, which tell nothing.
-    let mut named: BTreeSet<u32> = BTreeSet::new();
-    for (extra, names) in layers {
+/// The names of the cycles above, in their order, with edges of a kind besides.
+type Names = [AnomalyKind; 5];
+
+const IN_PROCESSES: Names = [
+    AnomalyKind::G0Process,
+    AnomalyKind::G1cProcess,
+    AnomalyKind::GSingleProcess,
+    AnomalyKind::GNonadjacentProcess,
+    AnomalyKind::G2ItemProcess,
+];
+
+const IN_REAL_TIME: Names = [
+    AnomalyKind::G0Realtime,
+    AnomalyKind::G1cRealtime,
+    AnomalyKind::GSingleRealtime,
+    AnomalyKind::GNonadjacentRealtime,
+    AnomalyKind::G2ItemRealtime,
+];
+
+/// The cycles of a graph.
+pub(super) struct Cycles {
+    /// At most one of each name per group that can have it.
+    pub(super) found: Vec<Anomaly>,
+    /// The weakest level that may be contradicted by what was not looked for, for want of visits.
+    pub(super) undecided: Option<Isolation>,
+    visits: usize,
+    /// Who is in a cycle that was named already: with more edges there are more cycles through them, which tell nothing.
+    named: BTreeSet<u32>,
+}
+
+/// The cycles of `graph`, for which so many transactions are visited in all.
+pub(super) fn anomalies(graph: &Graph, index: &Index<'_>, visits: usize) -> Cycles {
+    let mut cycles = Cycles { found: Vec::new(), undecided: None, visits, named: BTreeSet::new() };
+    let plain = PLAIN.each_ref().map(|pattern| pattern.kind);
+    let (process, real_time) = (Kind::Process as u8, Kind::RealTime as u8);
+    for (extra, names) in [(0, plain), (process, IN_PROCESSES), (real_time, IN_REAL_TIME)] {
         let followed = graph.followed(DATA | extra);
-        let mut newly = Vec::new();
-        for group in followed.groups() {
-            let group: BTreeSet<u32> = group.into_iter().collect();
-            if group.iter().any(|node| named.contains(node)) {
-                continue;
-            }
-            let mut explained = false;
-            for (pattern, name) in PLAIN.iter().zip(names) {
+        let groups = followed.groups(DATA | extra);
+        if groups.members.is_empty() {
+            continue;
+        }
+        // What is wrong by simpler reasons, too, is told by these.
+        if graph.has_succeeding(extra) {
+            let plainly = graph.followed_plainly(DATA | extra);
+            cycles.look(&plainly, &plainly.groups(DATA | extra), extra, names, index);
+        }
+        cycles.look(&followed, &groups, extra, names, index);
+    }
+    cycles
+}
+
+impl Cycles {
+    /// Looks for cycles of each kind, the gravest first, so that what is hard to decide of the others is no hindrance.
+    fn look(&mut self, followed: &Followed, groups: &Groups, extra: Kinds, names: Names, index: &Index<'_>) {
+        let fresh: Vec<bool> =
+            groups.members.iter().map(|group| group.iter().all(|node| !self.named.contains(node))).collect();
+        let mut explained = vec![false; groups.members.len()];
+        for (pattern, name) in PLAIN.iter().zip(names) {
+            // A cycle lies within a group of the edges that it may be made of.
+            let kinds = pattern.first as u8 | pattern.rest | extra;
+            let fewer = (kinds & DATA != DATA).then(|| followed.groups(kinds));
+            let within = fewer.as_ref().unwrap_or(groups);
+            for (number, group) in (1u32..).zip(&within.members) {
+                let Some(whole) = group.first().and_then(|node| (groups.of[*node as usize] as usize).checked_sub(1))
+                else {
+                    continue;
+                };
                 // What is a cycle with one anti-dependency is not also one with more.
-                if explained && pattern.demands == Demands::Several {
+                if !fresh[whole] || (explained[whole] && pattern.demands == Demands::Several) {
                     continue;
                 }
-                let search = Search { followed: &followed, group: &group, pattern, extra };
-                if let Some(cycle) = search.shortest(&mut visits) {
-                    newly.extend(cycle.iter().map(|edge| edge.from));
-                    explained |= pattern.first == Kind::ReadWrite;
-                    found.push(described(name, &cycle, index));
+                let search = Search { followed, group, of: &within.of, number, pattern, extra };
+                if let Some(cycle) = search.shortest(&mut self.visits) {
+                    self.named.extend(cycle.iter().map(|edge| edge.from));
+                    explained[whole] |= pattern.first == Kind::ReadWrite;
+                    self.found.push(described(name, &cycle, index));
+                }
+                if self.visits == 0 {
+                    let level = name.weakest_contradicted();
+                    self.undecided = Some(self.undecided.map_or(level, |before| before.min(level)));
                 }
             }
         }
-        named.extend(newly);
     }
-    (found, visits > 0)
 }
 
 /// What the way to a transaction was like.
@@ -104,22 +134,29 @@ struct Way {
     anti: bool,
     /// There were two or more.
     several: bool,
-    /// There was an edge of the extra kind.
+    /// There was an edge of the extra kind, or one that holds by it.
     extra: bool,
 }
 
 struct Search<'a> {
     followed: &'a Followed,
-    group: &'a BTreeSet<u32>,
+    group: &'a [u32],
+    /// Of each transaction the number of its group, and the one of this.
+    of: &'a [u32],
+    number: u32,
     pattern: &'a Pattern,
     /// A kind that must be in the cycle besides; 0 if none.
     extra: Kinds,
 }
 
 impl Search<'_> {
+    fn has(&self, node: u32) -> bool {
+        self.of[node as usize] == self.number
+    }
+
     fn shortest(&self, visits: &mut usize) -> Option<Vec<Edge>> {
         let beginnings = self.group.iter().flat_map(|node| self.followed.from(*node));
-        let beginnings = beginnings.filter(|edge| edge.kind == self.pattern.first && self.group.contains(&edge.to));
+        let beginnings = beginnings.filter(|edge| edge.kind == self.pattern.first && self.has(edge.to));
         let mut best: Option<Vec<Edge>> = None;
         for edge in beginnings {
             let most = best.as_ref().map_or(usize::MAX, Vec::len);
@@ -136,7 +173,7 @@ impl Search<'_> {
     /// The shortest way from the end of `first` back to its beginning, if the cycle is shorter than `most`.
     fn back(&self, first: Edge, most: usize, visits: &mut usize) -> Option<Vec<Edge>> {
         let anti = first.kind == Kind::ReadWrite;
-        let begin = Way { at: first.to, anti, several: false, extra: false };
+        let begin = Way { at: first.to, anti, several: false, extra: first.by.is_some() };
         let mut came: BTreeMap<Way, Option<(Way, Edge)>> = BTreeMap::from([(begin, None)]);
         let mut queue = VecDeque::from([(begin, 1usize)]);
         while let Some((way, length)) = queue.pop_front() {
@@ -146,7 +183,7 @@ impl Search<'_> {
             *visits -= 1;
             for edge in self.followed.from(way.at) {
                 let kind = edge.kind as u8;
-                if kind & (self.pattern.rest | self.extra) == 0 || !self.group.contains(&edge.to) {
+                if kind & (self.pattern.rest | self.extra) == 0 || !self.has(edge.to) {
                     continue;
                 }
                 let anti = edge.kind == Kind::ReadWrite;
@@ -154,8 +191,8 @@ impl Search<'_> {
                 if apart && anti && (way.anti || edge.to == first.from) {
                     continue;
                 }
-                let next =
-                    Way { at: edge.to, anti, several: way.several || anti, extra: way.extra || kind & self.extra != 0 };
+                let extra = way.extra || edge.by.is_some() || kind & self.extra != 0;
+                let next = Way { at: edge.to, anti, several: way.several || anti, extra };
                 if came.contains_key(&next) {
                     continue;
                 }
@@ -203,6 +240,11 @@ fn described(kind: AnomalyKind, cycle: &[Edge], index: &Index<'_>) -> Anomaly {
 /// A dependency in words.
 pub(super) fn step(edge: &Edge, index: &Index<'_>) -> String {
     let (from, to) = (index.id(edge.from), index.id(edge.to));
+    if let Some(order) = edge.by {
+        let (did, kind) = if edge.kind == Kind::WriteWrite { ("wrote", "ww") } else { ("read", "rw") };
+        let order = if order == Kind::Process { "the order within a process" } else { "real time" };
+        return format!("T{from} {did} an older version than the one that T{to} wrote, by {order} ({kind})");
+    }
     match edge.kind {
         Kind::WriteWrite => format!("T{from} wrote the version that T{to} overwrote (ww)"),
         Kind::WriteRead => format!("T{from} wrote what T{to} read (wr)"),

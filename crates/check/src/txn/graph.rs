@@ -32,13 +32,24 @@ pub(super) struct Edge {
     pub(super) from: u32,
     pub(super) to: u32,
     pub(super) kind: Kind,
+    /// The order that has to be promised for it to hold, if any.
+    pub(super) by: Option<Kind>,
 }
 
 pub(super) struct Graph {
     nodes: usize,
     edges: Vec<Edge>,
-    /// Anti-dependencies that hold where this order is promised.
-    timed: Vec<(Kind, Edge)>,
+    /// Anti-dependencies on writers that began after the version had been seen.
+    timed: Vec<Edge>,
+    /// What follows from two versions that were seen one after the other.
+    succeeding: Vec<Edge>,
+}
+
+/// Groups of two or more nodes that all reach each other, each in order.
+pub(super) struct Groups {
+    pub(super) members: Vec<Vec<u32>>,
+    /// Of each node the number of its group, from 1 on; 0 if it is in none.
+    pub(super) of: Vec<u32>,
 }
 
 /// A graph whose edges can be followed.
@@ -47,9 +58,16 @@ pub(super) struct Followed {
     edges: Vec<Edge>,
 }
 
+impl Edge {
+    /// Whether it holds by one of these orders.
+    fn holds(&self, orders: Kinds) -> bool {
+        self.by.is_some_and(|order| order as u8 & orders != 0)
+    }
+}
+
 impl Graph {
     pub(super) fn new(nodes: usize) -> Self {
-        Graph { nodes, edges: Vec::new(), timed: Vec::new() }
+        Graph { nodes, edges: Vec::new(), timed: Vec::new(), succeeding: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -59,15 +77,27 @@ impl Graph {
     /// `from` comes before `to`; what depends on itself depends on nothing.
     pub(super) fn add(&mut self, from: u32, to: u32, kind: Kind) {
         if from != to {
-            self.edges.push(Edge { from, to, kind });
+            self.edges.push(Edge { from, to, kind, by: None });
         }
     }
 
     /// `from` reads a version that is older than the one which `to` writes, where `order` is promised.
     pub(super) fn add_timed(&mut self, from: u32, to: u32, order: Kind) {
         if from != to {
-            self.timed.push((order, Edge { from, to, kind: Kind::ReadWrite }));
+            self.timed.push(Edge { from, to, kind: Kind::ReadWrite, by: Some(order) });
         }
+    }
+
+    /// `from` wrote a version, or read it, that was seen before the one which `to` wrote, where `order` is promised.
+    pub(super) fn add_succeeding(&mut self, from: u32, to: u32, kind: Kind, order: Kind) {
+        if from != to {
+            self.succeeding.push(Edge { from, to, kind, by: Some(order) });
+        }
+    }
+
+    /// Whether anything follows from versions that were seen in `order`.
+    pub(super) fn has_succeeding(&self, order: Kinds) -> bool {
+        self.succeeding.iter().any(|edge| edge.holds(order))
     }
 
     /// Each transaction after the one before it in its process.
@@ -118,10 +148,20 @@ impl Graph {
 
     /// The edges of these kinds, to be followed.
     pub(super) fn followed(&self, kinds: Kinds) -> Followed {
+        self.follow(kinds, &self.succeeding)
+    }
+
+    /// The same without what follows from two versions that were seen one after the other.
+    pub(super) fn followed_plainly(&self, kinds: Kinds) -> Followed {
+        self.follow(kinds, &[])
+    }
+
+    fn follow(&self, kinds: Kinds, succeeding: &[Edge]) -> Followed {
         let mut edges: Vec<Edge> = self.edges.iter().copied().filter(|edge| edge.kind as u8 & kinds != 0).collect();
-        edges.extend(self.timed.iter().filter(|(order, _)| *order as u8 & kinds != 0).map(|(_, edge)| *edge));
+        edges.extend(self.timed.iter().chain(succeeding).filter(|edge| edge.holds(kinds)));
         edges.sort_unstable();
-        edges.dedup();
+        // What holds anyway is first.
+        edges.dedup_by_key(|edge| (edge.from, edge.to, edge.kind));
         let mut starts = vec![0u32; self.nodes + 1];
         for edge in &edges {
             starts[edge.from as usize + 1] += 1;
@@ -155,15 +195,16 @@ impl Followed {
         way
     }
 
-    /// Groups of two or more nodes that all reach each other (Tarjan 1972), without recursion.
-    pub(super) fn groups(&self) -> Vec<Vec<u32>> {
+    /// Groups of nodes that all reach each other by edges of these kinds (Tarjan 1972), without recursion.
+    pub(super) fn groups(&self, kinds: Kinds) -> Groups {
         const NEW: u32 = u32::MAX;
         let nodes = self.starts.len() - 1;
         let (mut number, mut low) = (vec![NEW; nodes], vec![0u32; nodes]);
         let mut on_stack = vec![false; nodes];
         let mut stack: Vec<u32> = Vec::new();
         let mut path: Vec<(u32, u32)> = Vec::new();
-        let (mut count, mut groups) = (0, Vec::new());
+        let mut count = 0;
+        let mut groups = Groups { members: Vec::new(), of: vec![0; nodes] };
         for root in (0u32..).take(nodes) {
             if number[root as usize] != NEW {
                 continue;
@@ -181,6 +222,9 @@ impl Followed {
                 if let Some(edge) = self.from(at).get(place as usize) {
                     *next += 1;
                     let to = edge.to as usize;
+                    if edge.kind as u8 & kinds == 0 {
+                        continue;
+                    }
                     if number[to] == NEW {
                         path.push((edge.to, 0));
                     } else if on_stack[to] {
@@ -194,10 +238,19 @@ impl Followed {
                 }
                 if low[at as usize] == number[at as usize] {
                     let from = stack.iter().rposition(|node| *node == at).unwrap_or(0);
-                    let group = stack.split_off(from);
+                    let mut group = stack.split_off(from);
                     group.iter().for_each(|node| on_stack[*node as usize] = false);
                     if group.len() > 1 {
-                        groups.push(group);
+                        group.sort_unstable();
+                        groups.members.push(group);
+                        let number = u32::try_from(groups.members.len()).unwrap_or(u32::MAX);
+                        groups
+                            .members
+                            .iter()
+                            .next_back()
+                            .into_iter()
+                            .flatten()
+                            .for_each(|node| groups.of[*node as usize] = number);
                     }
                 }
             }

@@ -111,7 +111,8 @@ impl<'a> Index<'a> {
             if transaction.returned.is_none() {
                 continue;
             }
-            for access in transaction.accesses {
+            let mut early = false;
+            for (now, access) in transaction.accesses.iter().enumerate() {
                 let (values, key, read): (_, _, &[Bytes]) = match access {
                     Access::List { key, values: Some(values) } => (&self.appended, key, values),
                     Access::Read { key, value: Some(Some(value)) } => (&self.set, key, std::slice::from_ref(value)),
@@ -141,6 +142,17 @@ impl<'a> Index<'a> {
                                 );
                             }
                         }
+                        Some(Written { by: Writer::Committed(writer), .. })
+                            if *writer == at && writes(&transaction.accesses[now..], key, value) =>
+                        {
+                            if !std::mem::replace(&mut early, true) {
+                                add(
+                                    AnomalyKind::FutureRead,
+                                    vec![reader],
+                                    format!("T{reader} reads {value} of {key} before it writes it"),
+                                );
+                            }
+                        }
                         Some(Written { by: Writer::Committed(writer), last: false })
                             if *writer != at && place + 1 == read.len() =>
                         {
@@ -161,6 +173,16 @@ impl<'a> Index<'a> {
         }
         found
     }
+}
+
+/// Whether one of these writes the value.
+fn writes(accesses: &[Access], key: &Bytes, value: &Bytes) -> bool {
+    accesses.iter().any(|access| match access {
+        Access::Append { key: other, value: written } | Access::Write { key: other, value: written } => {
+            other == key && written == value
+        }
+        Access::List { .. } | Access::Read { .. } => false,
+    })
 }
 
 /// What was read by transactions that committed.

@@ -4,13 +4,12 @@
 //! of them; `G-single` with one anti-dependency; `G-nonadjacent` with several, of which no two are neighbours; `G2-item`
 //! with neighbours. `no-version-order` says that the versions of registers can be put in no order without one of these. `-process` and `-realtime` say that the cycle needs the order within a process, or real time.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
 /// What kind of anomaly, the gravest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnomalyKind {
     /// A value was read that nobody wrote.
     GarbageRead,
@@ -20,6 +19,8 @@ pub enum AnomalyKind {
     DuplicateElements,
     /// Two reads of a list contradict each other: neither is the beginning of the other.
     IncompatibleOrder,
+    /// A transaction reads what it writes only later.
+    FutureRead,
     /// A transaction does not see its own writes, or reads one key twice differently.
     Internal,
     /// A write of an aborted transaction was read.
@@ -139,13 +140,11 @@ impl AnomalyKind {
     pub fn weakest_contradicted(self) -> Isolation {
         use AnomalyKind as Kind;
         match self {
-            Kind::GarbageRead
-            | Kind::DuplicateWrite
-            | Kind::DuplicateElements
-            | Kind::IncompatibleOrder
-            | Kind::DirtyUpdate
-            | Kind::G0 => Isolation::ReadUncommitted,
-            Kind::G1a | Kind::G1b | Kind::G1c => Isolation::ReadCommitted,
+            Kind::GarbageRead | Kind::DuplicateWrite | Kind::DuplicateElements | Kind::G0 => Isolation::ReadUncommitted,
+            // Of two reads that contradict each other one is of what never was; who reads his own future is a circle.
+            Kind::IncompatibleOrder | Kind::FutureRead | Kind::G1a | Kind::G1b | Kind::DirtyUpdate | Kind::G1c => {
+                Isolation::ReadCommitted
+            }
             Kind::Internal | Kind::LostUpdate | Kind::GSingle | Kind::GNonadjacent => Isolation::SnapshotIsolation,
             Kind::G2Item | Kind::NoVersionOrder => Isolation::Serializable,
             Kind::G0Process
@@ -178,6 +177,7 @@ impl AnomalyKind {
             Kind::DuplicateWrite => "duplicate-write",
             Kind::DuplicateElements => "duplicate-elements",
             Kind::IncompatibleOrder => "incompatible-order",
+            Kind::FutureRead => "future-read",
             Kind::Internal => "internal",
             Kind::G1a => "G1a",
             Kind::G1b => "G1b",
@@ -202,6 +202,13 @@ impl AnomalyKind {
             Kind::NoVersionOrderProcess => "no-version-order-process",
             Kind::NoVersionOrderRealtime => "no-version-order-realtime",
         }
+    }
+}
+
+/// By its name.
+impl Serialize for AnomalyKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -20,7 +20,6 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
     let mut lists: Vec<List<'_>> = Vec::new();
     // Reads by transactions that committed: the list, who, what, and whether the transaction had appended before.
     let mut reads: Vec<(usize, u32, &[Bytes], bool)> = Vec::new();
-    let mut early = Vec::new();
     for (at, transaction) in (0u32..).zip(&index.transactions) {
         if transaction.returned.is_none() {
             continue;
@@ -38,18 +37,9 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
                 .iter()
                 .any(|before| matches!(before, Access::Append { key: other, .. } if other == key));
             reads.push((number, at, values, own));
-            let later = transaction.accesses[place..].iter().find_map(|access| match access {
-                Access::Append { key: other, value } if other == key && values.contains(value) => Some(value),
-                _ => None,
-            });
-            if let Some(value) = later {
-                let id = transaction.id;
-                let cause = format!("internal: T{id} reads {value} of {key} before it appends it");
-                early.push(Anomaly { kind: AnomalyKind::Internal, transactions: vec![id], cause, details: vec![] });
-            }
         }
     }
-    let mut found = early;
+    let mut found = Vec::new();
     let mut keys: Vec<Option<&Bytes>> = vec![None; lists.len()];
     for (key, number) in &numbers {
         keys[*number] = Some(key);
@@ -62,12 +52,7 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
             Some(Writer::Committed(by)) => Some(by),
             _ => None,
         };
-        let versions: Vec<Option<u32>> = list.longest.iter().map(writer).collect();
-        for pair in versions.windows(2) {
-            if let [Some(first), Some(then)] = pair {
-                graph.add(*first, *then, Kind::WriteWrite);
-            }
-        }
+        let mut versions: Vec<Option<u32>> = list.longest.iter().map(writer).collect();
         let mut sorted: Vec<&Bytes> = list.longest.iter().collect();
         sorted.sort_unstable();
         if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -79,6 +64,14 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
                 cause,
                 details: vec![],
             });
+            // In what order they came is not told by this list, only that they were written.
+            versions.into_iter().flatten().for_each(|writer| graph.add(writer, list.by, Kind::WriteRead));
+            versions = Vec::new();
+        }
+        for pair in versions.windows(2) {
+            if let [Some(first), Some(then)] = pair {
+                graph.add(*first, *then, Kind::WriteWrite);
+            }
         }
         writers.push(versions);
     }
@@ -105,6 +98,9 @@ pub(super) fn dependencies(index: &mut Index<'_>, graph: &mut Graph) -> Vec<Anom
             continue;
         }
         let versions = &writers[number];
+        if versions.len() < longest.len() {
+            continue;
+        }
         if let Some(Some(writer)) = values.len().checked_sub(1).map(|last| versions[last]) {
             graph.add(writer, reader, Kind::WriteRead);
         }

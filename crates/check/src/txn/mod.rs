@@ -13,6 +13,7 @@ mod level;
 mod lists;
 mod orders;
 mod registers;
+mod succession;
 mod timed;
 mod words;
 
@@ -79,6 +80,8 @@ pub struct Isolated {
     pub strongest: Option<Isolation>,
     /// Whether every cycle was looked for. A history that is one tangle may have too many.
     pub complete: bool,
+    /// The weakest level that a cycle may contradict which was not looked for; `None` if the search was complete.
+    pub undecided: Option<Isolation>,
     /// How many transactions were looked at: committed ones, and those of unknown outcome that somebody saw.
     pub transactions: usize,
     /// How many dependencies between them there are, real time and processes not counted.
@@ -91,30 +94,48 @@ const VISITS: usize = 5_000_000;
 /// What `history` shows, for lists, registers or both.
 #[must_use]
 pub fn isolation(history: &Transactions) -> Isolated {
+    judged(history, true)
+}
+
+impl Isolated {
+    /// What the dependencies in `history` show by themselves: [`isolation`] without trying orders of the versions of registers, which
+    /// is how histories of many transactions are judged.
+    #[must_use]
+    pub fn by_dependencies(history: &Transactions) -> Isolated {
+        judged(history, false)
+    }
+}
+
+fn judged(history: &Transactions, orders: bool) -> Isolated {
     let mut index = index::Index::new(history);
     let mut graph = graph::Graph::new(index.transactions.len());
     let mut found = index.aborted_and_garbage();
     found.extend(lists::dependencies(&mut index, &mut graph));
     found.extend(registers::dependencies(&mut index, &mut graph));
     let dependencies = graph.count();
-    timed::dependencies(&index, &mut graph);
+    let touches = timed::touches(&index);
+    timed::dependencies(&index, &mut graph, &touches);
+    succession::dependencies(&index, &mut graph, &touches);
     graph.add_processes(&index);
     graph.add_real_time(&index);
-    let (cycles, complete) = cycles::anomalies(&graph, &index, VISITS);
+    let cycles::Cycles { found: cycles, undecided, .. } = cycles::anomalies(&graph, &index, VISITS);
     found.extend(cycles);
-    found.extend(orders::anomaly(&index, &graph, &found));
+    if orders {
+        found.extend(orders::anomaly(&index, &graph, &found));
+    }
     found.sort_by(|a, b| (a.kind, &a.transactions).cmp(&(b.kind, &b.transactions)));
     found.dedup();
-    let strongest = Isolation::strongest(&found);
-    Isolated { anomalies: found, strongest, complete, transactions: index.transactions.len(), dependencies }
+    let (strongest, complete) = (Isolation::strongest(&found), undecided.is_none());
+    let transactions = index.transactions.len();
+    Isolated { anomalies: found, strongest, complete, undecided, transactions, dependencies }
 }
 
 /// Whether nothing in `history` contradicts `level`.
 pub fn isolated(history: &Transactions, level: Isolation) -> Verdict {
-    let Isolated { anomalies, strongest, complete, .. } = isolation(history);
+    let Isolated { anomalies, strongest, undecided, .. } = isolation(history);
     let against: Vec<&Anomaly> = anomalies.iter().filter(|anomaly| anomaly.kind.contradicts(level)).collect();
     let Some(first) = against.first() else {
-        if complete {
+        if undecided.is_none_or(|weakest| level < weakest) {
             return Verdict::Pass;
         }
         let left = format!("some cycles that would contradict {level}");

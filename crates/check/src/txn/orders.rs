@@ -81,7 +81,7 @@ fn described(
     for (twice, [first, second]) in twice.into_iter().flatten().zip([[one, other], [other, one]]) {
         details.push(format!("if T{} wrote {key} first:", index.id(first)));
         let kind = if twice == first { Kind::WriteWrite } else { Kind::ReadWrite };
-        details.push(cycles::step(&Edge { from: twice, to: second, kind }, index));
+        details.push(cycles::step(&Edge { from: twice, to: second, kind, by: None }, index));
         let way = edges.way(second, twice);
         part.extend(way.iter().map(|edge| edge.from));
         details.extend(way.iter().map(|edge| cycles::step(edge, index)));

@@ -1,7 +1,8 @@
 //! Registers in the order of time: where every process, or everybody, sees transactions in the order in which they were, a
 //! version that one saw is older than those that are written after that one was over.
 //!
-//! So whoever reads the older version comes before whoever writes the newer one. Elle infers the same from its options
+//! So whoever reads the older version comes before whoever writes the newer one. What a version says that was *seen* later, whenever it
+//! was written, is in [`succession`](super::succession). Elle infers the same from its options
 //! `sequential-keys?` and `linearizable-keys?`; here it belongs to the levels that promise it.
 
 use super::Access;
@@ -13,7 +14,7 @@ use crate::model::Bytes;
 use std::collections::HashMap;
 
 /// A version of a register; `None` is the state before any write.
-type Version<'a> = (&'a Bytes, Option<&'a Bytes>);
+pub(super) type Version<'a> = (&'a Bytes, Option<&'a Bytes>);
 
 /// A transaction that writes a register.
 #[derive(Clone, Copy)]
@@ -26,23 +27,23 @@ struct Writer<'a> {
 }
 
 /// What a transaction has to do with one register.
-struct Touch<'a> {
-    at: u32,
-    key: &'a Bytes,
+pub(super) struct Touch<'a> {
+    pub(super) at: u32,
+    pub(super) key: &'a Bytes,
     /// The version that it found; `None` where it did not look.
-    found: Option<Option<&'a Bytes>>,
+    pub(super) found: Option<Option<&'a Bytes>>,
     /// The one that it left, if it wrote any.
-    left: Option<&'a Bytes>,
+    pub(super) left: Option<&'a Bytes>,
 }
 
 /// Adds the anti-dependencies that follow from the order within processes, and from real time.
-pub(super) fn dependencies(index: &Index<'_>, graph: &mut Graph) {
-    let touches = touches(index);
-    in_real_time(index, graph, &touches);
-    in_processes(index, graph, &touches);
+pub(super) fn dependencies(index: &Index<'_>, graph: &mut Graph, touches: &[Touch<'_>]) {
+    in_real_time(index, graph, touches);
+    in_processes(index, graph, touches);
 }
 
-fn touches<'a>(index: &Index<'a>) -> Vec<Touch<'a>> {
+/// What transactions have to do with registers, each with each that it has to do with.
+pub(super) fn touches<'a>(index: &Index<'a>) -> Vec<Touch<'a>> {
     let mut touches: Vec<Touch<'a>> = Vec::new();
     for (at, transaction) in (0u32..).zip(&index.transactions) {
         let begin = touches.len();

@@ -28,8 +28,6 @@ struct Known<'a> {
     base: Option<&'a [Bytes]>,
     appended: Vec<&'a Bytes>,
     register: Option<Option<&'a Bytes>>,
-    /// What the register held at first sight.
-    found: Option<&'a Bytes>,
 }
 
 /// Why the reads of a transaction cannot all be right, whatever others did: an `internal` anomaly.
@@ -41,20 +39,12 @@ pub(super) fn contradicts_itself(id: u32, list: &[Access]) -> Option<String> {
     for access in list {
         match access {
             Access::Append { key, value } => known.entry(key).or_default().appended.push(value),
-            Access::Write { key, value } => {
-                // Values are written once: who has it before it is written has it from the future.
-                let Known { register, found, .. } = known.entry(key).or_default();
-                *register = Some(Some(value));
-                if *found == Some(value) {
-                    return Some(format!("T{id} reads {value} of {key} before it writes it"));
-                }
-            }
+            Access::Write { key, value } => known.entry(key).or_default().register = Some(Some(value)),
             Access::Read { key, value: Some(value) } => {
-                let Known { register: held, found, .. } = known.entry(key).or_default();
+                let held = &mut known.entry(key).or_default().register;
                 if held.is_some_and(|held| held != value.as_ref()) {
                     return Some(format!("T{id} reads {key} otherwise than it wrote or read it before"));
                 }
-                *found = found.or(value.as_ref());
                 *held = Some(value.as_ref());
             }
             Access::List { key, values: Some(values) } => {

@@ -40,15 +40,17 @@ fn add(history: &mut Transactions, process: u32, (call, returned): (u64, u64), t
     history.push(operation).expect("it is well-formed");
 }
 
-/// While two write a register, it is read as one and then the other, and at the same time as the other and then the one.
+/// While two write a register, one reads the one version and tells by another register, in which the next of `[a, b]`
+/// and of `[c, d]` comes in between, who reads the other version: once this way and once the other.
 fn both_ways(history: &mut Transactions, [a, b, c, d]: [u32; 4]) {
     let at = history.end() + 1_000;
-    let mut add = |process, begin, end, access| add(history, process, (at + begin, at + end), vec![access], true);
-    add(75, 0, 90, write("x", 1));
-    add(76, 0, 90, write("x", 2));
-    for (first, then, process, next) in [(1, 2, a, b), (2, 1, c, d)] {
-        add(process, 10, 20, read("x", Some(first)));
-        add(next, 30, 40, read("x", Some(then)));
+    let mut add = |process, begin, end, told| add(history, process, (at + begin, at + end), told, true);
+    add(75, 0, 90, vec![write("x", 1)]);
+    add(76, 0, 90, vec![write("x", 2)]);
+    for (process, next, first, then, key, last) in [(a, b, 1, 2, "y", 83), (c, d, 2, 1, "z", 84)] {
+        add(process, 10, 20, vec![read("x", Some(first))]);
+        add(next, 30, 40, vec![write(key, 1)]);
+        add(last, 0, 90, vec![read(key, Some(1)), read("x", Some(then))]);
     }
 }
 
@@ -104,9 +106,11 @@ pub const PLANTS: &[Plant] = &[
     plant(
         Kind::IncompatibleOrder,
         &[],
-        None,
+        RU,
         side_by_side! { append("x", 1); append("x", 2); list("x", &[1, 2]); list("x", &[2, 1]); },
     ),
+    plant(Kind::FutureRead, &[], RU, side_by_side! { list("x", &[1]), append("x", 1); }),
+    plant(Kind::FutureRead, &[], RU, side_by_side! { read("x", Some(1)), write("x", 1); }),
     plant(Kind::Internal, &[], RC, side_by_side! { append("x", 1), list("x", &[]); }),
     plant(Kind::Internal, &[], RC, side_by_side! { write("x", 1), read("x", None); }),
     plant(Kind::G1a, &[], RU, |rng, history| {
@@ -115,7 +119,7 @@ pub const PLANTS: &[Plant] = &[
     plant(Kind::G1a, &[], RU, |rng, history| {
         together(rng, history, vec![(vec![write("x", 1)], false), (vec![read("x", Some(1))], true)]);
     }),
-    plant(Kind::DirtyUpdate, &[Kind::G1a], None, |rng, history| {
+    plant(Kind::DirtyUpdate, &[Kind::G1a], RU, |rng, history| {
         let all = vec![(vec![append("x", 1)], false), (vec![append("x", 2)], true), (vec![list("x", &[1, 2])], true)];
         together(rng, history, all);
     }),
