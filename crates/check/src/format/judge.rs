@@ -9,7 +9,7 @@ use crate::model::{
     StaleRegister,
 };
 use crate::picture;
-use crate::txn::{Anomaly, Isolation, Transactions, isolated, isolation};
+use crate::txn::{Anomaly, Isolation, Transactions, isolation};
 use crate::verdict::Verdict;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -243,7 +243,7 @@ impl File<'_> {
 
     fn transactions(&self, model: ModelName, history: &Transactions) -> Judgement {
         let found = isolation(history);
-        let verdict = isolated(history, self.options.isolation);
+        let verdict = found.verdict(history, self.options.isolation);
         let picture = self.options.picture.then(|| {
             picture::draw(self.name, history, &verdict, None, |asked, told| crate::txn::words(told.unwrap_or(asked)))
         });

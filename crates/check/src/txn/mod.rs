@@ -104,6 +104,35 @@ impl Isolated {
     pub fn by_dependencies(history: &Transactions) -> Isolated {
         judged(history, false)
     }
+
+    /// Whether nothing in `history`, of which this is told, contradicts `level`.
+    pub fn verdict(&self, history: &Transactions, level: Isolation) -> Verdict {
+        let against: Vec<&Anomaly> = self.anomalies.iter().filter(|anomaly| anomaly.kind.contradicts(level)).collect();
+        let Some(first) = against.first() else {
+            if self.undecided.is_none_or(|weakest| level < weakest) {
+                return Verdict::Pass;
+            }
+            let left = format!("some cycles that would contradict {level}");
+            return Undecided { oracle: ISOLATION.to_owned(), limit: Limit::Steps(VISITS as u64), left }.into();
+        };
+        let left = self.strongest.map_or("no level at all".to_owned(), |level| format!("at most {level}"));
+        let mut evidence = Evidence::new(ISOLATION, format!("not {level} but {left}: {}", first.cause));
+        evidence.details.clone_from(&first.details);
+        const SHOWN: usize = 10;
+        for other in against.iter().skip(1).take(SHOWN) {
+            evidence.details.push(format!("also {}", other.cause));
+        }
+        if against.len() > SHOWN + 1 {
+            evidence.details.push(format!("and {} more anomalies", against.len() - SHOWN - 1));
+        }
+        for id in &first.transactions {
+            if let Some(operation) = history.operations().get(*id as usize) {
+                let told = operation.outcome.answer().unwrap_or(&operation.op);
+                evidence.operations.push(operation.as_evidence(*id, history.clock(), words::accesses(told)));
+            }
+        }
+        evidence.into()
+    }
 }
 
 fn judged(history: &Transactions, orders: bool) -> Isolated {
@@ -132,30 +161,5 @@ fn judged(history: &Transactions, orders: bool) -> Isolated {
 
 /// Whether nothing in `history` contradicts `level`.
 pub fn isolated(history: &Transactions, level: Isolation) -> Verdict {
-    let Isolated { anomalies, strongest, undecided, .. } = isolation(history);
-    let against: Vec<&Anomaly> = anomalies.iter().filter(|anomaly| anomaly.kind.contradicts(level)).collect();
-    let Some(first) = against.first() else {
-        if undecided.is_none_or(|weakest| level < weakest) {
-            return Verdict::Pass;
-        }
-        let left = format!("some cycles that would contradict {level}");
-        return Undecided { oracle: ISOLATION.to_owned(), limit: Limit::Steps(VISITS as u64), left }.into();
-    };
-    let left = strongest.map_or("no level at all".to_owned(), |level| format!("at most {level}"));
-    let mut evidence = Evidence::new(ISOLATION, format!("not {level} but {left}: {}", first.cause));
-    evidence.details.clone_from(&first.details);
-    const SHOWN: usize = 10;
-    for other in against.iter().skip(1).take(SHOWN) {
-        evidence.details.push(format!("also {}", other.cause));
-    }
-    if against.len() > SHOWN + 1 {
-        evidence.details.push(format!("and {} more anomalies", against.len() - SHOWN - 1));
-    }
-    for id in &first.transactions {
-        if let Some(operation) = history.operations().get(*id as usize) {
-            let told = operation.outcome.answer().unwrap_or(&operation.op);
-            evidence.operations.push(operation.as_evidence(*id, history.clock(), words::accesses(told)));
-        }
-    }
-    evidence.into()
+    isolation(history).verdict(history, level)
 }
