@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use store::{Keeps, run};
 use stormglass_check::model::Bytes;
 use stormglass_check::{
-    Access, AnomalyKind, Isolation, Operation, Outcome, Transactions, Verdict, isolated, isolation,
+    Access, AnomalyKind, Isolated, Isolation, Operation, Outcome, Transactions, Verdict, isolated, isolation,
 };
 
 fn rng(seed: u64) -> ChaCha8Rng {
@@ -127,4 +127,22 @@ fn a_level_is_decided_where_only_what_contradicts_stronger_ones_is_too_much_to_l
     assert_eq!(isolated(&ring, Isolation::ReadCommitted), Verdict::Pass);
     let verdict = isolated(&ring, Isolation::SnapshotIsolation);
     assert!(verdict.is_fail() && verdict.to_string().contains("G-single"), "{verdict}");
+}
+
+/// What was not looked for may contradict this level and all stronger ones, and no weaker one.
+#[test]
+fn a_search_that_gave_up_leaves_weaker_levels_decided() {
+    let given_up = Isolated {
+        anomalies: Vec::new(),
+        strongest: Some(Isolation::StrictSerializable),
+        complete: false,
+        undecided: Some(Isolation::SnapshotIsolation),
+        transactions: 0,
+        dependencies: 0,
+    };
+    let verdict = |level| given_up.verdict(&Transactions::new(), level);
+    assert!(verdict(Isolation::ReadCommitted).is_pass());
+    for level in [Isolation::SnapshotIsolation, Isolation::Serializable, Isolation::StrictSerializable] {
+        assert!(matches!(verdict(level), Verdict::Unknown(_)), "{level}");
+    }
 }
