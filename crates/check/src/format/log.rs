@@ -156,7 +156,7 @@ impl<'a> Lines<'a> {
                 Ok(Some(at))
             }
             (Some(known), Some((look, at))) if known == look => Ok(Some(at)),
-            // The logger may also say what is no event.
+            // A file has one form.
             (Some(known), Some(_)) => {
                 Reader::within(self.name, self.text, begin, begin + line.len()).expected(known.example())
             }
@@ -216,14 +216,18 @@ impl<'a> Lines<'a> {
                 ":f",
                 column(&mut line, "what was done, as `:read`", |form| matches!(form, Form::Word(_)))?,
             ));
+            let mut compared = false;
             if ends_well || !line.is_at_end() {
-                pairs.push(named(":value", value(&mut line)?));
+                let value = value(&mut line)?;
+                // A reason may also stand in the place of the value: `:fail :cas :timed-out`.
+                compared = matches!(value.form, Form::List(_));
+                pairs.push(named(":value", value));
             }
             let reasoned = !line.is_at_end();
             if reasoned && ends_well {
                 return line.expected("the end of the line");
             }
-            unreasoned = failed && !reasoned && self.look == Some(Look::Console);
+            unreasoned = failed && compared && !reasoned && self.look == Some(Look::Console);
         }
         Ok(Line { number: self.number, map: Node { form: Form::Map(pairs), at }, unreasoned })
     }

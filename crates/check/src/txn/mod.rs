@@ -78,9 +78,8 @@ pub struct Isolated {
     pub anomalies: Vec<Anomaly>,
     /// The strongest level that nothing found contradicts; `None` if not even [`Isolation::ReadUncommitted`] is left.
     pub strongest: Option<Isolation>,
-    /// Whether every cycle was looked for. A history that is one tangle may have too many.
-    pub complete: bool,
-    /// The weakest level that a cycle may contradict which was not looked for; `None` if the search was complete.
+    /// The weakest level that a cycle may contradict which was not looked for: a history that is one tangle may have too many.
+    /// `None` if all were.
     pub undecided: Option<Isolation>,
     /// How many transactions were looked at: committed ones, and those of unknown outcome that somebody saw.
     pub transactions: usize,
@@ -154,9 +153,9 @@ fn judged(history: &Transactions, orders: bool) -> Isolated {
     }
     found.sort_by(|a, b| (a.kind, &a.transactions).cmp(&(b.kind, &b.transactions)));
     found.dedup();
-    let (strongest, complete) = (Isolation::strongest(&found), undecided.is_none());
+    let strongest = Isolation::strongest(&found);
     let transactions = index.transactions.len();
-    Isolated { anomalies: found, strongest, complete, undecided, transactions, dependencies }
+    Isolated { anomalies: found, strongest, undecided, transactions, dependencies }
 }
 
 /// Whether nothing in `history` contradicts `level`.
