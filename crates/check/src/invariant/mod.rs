@@ -1,6 +1,7 @@
 //! Online invariants: fed one probe at a time while a run goes on, so that a violation is found at its instant and not
 //! at the end of the run. They are called on every probe, so each is cheap: a look-up or two.
 
+mod by_index;
 mod raft;
 mod raft_log;
 mod raft_node;

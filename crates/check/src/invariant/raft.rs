@@ -2,17 +2,17 @@
 //! time. No node is asked for anything: a probe is what the node has just done.
 
 use super::Invariant;
+use super::by_index::ByIndex;
 use super::raft_log::{Entry, Matching};
 use super::raft_node::NodeView;
 use crate::history::Clock;
-use crate::linear::FixedState;
 use crate::verdict::Evidence;
 use raft_oracles::{
     COMMIT_ON_QUORUM, COMMITTED_IMMUTABLE, ELECTION_SAFETY, LEADER_APPEND_ONLY, LEADER_COMPLETENESS, MONOTONIC_APPLIED,
     MONOTONIC_COMMIT, STATE_MACHINE_SAFETY,
 };
 pub(super) use raft_oracles::{LOG_MATCHING, MONOTONIC_TERM, ONE_VOTE_PER_TERM};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A Raft node, by number.
 pub type NodeId = u64;
@@ -118,7 +118,7 @@ pub struct RaftOracle {
     nodes: BTreeMap<NodeId, NodeView>,
     leaders: BTreeMap<u64, (NodeId, u64)>,
     matching: Matching,
-    committed: HashMap<u64, Committed, FixedState>,
+    committed: ByIndex<Committed>,
     /// Per term in which something was committed, the highest index.
     committed_in: BTreeMap<u64, u64>,
     voters: Option<BTreeSet<NodeId>>,
@@ -321,7 +321,7 @@ impl RaftOracle {
 
     /// Records what is committed at one index, or compares it with what was.
     fn commit_one(&mut self, index: u64, told: Committed, oracle: &str, verb: &str) -> Result<(), Evidence> {
-        let Some(known) = self.committed.get_mut(&index) else {
+        let Some(known) = self.committed.get_mut(index) else {
             self.committed.insert(index, told);
             let highest = self.committed_in.entry(told.by_term).or_insert(index);
             *highest = index.max(*highest);
@@ -390,7 +390,7 @@ impl RaftOracle {
     }
 
     fn committed_at(&self, index: u64) -> Option<Committed> {
-        self.committed.get(&index).copied()
+        self.committed.get(index).copied()
     }
 }
 

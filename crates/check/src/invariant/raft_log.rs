@@ -4,10 +4,9 @@
 //! and with it. It is checked one entry at a time: an index and term stand for one content *and one predecessor*; by
 //! induction that is the whole prefix, so no prefix is ever walked.
 
+use super::by_index::ByIndex;
 use super::raft::{LOG_MATCHING, NodeId, evidence_at};
-use crate::linear::FixedState;
 use crate::verdict::Evidence;
-use std::collections::{HashMap, hash_map};
 
 /// A log entry: its term, and a hash of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +98,7 @@ impl NodeLog {
 /// Every entry that was ever in a log, by index.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matching {
-    seen: HashMap<u64, Place, FixedState>,
+    seen: ByIndex<Place>,
 }
 
 /// What was seen at one index: nearly always one entry, of one term.
@@ -129,12 +128,9 @@ impl Matching {
         before: Option<u64>,
     ) -> Result<(), Evidence> {
         let news = Seen { entry, before, node, at_ns };
-        let place = match self.seen.entry(index) {
-            hash_map::Entry::Occupied(place) => place.into_mut(),
-            hash_map::Entry::Vacant(place) => {
-                place.insert(Place { first: news, others: Vec::new() });
-                return Ok(());
-            }
+        let Some(place) = self.seen.get_mut(index) else {
+            self.seen.insert(index, Place { first: news, others: Vec::new() });
+            return Ok(());
         };
         let mut all = std::iter::once(&mut place.first).chain(&mut place.others);
         let Some(known) = all.find(|seen| seen.entry.term == entry.term) else {
