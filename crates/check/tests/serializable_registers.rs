@@ -21,7 +21,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use stormglass_check::model::Bytes;
-use stormglass_check::{Access, History, Isolated, Isolation, Operation, Outcome, Transactions, isolated};
+use stormglass_check::{
+    Access, AnomalyKind, History, Isolated, Isolation, Operation, Outcome, Transactions, isolated, isolation,
+};
 
 type Registers = BTreeMap<Bytes, Bytes>;
 
@@ -321,4 +323,111 @@ fn of_longer_histories_dependencies_refuse_what_all_pairs_refuse() {
     }
     eprintln!("{counts:?}");
     assert!(counts.len() == 4 && counts.values().all(|count| *count > 200), "one-sided: {counts:?}");
+}
+
+/// Of a client that is at it: when it called, what it asks, and what it was told once that took effect.
+type Doing = (u64, Vec<Access>, Option<Vec<Access>>);
+
+/// What so many clients did at a time with registers that go out of use one by one; the store is right.
+fn busy(rng: &mut ChaCha8Rng, clients: usize, count: u32) -> Vec<Operation<Vec<Access>, Vec<Access>>> {
+    let mut registers = Registers::new();
+    let mut doing: Vec<Option<Doing>> = vec![None; clients];
+    let (mut done, mut called, mut at) = (Vec::new(), 0, 0);
+    while done.len() < count as usize {
+        at += 10;
+        let client = rng.random_range(0..clients);
+        doing[client] = match doing[client].take() {
+            None if called < count => {
+                called += 1;
+                let one = |access: u32| {
+                    let key = text(called / 10 + rng.random_range(0..4));
+                    let value = text(called * 4 + access);
+                    if rng.random_ratio(1, 2) {
+                        Access::Write { key, value }
+                    } else {
+                        Access::Read { key, value: None }
+                    }
+                };
+                Some((at, (0..4).map(one).collect(), None))
+            }
+            None => None,
+            Some((call, asked, None)) => {
+                let told = run(&mut registers, &asked);
+                Some((call, asked, Some(told)))
+            }
+            Some((call, op, Some(told))) => {
+                let outcome = if rng.random_ratio(1, 50) { Outcome::Indeterminate } else { Outcome::Ok(told) };
+                let process = u32::try_from(client).expect("clients are few").into();
+                done.push(Operation { process, call, returned: Some(at), op, outcome });
+                None
+            }
+        };
+    }
+    done
+}
+
+fn in_order_of_call(mut operations: Vec<Operation<Vec<Access>, Vec<Access>>>) -> Transactions {
+    operations.sort_by_key(|operation| operation.call);
+    let mut history = Transactions::new();
+    for operation in operations {
+        history.push(operation).expect("it is well-formed");
+    }
+    history
+}
+
+#[test]
+fn of_thousands_of_transactions_of_many_clients_an_order_is_found() {
+    for (clients, count) in [(5, 2_048), (20, 2_048), (50, 2_048), (200, 1_000)] {
+        for seed in 0..4 {
+            let history = in_order_of_call(busy(&mut rng(seed ^ 0xb5), clients, count));
+            let found = isolation(&history);
+            let context = || format!("{clients} clients, {count} transactions, seed {seed}: {:?}", found.anomalies);
+            assert!(found.strongest == Some(Isolation::StrictSerializable) && found.ordered, "{}", context());
+        }
+    }
+}
+
+#[test]
+fn whoever_only_writes_may_come_in_any_order_and_too_many_are_not_put_in_order() {
+    for (count, ordered) in [(2_048, true), (2_049, false)] {
+        let write = |number: u32| {
+            let op = vec![Access::Write { key: "x".into(), value: text(number) }];
+            Operation { process: number.into(), call: 0, returned: Some(1), outcome: Outcome::Ok(op.clone()), op }
+        };
+        let found = isolation(&in_order_of_call((0..count).map(write).collect()));
+        assert_eq!((found.strongest, found.ordered), (Some(Isolation::StrictSerializable), ordered), "{count}");
+    }
+}
+
+#[test]
+fn registers_without_an_order_are_found_among_thousands_of_others() {
+    let mut planted = 0;
+    for seed in 0..2_000 {
+        let mut rng = rng(seed ^ 0xf1a);
+        let bad = apart(&guessed(&mut rng), true);
+        if !isolated(&bad, Isolation::Serializable).to_string().contains("no-version-order") {
+            continue;
+        }
+        planted += 1;
+        let mut operations = busy(&mut rng, 20, 1_000);
+        let at = rng.random_range(1..operations.iter().map(|operation| operation.call).max().unwrap_or(2));
+        for (number, operation) in bad.operations().iter().enumerate() {
+            let mut operation = operation.clone();
+            operation.process = format!("planted {number}").into();
+            (operation.call, operation.returned) = (at, Some(at));
+            operations.push(operation);
+        }
+        let history = in_order_of_call(operations);
+        let found = isolation(&history);
+        let [anomaly] = found.anomalies.as_slice() else { panic!("seed {seed}: {:?}", found.anomalies) };
+        assert!(anomaly.kind == AnomalyKind::NoVersionOrder && found.ordered, "seed {seed}: {anomaly:?}");
+        for id in &anomaly.transactions {
+            let process = history.operations()[*id as usize].process.to_string();
+            assert!(process.starts_with("planted"), "seed {seed}: {process} has no part in {anomaly:?}");
+        }
+        if planted == 30 {
+            return;
+        }
+    }
+    panic!("only {planted} histories have no order");
 }

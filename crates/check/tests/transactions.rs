@@ -136,6 +136,7 @@ fn a_search_that_gave_up_leaves_weaker_levels_decided() {
         anomalies: Vec::new(),
         strongest: Some(Isolation::StrictSerializable),
         undecided: Some(Isolation::SnapshotIsolation),
+        ordered: true,
         transactions: 0,
         dependencies: 0,
     };

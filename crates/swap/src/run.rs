@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use stormglass_program::{Begun, ENDED_VARIABLE, Ended, How, LISTING_VARIABLE, SEED_VARIABLE, TIME_VARIABLE};
+use stormglass_sys::process::{CrashCause, EXIT_PANICKED, EXIT_SETUP, End};
 use wait_timeout::ChildExt as _;
 
 use crate::error::SwapError;
@@ -123,7 +124,7 @@ impl Ran {
                 if status.success() {
                     (Verdict::Pass, String::new())
                 } else if why.is_empty() {
-                    (Verdict::Fail, ending(status))
+                    (Verdict::Fail, ending(status, &self.output))
                 } else {
                     (Verdict::Fail, why.clone())
                 }
@@ -134,20 +135,26 @@ impl Ran {
             }
             Some((_, None)) | None => match status.signal() {
                 // Nobody's own doing: somebody outside, or the system short of memory.
-                Some(9 | 15) => (Verdict::Unknown, ending(status)),
+                Some(9 | 15) => (Verdict::Unknown, ending(status, &self.output)),
                 _ if status.success() => (Verdict::Pass, String::new()),
-                _ => (Verdict::Fail, ending(status)),
+                _ => (Verdict::Fail, ending(status, &self.output)),
             },
         }
     }
 }
 
-fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(101), _) => "the test failed".to_owned(),
-        (Some(code), _) => format!("the process ended with exit code {code}"),
-        (None, Some(signal)) => format!("the process was ended by signal {signal}"),
-        (None, None) => status.to_string(),
+fn ending(status: ExitStatus, output: &str) -> String {
+    let end = match (status.code(), status.signal()) {
+        (Some(EXIT_PANICKED), _) => return "the test failed".to_owned(),
+        (Some(code), _) => End::Exited(code),
+        (None, Some(signal)) => End::Signalled(signal),
+        (None, None) => return status.to_string(),
+    };
+    match CrashCause::of(end, output) {
+        cause @ (CrashCause::PollOverran { .. } | CrashCause::PollBlocked { .. }) => cause.to_string(),
+        // The harness of tests has a code of its own for it.
+        CrashCause::NotSetUp => format!("the process called exit with code {EXIT_SETUP}"),
+        cause => format!("the process {cause}"),
     }
 }
 
@@ -157,5 +164,28 @@ pub(crate) fn target_name(binary: &Path) -> String {
     match stem.rsplit_once('-') {
         Some((name, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => name.to_owned(),
         _ => stem.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stormglass_sys::process::watchdog::EXIT_POLL_OVERRAN;
+
+    #[test]
+    fn an_untimely_end_is_told_in_words() {
+        let exited = |code: i32| ExitStatus::from_raw(code << 8);
+        assert_eq!(ending(exited(101), ""), "the test failed");
+        assert_eq!(ending(exited(3), ""), "the process called exit with code 3");
+        assert_eq!(ending(exited(EXIT_SETUP), ""), "the process called exit with code 96");
+        assert_eq!(ending(exited(EXIT_POLL_OVERRAN), ""), "one poll used too much processor time");
+        let site = "…\nstormglass-watchdog: it was in spin::forever at src/lib.rs:7\n…";
+        assert_eq!(
+            ending(exited(EXIT_POLL_OVERRAN), site),
+            "one poll used too much processor time, in spin::forever at src/lib.rs:7"
+        );
+        assert_eq!(ending(ExitStatus::from_raw(11), ""), "the process crashed with signal 11");
+        assert_eq!(ending(ExitStatus::from_raw(9), ""), "the process was killed from outside with signal 9");
+        assert_eq!(ending(ExitStatus::from_raw(6), "has overflowed its stack"), "the process overflowed its stack");
     }
 }

@@ -44,6 +44,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family { name: "queue", generate: |c, n, u| check(FifoQueue, queue(c, n, u)) },
     Family { name: "set-elements", generate: |c, n, u| check(Set, set(c, n, u)) },
     Family { name: "transactions", generate: transactions },
+    Family { name: "transactions-registers", generate: register_transactions },
     Family {
         name: "register-few-values, plain",
         generate: |c, n, u| search(CasRegister::default(), register(c, n, u, false)),
@@ -316,17 +317,24 @@ fn set(clients: u32, operations: usize, unknown: u32) -> History<SetOp, SetRet> 
     })
 }
 
-/// Serial transactions on lists of up to ten values and on registers.
+/// What a transaction accesses: one to four times one of four keys, which go out of use one by one.
+fn accesses(rng: &mut ChaCha8Rng, number: u64, access: impl Fn(Bytes, Option<Bytes>) -> Access) -> Vec<Access> {
+    (0..rng.random_range(1..5u64))
+        .map(|at| {
+            let key = text(number / 10 + rng.random_range(0..4));
+            access(key, rng.random_ratio(1, 2).then(|| text(number * 8 + at)))
+        })
+        .collect()
+}
+
+/// Serial transactions on lists of up to some thirty values.
 fn transactions(clients: u32, operations: usize, unknown: u32) -> Check {
     let mut lists: BTreeMap<Bytes, Vec<Bytes>> = BTreeMap::new();
     let draw = |rng: &mut ChaCha8Rng, number: u64| {
-        (0..rng.random_range(1..5u64))
-            .map(|at| {
-                let key = text(number / 10 + rng.random_range(0..4));
-                let value = text(number * 8 + at);
-                if rng.random_ratio(1, 2) { Access::Append { key, value } } else { Access::List { key, values: None } }
-            })
-            .collect::<Vec<Access>>()
+        accesses(rng, number, |key, value| match value {
+            Some(value) => Access::Append { key, value },
+            None => Access::List { key, values: None },
+        })
     };
     let history = run((clients, operations, unknown), draw, |asked: &Vec<Access>| {
         asked
@@ -339,6 +347,31 @@ fn transactions(clients: u32, operations: usize, unknown: u32) -> Check {
                 Access::List { key, .. } => {
                     Access::List { key: key.clone(), values: Some(lists.get(key).cloned().unwrap_or_default()) }
                 }
+                other => other.clone(),
+            })
+            .collect()
+    });
+    Box::new(move || word(isolated(&history, Isolation::StrictSerializable)))
+}
+
+/// The same on registers.
+fn register_transactions(clients: u32, operations: usize, unknown: u32) -> Check {
+    let mut held: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+    let draw = |rng: &mut ChaCha8Rng, number: u64| {
+        accesses(rng, number, |key, value| match value {
+            Some(value) => Access::Write { key, value },
+            None => Access::Read { key, value: None },
+        })
+    };
+    let history = run((clients, operations, unknown), draw, |asked: &Vec<Access>| {
+        asked
+            .iter()
+            .map(|access| match access {
+                Access::Write { key, value } => {
+                    held.insert(key.clone(), value.clone());
+                    access.clone()
+                }
+                Access::Read { key, .. } => Access::Read { key: key.clone(), value: Some(held.get(key).cloned()) },
                 other => other.clone(),
             })
             .collect()

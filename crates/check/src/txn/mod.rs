@@ -3,7 +3,7 @@
 //! an anomaly with a name (Adya 2000). Sound, and linear but for the search of the shortest cycle.
 //!
 //! Two kinds of objects: lists that grow by appends, whose every read shows the whole order of versions; and registers,
-//! of which single dependencies tell less, so that with up to 1,024 transactions it is also tried whether any order of versions works
+//! of which single dependencies tell less, so that with up to 2,048 transactions it is also tried whether any order of versions works
 //! (which is for serializability and what is stronger). Every value must be written once per key.
 
 mod cycles;
@@ -12,6 +12,7 @@ mod index;
 mod level;
 mod lists;
 mod orders;
+mod reach;
 mod registers;
 mod succession;
 mod timed;
@@ -81,6 +82,10 @@ pub struct Isolated {
     /// The weakest level that a cycle may contradict which was not looked for: a history that is one tangle may have too many.
     /// `None` if all were.
     pub undecided: Option<Isolation>,
+    /// Whether the versions of all registers, if there are any, can be put in order at every level from serializable on that nothing
+    /// found contradicts. If not, so many transactions or so many steps were too much to try it, and of registers it is shown only that
+    /// no dependencies close a cycle.
+    pub ordered: bool,
     /// How many transactions were looked at: committed ones, and those of unknown outcome that somebody saw.
     pub transactions: usize,
     /// How many dependencies between them there are, real time and processes not counted.
@@ -148,14 +153,17 @@ fn judged(history: &Transactions, orders: bool) -> Isolated {
     graph.add_real_time(&index);
     let cycles::Cycles { found: cycles, undecided, .. } = cycles::anomalies(&graph, &index, VISITS);
     found.extend(cycles);
+    let mut ordered = index.set.is_empty();
     if orders {
-        found.extend(orders::anomaly(&index, &graph, &found));
+        let tried = orders::tried(&index, &graph, &found);
+        found.extend(tried.anomaly);
+        ordered = tried.ordered;
     }
     found.sort_by(|a, b| (a.kind, &a.transactions).cmp(&(b.kind, &b.transactions)));
     found.dedup();
     let strongest = Isolation::strongest(&found);
     let transactions = index.transactions.len();
-    Isolated { anomalies: found, strongest, undecided, transactions, dependencies }
+    Isolated { anomalies: found, strongest, undecided, ordered, transactions, dependencies }
 }
 
 /// Whether nothing in `history` contradicts `level`.

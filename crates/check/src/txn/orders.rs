@@ -11,19 +11,17 @@ use super::cycles;
 use super::graph::{DATA, Edge, Followed, Graph, Kind};
 use super::index::{Index, Writer, Written};
 use super::level::{Anomaly, AnomalyKind, Isolation};
+use super::reach::Reach;
 use crate::linear::FixedState;
 use crate::model::Bytes;
 use std::collections::{BTreeSet, HashMap};
 
 /// Transactions that a history may have: what reaches what is kept as a square of bits.
-const MOST: usize = 1_024;
+const MOST: usize = 2_048;
 
 /// Steps that may be taken in all, of some nanoseconds each: to ask whether one transaction is known to come before another
 /// is one, and to learn it one for each transaction.
 const STEPS: u64 = 32_000_000;
-
-/// So many pairs may be tried at one time, for each keeps what was known before.
-const TRIED: u32 = 64;
 
 /// Two writers of a register, of which nobody knows yet who was first.
 #[derive(Clone, Copy)]
@@ -41,29 +39,49 @@ enum Stuck<'a> {
     OutOfSteps,
 }
 
-/// The anomaly that no order of versions works, at the weakest level of which that can be shown. `found` is what is known already.
-pub(super) fn anomaly(index: &Index<'_>, graph: &Graph, found: &[Anomaly]) -> Option<Anomaly> {
+/// What trying orders of versions came to.
+pub(super) struct Tried {
+    /// That no order works, at the weakest level of which that can be shown.
+    pub(super) anomaly: Option<Anomaly>,
+    /// Whether there is an order at every level that nothing contradicts.
+    pub(super) ordered: bool,
+}
+
+/// Tries orders of the versions of registers. `found` is what is known already.
+pub(super) fn tried(index: &Index<'_>, graph: &Graph, found: &[Anomaly]) -> Tried {
+    let without = |ordered: bool| Tried { anomaly: None, ordered };
     if index.set.is_empty() || index.transactions.len() > MOST {
-        return None;
+        return without(index.set.is_empty());
     }
     let levels = [
         (0, AnomalyKind::NoVersionOrder, Isolation::Serializable),
         (Kind::Process as u8, AnomalyKind::NoVersionOrderProcess, Isolation::StrongSessionSerializable),
         (Kind::RealTime as u8, AnomalyKind::NoVersionOrderRealtime, Isolation::StrictSerializable),
     ];
+    // What has an order that keeps to time has one that need not, and time leaves fewer pairs open.
+    if !found.iter().any(|anomaly| anomaly.kind.contradicts(Isolation::StrictSerializable)) {
+        let edges = graph.followed(DATA | levels.iter().fold(0, |all, (extra, ..)| all | extra));
+        if Search::new(index, &edges, STEPS).order().is_ok() {
+            return without(true);
+        }
+    }
     let mut steps = STEPS;
     for (extra, kind, level) in levels {
         if found.iter().any(|anomaly| anomaly.kind.contradicts(level)) {
-            return None;
+            break;
         }
         let edges = graph.followed(DATA | extra);
-        let (mut search, pairs) = Search::new(index, &edges, steps);
-        if let Err(Stuck::Conflict(pair, twice, part)) = search.order(pairs, 0) {
-            return Some(described(index, &edges, kind, pair, twice, part));
+        let mut search = Search::new(index, &edges, steps);
+        match search.order() {
+            Ok(()) => steps = search.steps,
+            Err(Stuck::Conflict(pair, twice, part)) => {
+                let anomaly = Some(described(index, &edges, kind, pair, twice, part));
+                return Tried { anomaly, ordered: true };
+            }
+            Err(Stuck::OutOfSteps) => return without(false),
         }
-        steps = search.steps;
     }
-    None
+    without(true)
 }
 
 fn described(
@@ -97,84 +115,67 @@ fn described(
     Anomaly { kind, transactions: part.iter().map(|at| index.id(*at)).collect(), cause, details }
 }
 
-/// What reaches what, as a square of bits.
-#[derive(Clone)]
-struct Reach {
-    words: usize,
-    bits: Vec<u64>,
+/// Places of pairs that are open, in order. One that leaves can be taken back, the last one first.
+struct Open {
+    /// Of each place the next one, and the one before; the last place is behind the end and before the beginning.
+    next: Vec<u32>,
+    before: Vec<u32>,
+    gone: Vec<u32>,
 }
 
-impl Reach {
-    /// What follows from the edges, which close no cycle.
-    fn new(nodes: usize, edges: &Followed) -> Reach {
-        let words = nodes.div_ceil(64);
-        let mut reach = Reach { words, bits: vec![0; nodes * words] };
-        // Depth first: what a node reaches is whole before what comes before it is.
-        let mut state = vec![0usize; nodes];
-        let mut path: Vec<u32> = Vec::new();
-        for root in (0u32..).take(nodes) {
-            if state[root as usize] > 0 {
-                continue;
-            }
-            state[root as usize] = 1;
-            path.push(root);
-            while let Some(node) = path.last().copied() {
-                let at = node as usize;
-                match edges.from(node).get(state[at] - 1) {
-                    Some(edge) => {
-                        state[at] += 1;
-                        if state[edge.to as usize] == 0 {
-                            state[edge.to as usize] = 1;
-                            path.push(edge.to);
-                        }
-                    }
-                    None => {
-                        path.pop();
-                        for edge in edges.from(node) {
-                            reach.take_in(at, edge.to as usize);
-                        }
-                    }
-                }
-            }
-        }
-        reach
+impl Open {
+    fn new(count: usize) -> Open {
+        let end = u32::try_from(count).unwrap_or(u32::MAX);
+        let next = (1..=end).chain([0]).collect();
+        let before = std::iter::once(end).chain(0..end).collect();
+        Open { next, before, gone: Vec::new() }
     }
 
-    fn nodes(&self) -> u32 {
-        u32::try_from(self.bits.len() / self.words.max(1)).unwrap_or(u32::MAX)
+    fn first(&self) -> Option<u32> {
+        self.after(u32::try_from(self.next.len() - 1).unwrap_or(u32::MAX))
     }
 
-    fn has(&self, from: u32, to: u32) -> bool {
-        self.bits[from as usize * self.words + to as usize / 64] >> (to % 64) & 1 == 1
+    fn after(&self, place: u32) -> Option<u32> {
+        Some(self.next[place as usize]).filter(|next| (*next as usize) < self.next.len() - 1)
     }
 
-    /// `from` reaches `to`, and all that it reaches.
-    fn take_in(&mut self, from: usize, to: usize) {
-        let (from, of) = (from * self.words, to * self.words);
-        for word in 0..self.words {
-            self.bits[from + word] |= self.bits[of + word];
-        }
-        self.bits[from + to / 64] |= 1 << (to % 64);
+    fn leave(&mut self, place: u32) {
+        let (before, next) = (self.before[place as usize], self.next[place as usize]);
+        self.next[before as usize] = next;
+        self.before[next as usize] = before;
+        self.gone.push(place);
     }
 
-    /// `from` comes before `to`, and so does what comes before it.
-    fn add(&mut self, from: u32, to: u32) {
-        for node in (0..self.nodes()).filter(|node| *node == from || self.has(*node, from)).collect::<Vec<_>>() {
-            self.take_in(node as usize, to as usize);
+    /// As it was when `kept` had left.
+    fn take_back(&mut self, kept: usize) {
+        for place in self.gone.drain(kept..).rev() {
+            let (before, next) = (self.before[place as usize], self.next[place as usize]);
+            self.next[before as usize] = place;
+            self.before[next as usize] = place;
         }
     }
+}
+
+/// A pair that was ordered one way to see whether that works.
+struct Trial {
+    place: u32,
+    /// How much was learnt, and how many pairs were ordered, before it.
+    known: (usize, usize),
+    /// Once it is ordered the other way: who had part in it that the first one does not work.
+    turned: Option<BTreeSet<u32>>,
 }
 
 struct Search<'a> {
     reach: Reach,
     /// Who read what a transaction left of a register.
     readers: HashMap<(&'a Bytes, u32), Vec<u32>, FixedState>,
+    pairs: Vec<Pair<'a>>,
+    open: Open,
     steps: u64,
 }
 
 impl<'a> Search<'a> {
-    /// A search, and the pairs that it is to order.
-    fn new(index: &Index<'a>, edges: &Followed, steps: u64) -> (Search<'a>, Vec<Pair<'a>>) {
+    fn new(index: &Index<'a>, edges: &Followed, steps: u64) -> Search<'a> {
         let reach = Reach::new(index.transactions.len(), edges);
         let mut readers: HashMap<(&Bytes, u32), Vec<u32>, FixedState> = HashMap::default();
         let mut writers: HashMap<&Bytes, Vec<u32>, FixedState> = HashMap::default();
@@ -203,11 +204,13 @@ impl<'a> Search<'a> {
         let mut pairs = Vec::new();
         for key in keys {
             let of_key = &writers[key];
-            for (place, one) in of_key.iter().enumerate() {
-                pairs.extend(of_key[place + 1..].iter().map(|other| Pair { key, one: *one, other: *other }));
+            // The closest first: what they come to decides most of the others.
+            for (place, other) in of_key.iter().enumerate() {
+                pairs.extend(of_key[..place].iter().rev().map(|one| Pair { key, one: *one, other: *other }));
             }
         }
-        (Search { reach, readers, steps }, pairs)
+        let open = Open::new(pairs.len());
+        Search { reach, readers, pairs, open, steps }
     }
 
     /// Who would be before himself if `first` came before `second`; nobody if that may be.
@@ -248,52 +251,82 @@ impl<'a> Search<'a> {
         Ok(false)
     }
 
-    /// Orders all pairs, or says which cannot be. `tried` pairs are on trial.
-    fn order(&mut self, mut open: Vec<Pair<'a>>, tried: u32) -> Result<(), Stuck<'a>> {
-        loop {
-            let before = open.len();
-            let mut left = Vec::with_capacity(before);
-            for pair in open {
-                if self.settle(pair)? {
-                    left.push(pair);
-                }
-            }
-            open = left;
-            if open.len() == before {
-                break;
-            }
-        }
-        // Mostly any order will do: each writer after those who were recorded before.
-        let known = self.reach.clone();
-        match self.in_order_of_record(&open) {
-            Err(Stuck::Conflict(..)) => self.reach.clone_from(&known),
+    /// Orders all pairs, or says which cannot be.
+    fn order(&mut self) -> Result<(), Stuck<'a>> {
+        self.settle_all()?;
+        let known = self.known();
+        match self.in_order_of_record() {
+            Err(Stuck::Conflict(..)) => self.take_back(known),
             done => return done,
         }
-        let Some(pair) = open.pop() else { return Ok(()) };
-        if tried == TRIED {
-            return Err(Stuck::OutOfSteps);
-        }
-        self.put(pair.key, pair.one, pair.other)?;
-        match self.order(open.clone(), tried + 1) {
-            Err(Stuck::Conflict(_, _, mut part)) => {
-                self.reach = known;
-                self.put(pair.key, pair.other, pair.one)?;
-                self.order(open, tried + 1).map_err(|stuck| match stuck {
-                    Stuck::Conflict(_, _, others) => {
-                        part.extend(others);
-                        part.extend([pair.one, pair.other]);
-                        Stuck::Conflict(pair, None, part)
-                    }
-                    Stuck::OutOfSteps => Stuck::OutOfSteps,
-                })
+        let mut trials: Vec<Trial> = Vec::new();
+        while let Some(place) = self.open.first() {
+            trials.push(Trial { place, known: self.known(), turned: None });
+            self.open.leave(place);
+            let Pair { key, one, other } = self.pairs[place as usize];
+            let mut result = self.put(key, one, other).and_then(|()| self.settle_all());
+            while let Err(stuck) = result {
+                result = self.turn(&mut trials, stuck);
+                if trials.is_empty() {
+                    return result;
+                }
             }
-            done => done,
+        }
+        Ok(())
+    }
+
+    /// Takes the last trial back and goes the other way, or, if it did, takes it back for good.
+    fn turn(&mut self, trials: &mut Vec<Trial>, stuck: Stuck<'a>) -> Result<(), Stuck<'a>> {
+        let (Stuck::Conflict(_, _, mut part), Some(trial)) = (stuck, trials.pop()) else {
+            trials.clear();
+            return Err(Stuck::OutOfSteps);
+        };
+        self.take_back(trial.known);
+        let pair = self.pairs[trial.place as usize];
+        if let Some(others) = trial.turned {
+            part.extend(others);
+            part.extend([pair.one, pair.other]);
+            return Err(Stuck::Conflict(pair, None, part));
+        }
+        self.open.leave(trial.place);
+        trials.push(Trial { turned: Some(part), ..trial });
+        self.put(pair.key, pair.other, pair.one).and_then(|()| self.settle_all())
+    }
+
+    /// How much was learnt so far, and how many pairs were ordered.
+    fn known(&self) -> (usize, usize) {
+        (self.reach.learnt(), self.open.gone.len())
+    }
+
+    fn take_back(&mut self, (learnt, gone): (usize, usize)) {
+        self.reach.take_back(learnt);
+        self.open.take_back(gone);
+    }
+
+    /// Puts down what has no alternative, and what has none then, and so on.
+    fn settle_all(&mut self) -> Result<(), Stuck<'a>> {
+        loop {
+            let before = self.open.gone.len();
+            let mut at = self.open.first();
+            while let Some(place) = at {
+                at = self.open.after(place);
+                if !self.settle(self.pairs[place as usize])? {
+                    self.open.leave(place);
+                }
+            }
+            if self.open.gone.len() == before {
+                return Ok(());
+            }
         }
     }
 
-    fn in_order_of_record(&mut self, open: &[Pair<'a>]) -> Result<(), Stuck<'a>> {
-        for pair in open {
-            if self.settle(*pair)? {
+    /// Mostly any order will do: each writer after those who were recorded before.
+    fn in_order_of_record(&mut self) -> Result<(), Stuck<'a>> {
+        let mut at = self.open.first();
+        while let Some(place) = at {
+            at = self.open.after(place);
+            let pair = self.pairs[place as usize];
+            if self.settle(pair)? {
                 self.put(pair.key, pair.one, pair.other)?;
             }
         }

@@ -96,26 +96,30 @@ impl ChildEnd {
     /// Stack overflows and failed allocations end in the same signal as any abort: those are told by the message that
     /// Rust writes, and so only if standard error is captured.
     pub fn crash_cause(&self) -> Option<CrashCause> {
-        if self.is_whole() {
-            return None;
-        }
-        let output = String::from_utf8_lossy(&self.output);
-        Some(match self.end {
+        (!self.is_whole()).then(|| CrashCause::of(self.end, &String::from_utf8_lossy(&self.output)))
+    }
+}
+
+impl CrashCause {
+    /// The cause of an untimely `end`. `output` is the last of what the process wrote, standard error included.
+    #[must_use]
+    pub fn of(end: End, output: &str) -> CrashCause {
+        match end {
             End::TimedOut => CrashCause::TimedOut,
             End::GivenUp => CrashCause::GivenUp,
             End::ResultTooLarge => CrashCause::ResultTooLarge,
-            _ if overran(&output) || self.end == End::Exited(EXIT_POLL_OVERRAN) => {
-                CrashCause::PollOverran { call_site: call_site(CALL_SITE, &output) }
+            _ if overran(output) || end == End::Exited(EXIT_POLL_OVERRAN) => {
+                CrashCause::PollOverran { call_site: call_site(CALL_SITE, output) }
             }
             #[cfg(target_os = "linux")]
             End::Exited(blocked::EXIT_POLL_BLOCKED) => {
-                CrashCause::PollBlocked { call_site: call_site(blocked::CALL_SITE, &output) }
+                CrashCause::PollBlocked { call_site: call_site(blocked::CALL_SITE, output) }
             }
             End::Exited(EXIT_PANICKED) => CrashCause::Panicked,
             End::Exited(EXIT_SETUP) => CrashCause::NotSetUp,
             End::Exited(code) => CrashCause::Exited { code },
-            End::Signalled(signal) => by_signal(signal, &output),
-        })
+            End::Signalled(signal) => by_signal(signal, output),
+        }
     }
 }
 
