@@ -6,7 +6,7 @@ use super::Budget;
 use super::depth::{Exhausted, Found, Quota, search};
 use super::machine::{Machine, Source};
 use super::partition::only_key;
-use super::portfolio::within;
+use super::portfolio::{AT_ONCE, within};
 use super::prepare::{prepare, seen_at};
 use super::sight::Sights;
 use crate::history::Operation;
@@ -34,9 +34,6 @@ pub(super) struct Minimal {
 
 /// At most so many steps are spent on making evidence small, whatever the budget of the verdict.
 const STEPS_MAX: u64 = 1_000_000;
-
-/// So many steps an operation are taken on operations as they are, before it is asked whether they can be rewritten.
-const AT_ONCE: u64 = 16;
 
 /// A guess at the evidence holds at most so many operations on either side.
 const GUESS_MAX: usize = 48;

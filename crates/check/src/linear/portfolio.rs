@@ -27,6 +27,9 @@ const LUCK: u64 = 128;
 /// to know only where it was lately.
 const ROOM: u64 = 8 << 20;
 
+/// So many steps an operation are taken on operations as they are, before it is asked whether they can be rewritten.
+pub(super) const AT_ONCE: u64 = 16;
+
 /// What one round on one part of a history left.
 pub(super) enum Round {
     Decided(Found),
@@ -51,7 +54,15 @@ pub(super) fn round<M: Model>(
     {
         return Round::Decided(found);
     }
-    if one_key
+    let said_better = one_key && ids.iter().any(|id| source.model.may_be_rewritten(&source.ops[*id as usize].op));
+    if said_better
+        && engine == Engine::Portfolio
+        && round == 0
+        && let Some(found) = at_once(source, ids, quota)
+    {
+        return Round::Decided(found);
+    }
+    if said_better
         && engine != Engine::Monitor
         && let Some(rewritten) = source.model.rewritten(source.ops, ids, u64::MAX)
     {
@@ -62,6 +73,15 @@ pub(super) fn round<M: Model>(
         return if let Round::Decided(found) = left { Round::Decided(found.renamed(&ids)) } else { left };
     }
     as_said(source, ids, one_key, round, engine, quota)
+}
+
+/// What the search finds in a few steps an operation, of operations as they are: most is decided so, and sooner than it is rewritten.
+fn at_once<M: Model>(source: Source<'_, M>, ids: &[u32], quota: &mut Quota) -> Option<Found> {
+    let mut machine = Machine::new(source.model);
+    let problem = prepare(source, &mut machine, ids, None);
+    let (found, _) =
+        within(quota, AT_ONCE * ids.len() as u64, |quota| search(&problem, &mut machine, Some(ROOM), quota));
+    (!matches!(found, Found::Exhausted(_))).then_some(found)
 }
 
 /// A round on operations as they are.

@@ -273,6 +273,10 @@ impl Model for Kv {
         }
     }
 
+    fn may_be_rewritten(&self, op: &KvOp) -> bool {
+        matches!(op, KvOp::Append { .. })
+    }
+
     fn rewritten(&self, ops: &[crate::Operation<KvOp, KvRet>], ids: &[u32], until: u64) -> Rewritten<Kv> {
         kv_chain::rewritten(self, ops, ids, until)
     }

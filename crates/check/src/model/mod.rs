@@ -155,6 +155,12 @@ pub trait Model: Sized {
         true
     }
 
+    /// Whether [`rewritten`](Model::rewritten) may have something to say where there is an operation such as `op`.
+    fn may_be_rewritten(&self, op: &Self::Op) -> bool {
+        let _ = op;
+        false
+    }
+
     /// The operations `ids` of `ops`, all of one key, said so that they are easier to search: another operation at the
     /// same place that is allowed wherever the one it stands for is, in any order that explains all answers; or
     /// nothing, for one of unknown outcome that need not have happened. `None` if there is nothing to be gained.
