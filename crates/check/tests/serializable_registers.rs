@@ -301,12 +301,7 @@ fn long(rng: &mut ChaCha8Rng) -> Transactions {
         let outcome = if rng.random_ratio(1, 20) { Outcome::Indeterminate } else { Outcome::Ok(told.clone()) };
         operations.push(Operation { process: process.into(), call, returned: Some(returned), op: told, outcome });
     }
-    operations.sort_by_key(|operation| operation.call);
-    let mut history = Transactions::new();
-    for operation in operations {
-        history.push(operation).expect("it is well-formed");
-    }
-    history
+    in_order_of_call(operations)
 }
 
 #[test]

@@ -54,15 +54,15 @@ pub(super) fn round<M: Model>(
     {
         return Round::Decided(found);
     }
-    let said_better = one_key && ids.iter().any(|id| source.model.may_be_rewritten(&source.ops[*id as usize].op));
-    if said_better
+    if one_key
         && engine == Engine::Portfolio
         && round == 0
+        && ids.iter().any(|id| source.model.may_be_rewritten(&source.ops[*id as usize].op))
         && let Some(found) = at_once(source, ids, quota)
     {
         return Round::Decided(found);
     }
-    if said_better
+    if one_key
         && engine != Engine::Monitor
         && let Some(rewritten) = source.model.rewritten(source.ops, ids, u64::MAX)
     {

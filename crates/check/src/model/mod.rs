@@ -155,7 +155,8 @@ pub trait Model: Sized {
         true
     }
 
-    /// Whether [`rewritten`](Model::rewritten) may have something to say where there is an operation such as `op`.
+    /// Whether [`rewritten`](Model::rewritten) has work to do where there is an operation such as `op`, so that a short search of
+    /// the operations as they are is worth its time before. It changes what a check costs and no verdict.
     fn may_be_rewritten(&self, op: &Self::Op) -> bool {
         let _ = op;
         false
