@@ -384,11 +384,11 @@ fn of_thousands_of_transactions_of_many_clients_an_order_is_found() {
 
 /// Writers that read nothing and readers that write nothing, of many registers each, recorded in another order than they were run in and
 /// all at one instant. Few orders of versions follow from each other here, so that they have to be tried.
-fn sparse(rng: &mut ChaCha8Rng) -> Transactions {
-    let keys: Vec<Bytes> = (0..rng.random_range(5..40)).map(text).collect();
+fn sparse(rng: &mut ChaCha8Rng, keys: u32, count: u32) -> Transactions {
+    let keys: Vec<Bytes> = (0..keys).map(text).collect();
     let mut registers = Registers::new();
     let mut done: Vec<Vec<Access>> = Vec::new();
-    for number in 0..rng.random_range(12..150u32) {
+    for number in 0..count {
         let writes = rng.random_ratio(1, 2);
         let chosen: BTreeSet<usize> = (0..rng.random_range(1..4)).map(|_| rng.random_range(0..keys.len())).collect();
         let one = |(at, chosen): (u32, usize)| {
@@ -418,10 +418,18 @@ fn sparse(rng: &mut ChaCha8Rng) -> Transactions {
 #[test]
 fn what_has_to_be_tried_is_found_whatever_the_order_of_record() {
     for seed in 0..5_000 {
-        let history = sparse(&mut rng(seed ^ 0x59a));
+        let mut rng = rng(seed ^ 0x59a);
+        let (keys, count) = (rng.random_range(5..40), rng.random_range(12..150));
+        let history = sparse(&mut rng, keys, count);
         let found = isolation(&history);
         assert!(found.anomalies.is_empty() && found.ordered, "seed {seed}: {:?}\n{history:#?}", found.anomalies);
     }
+}
+
+#[test]
+fn where_steps_run_out_nothing_is_put_in_order_and_nothing_is_wrong() {
+    let found = isolation(&sparse(&mut rng(0x5e9), 40, 2_000));
+    assert!(found.anomalies.is_empty() && !found.ordered, "{:?}", found.anomalies);
 }
 
 #[test]
